@@ -1,0 +1,9 @@
+"""`python -m mltop`."""
+
+from __future__ import annotations
+
+import sys
+
+from mltop.cli import main
+
+sys.exit(main())

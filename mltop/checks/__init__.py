@@ -1,0 +1,1 @@
+"""Readings to results to a verdict: pure functions."""

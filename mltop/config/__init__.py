@@ -1,0 +1,1 @@
+"""The config file, typed, with located errors; where files live."""

@@ -1,0 +1,1 @@
+"""What things are: frozen records and pure functions on them; no clock, no I/O."""

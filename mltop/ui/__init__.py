@@ -1,0 +1,1 @@
+"""The dashboard: draws the model, sends requests, decides nothing."""

@@ -1,0 +1,129 @@
+"""The command line: which command, with which arguments. Imports nothing heavy; a command imports what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NoReturn
+
+from mltop import __version__
+
+INTERVAL_MIN_S = 0.25
+INTERVAL_MAX_S = 3600.0
+
+
+class ExitCode(IntEnum):
+    """What a command's end means to a script."""
+
+    DONE = 0
+    """Done as asked."""
+    FAILED = 1
+    """Could not be done, or there is a finding."""
+    USAGE = 2
+    """Wrong usage or a wrong config."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage code."""
+        self.exit(ExitCode.USAGE, f"mltop: {message} (see mltop --help)\n")
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from None
+    if not INTERVAL_MIN_S <= seconds <= INTERVAL_MAX_S:
+        raise argparse.ArgumentTypeError(f"expected {INTERVAL_MIN_S} to {INTERVAL_MAX_S:.0f} seconds, got {text}")
+    return seconds
+
+
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return count
+
+
+def _host(text: str) -> str:
+    if not text or text.startswith("-") or any(ord(letter) <= 32 for letter in text):
+        raise argparse.ArgumentTypeError(f"expected a host as ssh takes it, got {text!r}")
+    return text
+
+
+def parser() -> Parser:
+    """The parser of everything that `mltop` takes."""
+    top = Parser(
+        prog="mltop",
+        description="See and keep a GPU box: CPU, memory, disks, processes and every GPU, live.",
+        epilog="Keys in the dashboard: ? shows all of them, q quits.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"mltop {__version__}")
+    modes = top.add_argument_group("what to show (nothing: the dashboard)").add_mutually_exclusive_group()
+    modes.add_argument("--once", action="store_true", help="one snapshot as text, then end")
+    modes.add_argument("--stream", action="store_true", help="snapshots as JSON, one a line, until the reader goes away")
+    modes.add_argument("--schema", action="store_true", help="the JSON Schema of a snapshot")
+    top.add_argument("--json", action="store_true", help="with --once: one JSON object")
+    top.add_argument("-n", "--count", type=_count, metavar="N", help="with --stream: end after N lines")
+    top.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
+    top.add_argument("-i", "--interval", type=_interval, metavar="SEC", help="seconds between two samples (default 2)")
+    top.add_argument("--host", type=_host, metavar="HOST", help="show another box, over ssh (implies --readonly)")
+    look = top.add_argument_group("the dashboard's looks and hands")
+    look.add_argument("--readonly", action="store_true", help="no signals to processes")
+    look.add_argument("--theme", metavar="T", help="terminal (the terminal's own colours), dark or light")
+    look.add_argument("--ascii", action="store_true", help="bars and graphs in ASCII")
+    look.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
+    where = top.add_argument_group("files")
+    where.add_argument("--config", metavar="FILE", help="the config (else MLTOP_CONFIG, else the user's)")
+    where.add_argument("--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)")
+    where.add_argument("--debug", metavar="FILE", help=argparse.SUPPRESS)
+    return top
+
+
+def _check(top: Parser, options: argparse.Namespace) -> None:
+    """What argparse cannot say: which flags go together."""
+    if options.json and not options.once:
+        top.error("--json goes with --once")
+    if options.count is not None and not options.stream:
+        top.error("--count goes with --stream")
+    if options.control and not options.stream:
+        top.error("--control goes with --stream")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run mltop; returns the exit code."""
+    top = parser()
+    options = top.parse_args(arguments)
+    _check(top, options)
+    if options.schema:
+        from mltop.commands.schema import run
+    elif options.once or not (options.stream or _has_terminal()):
+        from mltop.commands.once import run
+    elif options.stream:
+        from mltop.commands.stream import run
+    else:
+        from mltop.commands.dashboard import run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _has_terminal() -> bool:
+    """Whether a dashboard can be drawn: Textual alone would draw into a pipe and never end (M35)."""
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        return False
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except (AttributeError, ValueError):  # closed, or None
+        return False

@@ -1,0 +1,80 @@
+"""`mltop --once`: one snapshot as text that fits 80 columns, or as one JSON object. Exits 0 whatever the box's health."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import msgspec
+
+from mltop.commands.setting import settings_of
+from mltop.config.settings import Settings
+from mltop.model.snapshot import SCHEMA, Snapshot
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it: 0; standard output cannot be written, or `--host` cannot be reached: 1."""
+    settings = settings_of(options)
+    signal.signal(signal.SIGTERM, _end)
+    if options.host:
+        from mltop.commands.remote import snapshot
+
+        taken = snapshot(options, settings)
+    else:
+        taken = _here(settings)
+    if isinstance(taken, str):
+        return _refuse(options, taken)
+    return _print(_json(taken) if options.json else _text(taken, settings))
+
+
+def _here(settings: Settings) -> Snapshot:
+    from mltop.sampling.root import Roots
+    from mltop.sampling.sampler import Sampler, once
+
+    sampler = Sampler(Roots.from_environment(), expected_gpus=settings.expect.gpus)
+    try:
+        return once(sampler)
+    finally:
+        sampler.close()
+
+
+def _json(snapshot: Snapshot) -> str:
+    return msgspec.json.encode(snapshot).decode() + "\n"
+
+
+def _text(snapshot: Snapshot, settings: Settings) -> str:
+    from mltop.checks.judge import judge
+    from mltop.reports.once import text
+
+    return text(snapshot, judge(snapshot, settings.limits))
+
+
+def _refuse(options: argparse.Namespace, message: str) -> int:
+    """There is no snapshot: one line for people, and for `--json` one document that says so (D18)."""
+    sys.stderr.write(f"mltop: {message}\n")
+    if options.json:
+        error = {"message": message, "where": options.host, "remedy": None}
+        _print(json.dumps({"schema": SCHEMA, "errors": [error]}) + "\n")
+    return 1
+
+
+def _print(text: str) -> int:
+    data = text.encode()
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError:
+        return 0  # the reader has what it wanted
+    except OSError as error:
+        sys.stderr.write(f"mltop: standard output: {error.strerror}\n")
+        return 1
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

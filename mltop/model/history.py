@@ -185,7 +185,7 @@ class History:
         """(time, until when it stands, value) from `since` on: means where no samples are left, then samples."""
         fine_from = self._times[0] if self._times else math.inf
         end = fine_from if self._times else (max(self._slot_ids) + 1) * SLOT_S
-        for slot in range(max(math.floor(since / SLOT_S), math.floor(end / SLOT_S) - SLOTS), math.ceil(end / SLOT_S)):
+        for slot in range(max(math.floor(since / SLOT_S), math.floor(end / SLOT_S) - SLOTS), math.floor(end / SLOT_S)):
             place = slot % SLOTS
             if self._slot_ids[place] == slot:
                 start = slot * SLOT_S
@@ -212,7 +212,8 @@ class History:
             series.coarse[place] = _NAN
 
     def _trim(self, at: float) -> None:
-        keep = max(bisect_left(self._times, at - FINE_S), len(self._times) - MAX_SAMPLES // 2)
+        whole = math.floor((at - FINE_S) / SLOT_S) * SLOT_S  # so that means and samples meet without a hole
+        keep = max(bisect_left(self._times, whole), len(self._times) - MAX_SAMPLES // 2)
         del self._times[:keep]
         del self._holds[:keep]
         for key, series in list(self._series.items()):

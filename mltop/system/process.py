@@ -1,0 +1,149 @@
+"""Children that can be abandoned: forked, detached from everything, killed but never waited for (D1).
+
+A driver call or a dead mount can hold a process in a state that no signal ends. So whoever asks such a thing does it in
+a child that shares nothing with its parent but two pipes, and the parent goes on, whatever the child does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+
+ChildMain = Callable[[int, int], object]
+"""What a child runs: called with the fd to read requests from and the fd to write answers to (both blocking)."""
+
+
+def _prctl(option: int, argument: object) -> bool:
+    """Call prctl(2); False where the C library or the kernel does not have it."""
+    try:
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return False
+    return bool(prctl(option, argument, 0, 0, 0) == 0)
+
+
+def set_name(name: str) -> bool:
+    """Set the `comm` of this process (the kernel keeps 15 bytes of it); whether that went well."""
+    return _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
+
+
+def die_with_parent(parent: int | None = None) -> bool:
+    """Have the kernel send SIGKILL to this process when its parent ends; exits where `parent` is gone."""
+    done = _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+    if parent is not None and os.getppid() != parent:
+        os._exit(0)
+    return done
+
+
+class Child:
+    """The parent's end of a forked child. Nothing here blocks."""
+
+    def __init__(self, pid: int, read_fd: int, write_fd: int) -> None:
+        self.pid = pid
+        self.read_fd = read_fd
+        """Answers of the child; non-blocking."""
+        self.write_fd = write_fd
+        """Requests to the child; non-blocking."""
+        self.exit_status: int | None = None
+        """Once reaped: the exit code, or minus the signal; 255 where somebody else took it."""
+        self._is_open = True
+
+    def kill(self) -> None:
+        """Send SIGKILL, and do not wait. A child that is stuck in the kernel outlives it for as long as it is stuck."""
+        if self.exit_status is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def reap(self) -> int | None:
+        """Return `exit_status` where the child is gone, `None` while it lives."""
+        if self.exit_status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self.exit_status = 255
+            else:
+                self.exit_status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.exit_status
+
+    def close(self) -> None:
+        """Close the parent's ends of the pipes; a child that listens reads the end of its input."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self.read_fd)
+            os.close(self.write_fd)
+
+
+def fork_child(main: ChildMain) -> Child:
+    """Fork a child that runs `main(read_fd, write_fd)` and ends; the caller must have one thread only (D1).
+
+    The child leads its own session, has /dev/null as fds 0 to 2, no other fd than its two pipes, no signal handler of
+    its parent, ignores SIGINT, and dies with its parent. It exits 0, or 1 where `main` raised. Raises OSError where
+    there is no process or fd left.
+    """
+    request_read, request_write = os.pipe()
+    try:
+        answer_read, answer_write = os.pipe()
+    except OSError:
+        _close(request_read, request_write)
+        raise
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        _close(request_read, request_write, answer_read, answer_write)
+        raise
+    if pid == 0:
+        _run(main, parent, request_read, answer_write)
+    _close(request_read, answer_write)
+    os.set_blocking(answer_read, False)
+    os.set_blocking(request_write, False)
+    return Child(pid, answer_read, request_write)
+
+
+def _run(main: ChildMain, parent: int, read_fd: int, write_fd: int) -> NoReturn:
+    """Be the child; nothing that the parent registered (exit handlers, finally blocks) may run here."""
+    code = 1
+    try:
+        gc.freeze()  # keeps the collector from touching, and so copying, every page of the parent
+        _detach(parent, keep=(read_fd, write_fd))
+        main(read_fd, write_fd)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _detach(parent: int, keep: tuple[int, ...]) -> None:
+    die_with_parent(parent)
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    _close_all_but({0, 1, 2, *keep})
+
+
+def _close_all_but(keep: set[int]) -> None:
+    low = 0
+    for fd in sorted(keep | {max(os.sysconf("SC_OPEN_MAX"), max(keep) + 1)}):
+        if low < fd:  # closerange(0, 0) would close everything
+            os.closerange(low, fd)  # close_range(2) where the kernel has it
+        low = fd + 1
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -151,7 +151,7 @@ def test_stream_ends_by_signal_with_its_code_and_leaves_no_process(number: signa
 
 def test_a_full_standard_output_is_one_line_and_code_1() -> None:
     for flags in (("--once",), ("--once", "--json"), ("--stream",)):
-        with open("/dev/full", "w") as full:
+        with Path("/dev/full").open("w") as full:
             ended = subprocess.run([*MLTOP, *flags], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
         assert ended.returncode == 1
         assert re.fullmatch(r"mltop: standard output: [^\n]+\n", ended.stderr)
@@ -160,7 +160,8 @@ def test_a_full_standard_output_is_one_line_and_code_1() -> None:
 def test_headless_commands_load_neither_textual_nor_rich() -> None:
     code = (
         "import sys; from mltop.cli import main; main(sys.argv[1:]);"
-        "heavy = {'textual', 'rich', 'pynvml', 'asyncio', 'humanize'} & set(sys.modules); sys.exit(repr(heavy) if heavy else 0)"
+        "heavy = {'textual', 'rich', 'pynvml', 'asyncio', 'humanize'} & set(sys.modules);"
+        "sys.exit(repr(heavy) if heavy else 0)"
     )
     for flags in (("--once",), ("--stream", "--count", "1")):
         ended = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, timeout=30)

@@ -1,4 +1,4 @@
-"""`mltop --once`: one snapshot as text that fits 80 columns, or as one JSON object. Exits 0 whatever the box's health."""
+"""`mltop --once`: one snapshot as text that fits 80 columns, or as one JSON object; 0 whatever the box's health."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from mltop.commands.setting import INTERVAL_S, settings_of
+from mltop.commands.setting import settings_of
 from mltop.sampling.root import Roots
 from mltop.sampling.sampler import Sampler
 from mltop.sampling.stream import Stream
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     sampler = Sampler(Roots.from_environment(), expected_gpus=settings.expect.gpus)
     try:
         control = 0 if options.control else None
-        Stream(sampler, 1, options.interval or INTERVAL_S, control).run(options.count)
+        Stream(sampler, 1, options.interval or settings.ui.interval, control).run(options.count)
     except OSError as error:
         sys.stderr.write(f"mltop: standard output: {error.strerror}\n")
         return 1

@@ -1,0 +1,31 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# The fakes are plain modules outside any package (importmode=importlib gives test directories none): one entry of
+# sys.path makes `import driver` work here and in the tests, and in `python tests/fakes/driver.py`.
+sys.path.insert(0, str(Path(__file__).parent / "fakes"))
+
+import driver
+
+
+@pytest.fixture(scope="session")
+def fake_nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fake `libnvidia-ml.so.1`, built once a session."""
+    try:
+        return driver.build(tmp_path_factory.mktemp("fake-nvml"))
+    except driver.NoCompilerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def fake_nvml(fake_nvml_library: Path, tmp_path: Path) -> driver.FakeNvml:
+    """A fake driver with eight H100; give its `env` to a child, for `pynvml` finds the library when it starts."""
+    directory = tmp_path / "fake-nvml"
+    directory.mkdir()
+    return driver.FakeNvml(fake_nvml_library, directory)

@@ -498,6 +498,8 @@ static struct device *mig_device(struct device *parent, int index)
     d->values[K_gi] = (struct value){.kind = NUMBER, .a = index + 1};
     d->values[K_ci] = (struct value){.kind = NUMBER, .a = 0};
     d->values[K_memory_reserved] = (struct value){.kind = NUMBER, .a = 0};
+    d->values[K_bar1_total] = (struct value){.kind = NUMBER, .a = 32 * GIB};
+    d->values[K_bar1_used] = (struct value){.kind = NUMBER, .a = 0};
     return parent->migs[index] = d;
 }
 

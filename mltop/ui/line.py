@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from mltop.ui.format import cells, clip
+
 
 class Role(StrEnum):
     """What a span says; colour never says it alone (a word or a symbol stands beside it)."""
@@ -38,3 +40,89 @@ class Role(StrEnum):
 Span = tuple[str, Role]
 Line = list[Span]
 """Spans from left to right; shorter than the pane's width is padded by the widget, longer is cut."""
+
+
+def text_of(line: Line) -> str:
+    """The line without its roles."""
+    return "".join(text for text, _ in line)
+
+
+def width_of(line: Line) -> int:
+    """Cells that the line takes."""
+    return sum(cells(text) for text, _ in line)
+
+
+def cut(line: Line, width: int) -> Line:
+    """The line in at most `width` cells."""
+    if sum(len(text) for text, _ in line) * 2 <= width or width_of(line) <= width:
+        return line
+    left, kept = width, Line()
+    for text, role in line:
+        size = cells(text)
+        if size > left:
+            if left:
+                kept.append((clip(text, left), role))
+            break
+        kept.append((text, role))
+        left -= size
+    return kept
+
+
+class Pen:
+    """Writes one line from left to right and knows where it stands."""
+
+    __slots__ = ("at", "line")
+
+    def __init__(self, indent: int = 0) -> None:
+        self.line: Line = [(" " * indent, Role.TEXT)] if indent else []
+        self.at = indent
+        """The next free column."""
+
+    def put(self, text: str, role: Role = Role.TEXT) -> Pen:
+        """Write text, known not to be too long."""
+        if text:
+            self.line.append((text, role))
+            self.at += len(text) if text.isascii() else cells(text)
+        return self
+
+    def add(self, line: Line) -> Pen:
+        """Write spans."""
+        for text, role in line:
+            self.put(text, role)
+        return self
+
+    def to(self, column: int) -> Pen:
+        """Move right to a column, if it is not passed."""
+        if column > self.at:
+            self.line.append((" " * (column - self.at), Role.TEXT))
+            self.at = column
+        return self
+
+
+def gathered(parts: list[Line], width: int, separator: Span) -> Line:
+    """The parts that fit, in their order, joined; a first one that is too long is cut."""
+    pen = Pen()
+    for part in parts:
+        gap = cells(separator[0]) if pen.at else 0
+        size = width_of(part)
+        if pen.at + gap + size <= width:
+            if gap:
+                pen.put(*separator)
+            pen.add(part)
+        elif not pen.at:
+            pen.add(cut(part, width))
+    return pen.line
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """`left` at the left, `right` at the right edge; `right` is never cut before `left`."""
+    right = cut(right, width)
+    room = width - width_of(right)
+    left = cut(left, max(0, room - 2) if right else room)
+    return [*left, (" " * (room - width_of(left)), Role.TEXT), *right]
+
+
+def marked(line: Line, role: Role, width: int) -> Line:
+    """The whole row in one role, up to the edge: a row under the cursor."""
+    text = text_of(line)
+    return [(text + " " * (width - cells(text)), role)]

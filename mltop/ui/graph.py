@@ -1,0 +1,118 @@
+"""Bars, graphs and heat cells as text. The scale is the caller's and fixed; a gap is empty, a measured 0 is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mltop.ui.line import Line, Role
+from mltop.ui.view import Graphs
+
+_LEFT = " ▏▎▍▌▋▊▉"
+_LOWER = "▁▂▃▄▅▆▇█"
+_ASCII = ".:-=+*#@"
+_DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""The braille dots of a cell's left and right column, from the bottom up."""
+_COLUMN = tuple(tuple(sum(dots[:count]) for count in range(5)) for dots in _DOTS)
+
+
+def bar(value: float | None, width: int, role: Role, graphs: Graphs, top: float = 100.0) -> Line:
+    """`value` of `top` as a bar of `width` cells, in steps of an eighth of a cell; unknown is an empty track."""
+    if width <= 0:
+        return []
+    share = 0.0 if value is None else min(max(value / top, 0.0), 1.0)
+    if graphs == "ascii":
+        return _ascii_bar(share, width, role)
+    eighths = round(share * width * 8)
+    if eighths == 0 and share > 0:
+        eighths = 1
+    whole, part = divmod(eighths, 8)
+    filled = "█" * whole + (_LEFT[part] if part else "")
+    rest = "·" * (width - len(filled))
+    return (
+        [(filled, role), (rest, Role.TRACK)] if filled and rest else [(filled or rest, role if filled else Role.TRACK)]
+    )
+
+
+def _ascii_bar(share: float, width: int, role: Role) -> Line:
+    if width < 3:
+        return [("#" * round(share * width) + "." * (width - round(share * width)), role)]
+    room = width - 2
+    filled = max(round(share * room), 1 if share > 0 else 0)
+    return [("[", Role.TRACK), ("#" * filled + " " * (room - filled), role), ("]", Role.TRACK)]
+
+
+def points(width: int, graphs: Graphs) -> int:
+    """How many values a graph of `width` cells shows."""
+    return width * 2 if graphs == "braille" else width
+
+
+def graph(values: Sequence[float | None], rows: int, graphs: Graphs, top: float = 100.0) -> list[str]:
+    """Rows of text from the top down, one or two values a cell; the scale is 0 to `top`."""
+    if graphs == "braille":
+        return _braille(values, rows, top)
+    marks = _ASCII if graphs == "ascii" else _LOWER
+    heights = [None if value is None else _height(value, top, rows * 8) for value in values]
+    return ["".join([_block(height, row, marks) for height in heights]) for row in range(rows - 1, -1, -1)]
+
+
+def _height(value: float, top: float, steps: int) -> int:
+    """How many steps high: at least one, so that a measured 0 is no gap."""
+    return min(max(round(value / top * steps), 1), steps)
+
+
+def _block(height: int | None, row: int, marks: str) -> str:
+    if height is None or height <= row * 8:
+        return " "
+    return marks[min(height - row * 8, 8) - 1]
+
+
+def _braille(values: Sequence[float | None], rows: int, top: float) -> list[str]:
+    steps = rows * 4
+    scale = steps / top
+    # Inlined and by columns: this is the hot path of a tick.
+    heights = [0 if value is None else min(max(int(value * scale + 0.5), 1), steps) for value in values]
+    if len(heights) % 2:
+        heights.insert(0, 0)
+    left, right = _COLUMN
+    if rows == 1:
+        return ["".join([chr(0x2800 | left[heights[i]] | right[heights[i + 1]]) for i in range(0, len(heights), 2)])]
+    text = []
+    for row in range(rows - 1, -1, -1):
+        base = row * 4
+        text.append(
+            "".join(
+                [
+                    chr(0x2800 | left[min(max(heights[i] - base, 0), 4)] | right[min(max(heights[i + 1] - base, 0), 4)])
+                    for i in range(0, len(heights), 2)
+                ]
+            )
+        )
+    return text
+
+
+def heat(values: Sequence[float], graphs: Graphs) -> str:
+    """One cell a value, 0 to 100 %: an eighth block, or the tens as a digit."""
+    if graphs == "ascii":
+        return "".join([str(min(max(int(value // 10), 0), 9)) for value in values])
+    return "".join([_LOWER[min(max(int(value * 0.08), 0), 7)] for value in values])
+
+
+_PLAIN = str.maketrans(
+    {
+        "·": "|", "…": "~", "─": "-", "│": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "├": "|", "└": "`",
+        "▲": "^", "▼": "v", "↑": "^", "↓": "v", "°": " ", "–": "-", "—": "-", "✓": "+", "✗": "x", "●": "*",
+    }
+)  # fmt: skip
+"""What the panes draw with, in ASCII of the same width."""
+
+
+def ascii_only(lines: list[Line]) -> list[Line]:
+    """The lines with every cell below 128; foreign characters become `?`, of their own width."""
+    return [[(text if text.isascii() else _ascii(text), role) for text, role in line] for line in lines]
+
+
+def _ascii(text: str) -> str:
+    from mltop.ui.format import cells
+
+    text = text.translate(_PLAIN)
+    return text if text.isascii() else "".join([c if c.isascii() else "?" * cells(c) for c in text])

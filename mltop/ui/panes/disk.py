@@ -1,0 +1,135 @@
+"""The disk pane: mounts side by side in a line, or one a row in a frame; the worst are always among those shown."""
+
+from __future__ import annotations
+
+from mltop.model.finding import Finding, Level
+from mltop.model.snapshot import Disk, Status
+from mltop.ui.format import cells, clip_left, duration, left, percent, plain, rate, right, size
+from mltop.ui.graph import bar
+from mltop.ui.line import Line, Pen, Role, cut, gathered
+from mltop.ui.panes.cpu import FRAME_FROM
+from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
+from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of
+from mltop.ui.view import View
+
+INODES_FROM = 80.0
+"""M25: inodes show from here, or when they are fuller than the space."""
+
+
+def draw(view: View, width: int, height: int) -> list[Line]:
+    """The pane."""
+    snapshot = view.snapshot
+    if snapshot is None or not snapshot.disks:
+        text = "waiting for the first sample" if snapshot is None else "no mounts"
+        line = message("DISK", text, Role.DIM, width)
+        return framed([line[1:]], width, height, titled("Disks"), []) if height >= FRAME_FROM else [line][:height]
+    if height < FRAME_FROM:
+        return _compact(view, snapshot.disks, width, height)
+    inner = width - MARGIN
+    disks, hidden = shown(view, snapshot.disks, height - EDGES)
+    name = min(max(cells(plain(disk.mount)) for disk in disks), max(10, inner // 4))
+    lines = [_row(view, disk, inner, name) for disk in disks]
+    note: Line = [(f"+{hidden} more", Role.DIM)] if hidden else []
+    return framed(lines, width, height, titled("Disks"), note, view.focus == "disk")
+
+
+def weight(disk: Disk, findings: dict[str, Finding]) -> tuple[float, ...]:
+    """What is worth a place: trouble, a pinned mount, a full one."""
+    level = max((finding.level for finding in findings.values()), default=Level.OK)
+    stuck = disk.status is not Status.OK
+    fullness = disk.used_percent if disk.used_percent is not None else 0.0
+    return (float(level), float(stuck), float(bool(disk.pinned_by)), float(disk.mount == "/"), fullness)
+
+
+def shown(view: View, disks: tuple[Disk, ...], room: int) -> tuple[list[Disk], int]:
+    """The mounts that have a place, in their order, and how many have none."""
+    if len(disks) <= room:
+        return list(disks), 0
+    levels = Levels(view.findings)
+    ranked = sorted(disks, key=lambda disk: weight(disk, levels.of(disk.mount)), reverse=True)
+    kept = {disk.mount for disk in ranked[: max(room, 0)]}
+    return [disk for disk in disks if disk.mount in kept][: max(room, 0)], len(disks) - max(room, 0)
+
+
+def notes(view: View, disk: Disk, findings: dict[str, Finding]) -> list[Line]:
+    """What is wrong or odd with a mount, in words."""
+    parts: list[Line] = []
+    if disk.status is Status.TIMEOUT:
+        parts.append(
+            [(f"no answer {duration(age_of(view, disk))}", role_of(findings, Role.WARNING, "disk.mount_stuck"))]
+        )
+    elif is_old(view, disk):
+        parts.append([(f"stale {duration(age_of(view, disk))}", Role.STALE)])
+    elif disk.status is not Status.OK:
+        parts.append([(disk.reason or WORDS[disk.status], Role.STALE)])
+    if "disk.readonly" in findings or (disk.is_readonly and disk.fstype not in ("squashfs", "iso9660", "erofs")):
+        parts.append([("read-only", role_of(findings, Role.DIM, "disk.readonly"))])
+    inodes = disk.inodes_used_percent
+    if inodes is not None and (inodes >= INODES_FROM or inodes > (disk.used_percent or 0.0)):
+        parts.append([(f"inodes {percent(inodes)}", role_of(findings, Role.DIM, "disk.inodes"))])
+    return parts
+
+
+def _free(disk: Disk, findings: dict[str, Finding], text: Role) -> Line:
+    return [(f"{size(disk.available_bytes)} free", text)]
+
+
+def _share(view: View, disk: Disk, findings: dict[str, Finding], width: int) -> Line:
+    old = is_old(view, disk)
+    role = Role.STALE if old else role_of(findings, Role.DISK, "disk.space", "disk.shm")
+    text = Role.STALE if old else role_of(findings, Role.TEXT, "disk.space", "disk.shm")
+    return [*bar(disk.used_percent, width, role, view.graphs), (right(percent(disk.used_percent), 5), text)]
+
+
+def _compact(view: View, disks: tuple[Disk, ...], width: int, height: int) -> list[Line]:
+    """As many a line as there is room for, in columns."""
+    across = max(1, min((width - 6) // 34, 4, len(disks)))
+    each = (width - 6) // across
+    kept, hidden = shown(view, disks, across * height)
+    lines = []
+    levels = Levels(view.findings)
+    for start in range(0, len(kept), across):
+        pen = Pen().put(" DISK " if start == 0 else "      ", Role.LABEL)
+        for place, disk in enumerate(kept[start : start + across]):
+            last = hidden and start + place == len(kept) - 1
+            pen.to(6 + place * each).add(_cell(view, disk, levels.of(disk.mount), each - 2 - (4 if last else 0)))
+        lines.append(pen.line)
+    if hidden and lines:
+        lines[-1] = [*Pen().add(cut(lines[-1], width - 4)).to(width - 4).line, (f"+{hidden}", Role.DIM)]
+    return lines
+
+
+def _cell(view: View, disk: Disk, findings: dict[str, Finding], width: int) -> Line:
+    name = clip_left(plain(disk.mount), 10)
+    odd = notes(view, disk, findings)
+    pen = Pen().put(left(name, max(5, min(10, width - 26))), Role.TEXT).put(" ")
+    room = width - pen.at - 5 - 12
+    pen.add(_share(view, disk, findings, max(4, min(room, 10)))).put(" ")
+    text = Role.STALE if is_old(view, disk) else Role.TEXT
+    parts = [*[part for part in odd if part[0][1] not in (Role.DIM,)], _free(disk, findings, text)]
+    return cut(pen.add(gathered(parts, width - pen.at, (" ", Role.TEXT))).line, width)
+
+
+def _row(view: View, disk: Disk, width: int, name: int) -> Line:
+    findings = Levels(view.findings).of(disk.mount)
+    text = Role.STALE if is_old(view, disk) else Role.TEXT
+    pen = Pen().put(left(clip_left(plain(disk.mount), name), name), Role.TEXT).put(" ")
+    pen.add(_share(view, disk, findings, max(4, min(20, (width - name) // 4))))
+    free = f"{size(disk.available_bytes)} free of {size(disk.total_bytes)}"
+    pen.put(right(free, 20) if width - pen.at >= 24 else right(f"{size(disk.available_bytes)} free", 11), text).put(
+        "  "
+    )
+    rest = notes(view, disk, findings)
+    if disk.pinned_by:
+        rest.append([(", ".join(map(plain, disk.pinned_by)), Role.DIM)])
+    if disk.read_bytes_per_s or disk.write_bytes_per_s:
+        rest.append(
+            [
+                ("r ", Role.LABEL),
+                (rate(disk.read_bytes_per_s), text),
+                (" w ", Role.LABEL),
+                (rate(disk.write_bytes_per_s), text),
+            ]
+        )
+    rest.append([(" ".join(filter(None, (disk.fstype, plain(disk.device or "")))), Role.DIM)])
+    return pen.add(gathered(rest, width - pen.at, ("  ", Role.TEXT))).line

@@ -1,0 +1,56 @@
+"""The thin rounded frame round a pane, with titles in its top edge."""
+
+from __future__ import annotations
+
+from mltop.ui.format import cells, clip
+from mltop.ui.line import Line, Pen, Role, cut, width_of
+
+MARGIN = 4
+"""Columns that a frame and its inner margin take."""
+EDGES = 2
+"""Rows that a frame takes."""
+
+
+def framed(lines: list[Line], width: int, height: int, title: Line, note: Line, focused: bool = False) -> list[Line]:
+    """At most `height` lines: the top edge with a title at the left and a note at the right, the lines, the bottom edge."""
+    edge = Role.TITLE if focused else Role.FRAME
+    inner = width - MARGIN
+    result = [_top(width, title, note, edge)]
+    for line in lines[: height - EDGES]:
+        pen = Pen().put("│", edge).put(" ").add(cut(line, inner))
+        result.append(pen.to(width - 1).put("│", edge).line)
+    while len(result) < height - 1:
+        result.append([("│", edge), (" " * (width - 2), Role.TEXT), ("│", edge)])
+    result.append([("╰" + "─" * (width - 2) + "╯", edge)])
+    return result
+
+
+def _top(width: int, title: Line, note: Line, edge: Role) -> Line:
+    pen = Pen().put("╭─", edge)
+    if title:
+        pen.put(" ").add(cut(title, width - 6)).put(" ")
+    left = width - 2 - pen.at
+    size = width_of(note) + 2
+    if note and size + 1 <= left:
+        pen.put("─" * (left - size), edge).put(" ").add(note).put(" ")
+    elif note and left > 12:
+        pen.put("─", edge).put(" ").add(cut(note, left - 3)).put(" ")
+    return pen.put("─" * (width - 1 - pen.at) + "╮", edge).line
+
+
+def titled(name: str, *details: str) -> Line:
+    """A pane's title and what stands beside it."""
+    line: Line = [(name, Role.TITLE)]
+    for detail in details:
+        if detail:
+            line.append((f" · {detail}", Role.DIM))
+    return line
+
+
+def message(label: str, text: str, role: Role, width: int) -> Line:
+    """One line in place of a pane's values."""
+    return (
+        [(f" {label:<4} ", Role.LABEL), (clip(text, max(1, width - 6)), role)]
+        if width > cells(label) + 6
+        else [(clip(text, width), role)]
+    )

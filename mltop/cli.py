@@ -71,7 +71,9 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"mltop {__version__}")
     modes = top.add_argument_group("what to show (nothing: the dashboard)").add_mutually_exclusive_group()
     modes.add_argument("--once", action="store_true", help="one snapshot as text, then end")
-    modes.add_argument("--stream", action="store_true", help="snapshots as JSON, one a line, until the reader goes away")
+    modes.add_argument(
+        "--stream", action="store_true", help="snapshots as JSON, one a line, until the reader goes away"
+    )
     modes.add_argument("--schema", action="store_true", help="the JSON Schema of a snapshot")
     top.add_argument("--json", action="store_true", help="with --once: one JSON object")
     top.add_argument("-n", "--count", type=_count, metavar="N", help="with --stream: end after N lines")
@@ -85,7 +87,9 @@ def parser() -> Parser:
     look.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
     where = top.add_argument_group("files")
     where.add_argument("--config", metavar="FILE", help="the config (else MLTOP_CONFIG, else the user's)")
-    where.add_argument("--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)")
+    where.add_argument(
+        "--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)"
+    )
     where.add_argument("--debug", metavar="FILE", help=argparse.SUPPRESS)
     return top
 

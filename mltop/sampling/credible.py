@@ -1,0 +1,36 @@
+"""What is credible of a driver's answers; the rest becomes "not known", with a reason (M16)."""
+
+from __future__ import annotations
+
+NOT_AVAILABLE = 2**64 - 1
+"""NVML_VALUE_NOT_AVAILABLE, as it comes in an unsigned long long: 'N/A', no number."""
+_PID_MAX = 2**22
+"""PID_MAX_LIMIT of the kernel (include/linux/threads.h): no pid is as high."""
+
+
+class Doubts:
+    """Collects what was not credible in one fact."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def number(self, what: str, value: float, low: float, high: float) -> bool:
+        """Whether `value` lies between `low` and `high`; notes it where it does not."""
+        if low <= value <= high:
+            return True
+        self._words.append(f"{what}: the driver said {value:g}" if isinstance(value, float) else f"{what}: {value}?")
+        return False
+
+    def say(self, words: str) -> None:
+        """Note something else."""
+        self._words.append(words)
+
+    def take(self) -> str | None:
+        """All that was noted, in a line, and begin anew."""
+        words, self._words = self._words, []
+        return "; ".join(words) or None
+
+
+def is_pid(pid: int) -> bool:
+    """Whether `pid` can be one of a process: 0 and 4294967295 come from mixed-up structures of drivers 530 and 535."""
+    return 0 < pid < _PID_MAX

@@ -105,7 +105,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     def __getitem__(self, check: str) -> Limit:
         """The limit of a check; raises KeyError for one that has none."""
-        return self.configured.get(check) or TABLE[check].limit
+        limit = self.configured.get(check)
+        return limit if limit is not None else TABLE[check].limit
 
     def is_configured(self, check: str) -> bool:
         """Whether the config names it."""

@@ -51,7 +51,7 @@ def load(
     if faults:
         raise Fault(faults)
     tables: dict[str, Any] = {name: kind(**merged.get(name, {})) for name, kind in _STRUCTS.items()}
-    judged = Limits(limits, tables["expect"].mounts)
+    judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in tables["expect"].mounts))
     return Settings(limits=judged, files=tuple(files), **tables)
 
 

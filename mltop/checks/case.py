@@ -1,0 +1,142 @@
+"""What a check gets to judge: the snapshot, the limits, and what was known before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from mltop.config.limit import Limit
+from mltop.config.limits import TABLE, Limits
+from mltop.model.finding import Finding, Level
+from mltop.model.snapshot import Reading, Snapshot, Status
+
+NOT_READ = frozenset({Status.STALE, Status.TIMEOUT, Status.ERROR, Status.LOST})
+"""What is there is old, or should be there and is not: never OK (M13)."""
+
+
+class _Held:
+    """What is known of one check of one target."""
+
+    __slots__ = ("level", "seen", "since")
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.since: float | None = None
+        """Since when it would be a WARNING but has not lasted yet."""
+        self.seen = True
+
+
+class Memory:
+    """What the last judgements said, for hysteresis and `for`; the caller keeps one for each box that it watches."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], _Held] = {}
+
+    def level(self, check: str, target: str) -> Level:
+        """The level so far."""
+        held = self._held.get((check, target))
+        return held.level if held is not None else Level.OK
+
+    def settle(self, check: str, target: str, level: Level, limit: Limit, now: float, *, momentary: bool) -> Level:
+        """The level that holds, where `level` is that of this moment; what is not known leaves things as they were."""
+        held = self._held.get((check, target))
+        if held is None:
+            # the first look takes things as they are, where one look says anything
+            held = self._held[check, target] = _Held(Level.OK if momentary or level is Level.UNKNOWN else level)
+        held.seen = True
+        if level is Level.UNKNOWN:
+            return Level.UNKNOWN
+        if level is not Level.WARNING or held.level >= Level.WARNING:
+            held.level, held.since = level, None
+            return level
+        if held.since is None or held.since > now:  # or another boot
+            held.since = now
+        if now - held.since >= limit.for_s:
+            held.level, held.since = level, None
+        return held.level
+
+    def is_known(self, check: str, target: str, level: Level) -> bool:
+        """Whether the last judgement looked at it and found this level."""
+        held = self._held.get((check, target))
+        return held is not None and held.level is level
+
+    def keep(self, check: str, target: str, level: Level) -> None:
+        """Note a level that a check settled by itself."""
+        self._held[check, target] = _Held(level)
+
+    def forget(self) -> None:
+        """Drop what this judgement did not look at: a mount that went, a GPU that was taken out."""
+        self._held = {key: held for key, held in self._held.items() if held.seen}
+        for held in self._held.values():
+            held.seen = False
+
+
+class Case:
+    """One judgement. A check yields findings for whatever is not OK."""
+
+    def __init__(self, snapshot: Snapshot, limits: Limits, memory: Memory | None) -> None:
+        self.snapshot = snapshot
+        self.limits = limits
+        self.memory = memory
+        self.now = _moment(snapshot)
+
+    def level(self, check: str, target: str, value: float, free: int | None = None, row: str | None = None) -> Level:
+        """The level of a value by the limits; `free` bytes may make it bearable, `row` names another limit."""
+        limit = _bearable(self.limits[row or check], free)
+        held = self.memory.level(check, target) if self.memory is not None else Level.OK
+        return self.settled(check, target, limit.level(value, held), row)
+
+    def settled(self, check: str, target: str, level: Level, row: str | None = None) -> Level:
+        """A level after hysteresis in time (`for`)."""
+        name = row or check
+        momentary = TABLE[name].is_momentary
+        if self.memory is None:
+            return Level.OK if momentary and level is not Level.CRITICAL else level
+        return self.memory.settle(check, target, level, self.limits[name], self.now, momentary=momentary)
+
+
+def finding(
+    check: str, level: Level, summary: str, action: str | None = None, *, target: str = "", name: str = ""
+) -> Finding:
+    """A finding about a target, or about the box; `name` is what a reader calls it, where that is not the target."""
+    return Finding(
+        check=check,
+        target=target,
+        target_name=name or target,
+        level=level,
+        summary=summary,
+        action=action,
+    )
+
+
+def aged(group: Reading, level: Level, summary: str) -> tuple[Level, str]:
+    """The level and words of a value of a group: an old one is UNKNOWN or worse, and says how old."""
+    if group.status not in NOT_READ:
+        return level, summary
+    return max(level, Level.UNKNOWN), f"{summary}, {age(group)}"
+
+
+def age(group: Reading) -> str:
+    """How old the values are, in words."""
+    return f"{group.age_s:.0f} s ago" if group.age_s is not None else "never read"
+
+
+def _bearable(limit: Limit, free: int | None) -> Limit:
+    if free is None:
+        return limit
+    if limit.unless_free and free >= limit.unless_free:
+        limit = msgspec.structs.replace(limit, warn=None, clear=None)
+    if limit.unless_free_crit and free >= limit.unless_free_crit:
+        limit = msgspec.structs.replace(limit, crit=None, clear_crit=None)
+    return limit
+
+
+def _moment(snapshot: Snapshot) -> float:
+    """Seconds that only go forward within a boot; where the uptime is not known, those of the wall clock."""
+    if snapshot.uptime_s is not None:
+        return snapshot.uptime_s
+    try:
+        return datetime.fromisoformat(snapshot.time).timestamp()
+    except ValueError:
+        return 0.0

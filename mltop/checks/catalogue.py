@@ -1,0 +1,58 @@
+"""The checks that a snapshot can answer: one table of ids, families and what they read. Ids are a public contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from mltop.checks import gpu, host
+from mltop.checks.case import Case
+from mltop.model.finding import Finding
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check."""
+
+    id: str
+    family: str
+    reads: str
+    """What it looks at, in words."""
+
+
+CATALOGUE: tuple[Check, ...] = (
+    Check("gpu.driver", "gpu", "whether the driver can be used"),
+    Check("gpu.count", "gpu", "GPUs against the PCI bus and the config; a lost GPU"),
+    Check("gpu.responsive", "gpu", "whether the driver answers"),
+    Check("gpu.xid", "gpu", "the last Xid of the kernel log, for a day"),
+    Check("gpu.ecc_uncorrected", "gpu", "uncorrected memory errors"),
+    Check("gpu.row_remap", "gpu", "row remaps that are pending or failed"),
+    Check("gpu.retired_pages", "gpu", "retired memory pages"),
+    Check("gpu.temp", "gpu", "temperature against the card's own slowdown limit"),
+    Check("gpu.temp_mem", "gpu", "memory temperature"),
+    Check("gpu.throttle", "gpu", "slowdown by heat or by the power supply"),
+    Check("gpu.nvlink", "gpu", "NVLinks that are down"),
+    Check("gpu.pcie_width", "gpu", "PCIe lanes against the maximum"),
+    Check("gpu.pcie_gen", "gpu", "PCIe generation under load against the maximum"),
+    Check("gpu.ecc_corrected", "gpu", "corrected memory errors"),
+    Check("gpu.mem_orphan", "gpu", "GPU memory that no process owns"),
+    Check("gpu.persistence", "gpu", "persistence mode of server cards"),
+    Check("gpu.mem", "gpu", "GPU memory used (off by default)"),
+    Check("disk.mount_missing", "disk", "mounts that are gone"),
+    Check("disk.mount_stuck", "disk", "mounts that do not answer"),
+    Check("disk.readonly", "disk", "local file systems that are read-only"),
+    Check("disk.space", "disk", "space used, as df has it"),
+    Check("disk.inodes", "disk", "inodes used"),
+    Check("disk.shm", "disk", "shared memory used"),
+    Check("mem.available", "memory", "memory that can still be had"),
+    Check("mem.psi", "memory", "time that all processes wait for memory"),
+    Check("mem.swap", "memory", "swap used"),
+    Check("cpu.load", "cpu", "load of 15 minutes by the number of CPUs"),
+    Check("cpu.psi", "cpu", "time that processes wait for a CPU"),
+    Check("cpu.thermal", "cpu", "slowdown by heat"),
+)
+"""In the order in which findings of one level are told: what breaks a job first."""
+
+ORDER = {check.id: place for place, check in enumerate(CATALOGUE)}
+
+FAMILIES: tuple[Callable[[Case], Iterator[Finding]], ...] = (gpu.gpus, host.disks, host.memory, host.cpu)

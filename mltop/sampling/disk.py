@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +72,10 @@ def read_space(path: bytes) -> Space:
 class DiskReading:
     """Keeps the last numbers of each mount and the counters of each block device."""
 
-    def __init__(self, roots: Roots, reader: Reader) -> None:
+    def __init__(self, roots: Roots, reader: Reader, ask: Callable[[bytes], Space] = read_space) -> None:
         self._roots = roots
         self._reader = reader
-        reader.learn(_TASK, read_space, most_stuck=_MOST_STUCK)
+        reader.learn(_TASK, ask, most_stuck=_MOST_STUCK)
         self._known: dict[tuple[str, str], _Known] = {}
         self._files: set[str] = set()
         self._asked_at: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mltop.sampling.proc_stat import Stat
+from mltop.sampling.proc_stat import UNREADABLE_STATES, Stat
 from mltop.system.text import clean
 
 TICKS_PER_S: int = os.sysconf("SC_CLK_TCK")
@@ -70,6 +70,10 @@ class Entry:
             self.command = None
             self.asked_command_at = None
             self.uid = None
+
+    def has_command(self) -> bool:
+        """Whether there is a command line that may be asked for (M12)."""
+        return not self.is_kernel and self.state not in UNREADABLE_STATES
 
     def update(self, stat: Stat, digest: int, now: float) -> None:
         """Take a later reading of the same process."""

@@ -126,7 +126,7 @@ def is_worth_showing(mount: Mount) -> bool:
         return True
     if mount.fstype in _PSEUDO_TYPES or mount.fstype in _IMAGE_TYPES or mount.fstype.endswith(".AppImage"):
         return False
-    if mount.path == "/run" or mount.path.startswith(_HIDDEN_PREFIXES):
+    if mount.path in {"/dev", "/run"} or mount.path.startswith(_HIDDEN_PREFIXES):
         return False
     return not (mount.fstype == "tmpfs" and mount.is_readonly)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mltop.model.snapshot import Process, Processes, Status
 from mltop.sampling.entry import PAGE_BYTES, TICKS_PER_S, Entry
-from mltop.sampling.proc_stat import UNREADABLE_STATES, parse_stat, read_command, read_container
+from mltop.sampling.proc_stat import parse_stat, read_command, read_container
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.selection import Selection, first, matching
@@ -39,6 +39,7 @@ class ProcessTable:
 
     def __init__(self, roots: Roots, reader: Reader, clock: Callable[[], float] = time.monotonic) -> None:
         self._roots = roots
+        self._proc = str(roots.proc)
         self._reader = reader
         self._clock = clock
         reader.learn(_COMMAND, lambda key: read_command(roots, key[0], key[1]))
@@ -57,7 +58,7 @@ class ProcessTable:
     ) -> Processes:
         """The list and the counts; never raises. `gpu_pids` are pids of this namespace only (D16)."""
         try:
-            pids = {int(name) for name in os.listdir(self._roots.proc) if name.isdigit()}  # noqa: PTH208 - speed
+            pids = {int(name) for name in os.listdir(self._proc) if name.isdigit()}  # noqa: PTH208 - speed
         except OSError as fault:
             status, reason = why_not(fault, "/proc")
             return Processes(status=status, reason=reason)
@@ -132,7 +133,7 @@ class ProcessTable:
 
     def _read_stat(self, pid: int, now: float) -> None:
         try:
-            line = read_bytes(f"{self._roots.proc}/{pid}/stat", _STAT_BYTES)
+            line = read_bytes(f"{self._proc}/{pid}/stat", _STAT_BYTES)
             digest = hash(line)
             entry = self._entries.get(pid)
             if entry is not None and entry.digest == digest:  # nothing has changed since, least of all the time it used
@@ -171,18 +172,18 @@ class ProcessTable:
         asked = 0
         for entry in entries:
             is_due = entry.asked_command_at is None or now - entry.asked_command_at >= _COMMAND_AGAIN_S
-            if entry.uid is None or is_due:
+            if entry.uid is None or (is_due and not entry.is_kernel):
                 entry.uid = self._uid(entry.pid)
             if entry.uid is not None:
                 entry.user = self._users.name(entry.uid, now)
-            if is_due and asked < _MOST_COMMANDS_ASKED and not entry.is_kernel and entry.state not in UNREADABLE_STATES:
+            if is_due and asked < _MOST_COMMANDS_ASKED and entry.has_command():
                 self._reader.ask(_COMMAND, (entry.pid, entry.start_ticks))
                 entry.asked_command_at = now
                 asked += 1
 
     def _uid(self, pid: int) -> int | None:
         try:
-            return os.stat(f"{self._roots.proc}/{pid}").st_uid  # noqa: PTH116 - speed
+            return os.stat(f"{self._proc}/{pid}").st_uid  # noqa: PTH116 - speed
         except OSError:
             return None
 

@@ -70,9 +70,10 @@ class ProcessTable:
         entries = self._chosen(now, selection, gpu_pids)
         self._shown = [entry.pid for entry in entries]
         states = Counter(entry.state for entry in self._entries.values())
+        status, reason = self._state()
         return Processes(
-            status=Status.OK if self._entries else Status.NO_PERMISSION,
-            reason=f"{len(self._refused)} processes may not be read (hidepid)" if self._refused else None,
+            status=status,
+            reason=reason,
             age_s=0.0,
             total=len(pids),
             running=states["R"],
@@ -95,6 +96,13 @@ class ProcessTable:
             entry.container = read_container(self._roots, pid)
             entry.has_container = entry.container is not None
         return entry.container
+
+    def _state(self) -> tuple[Status, str | None]:
+        """Some that may not be read are no failure, but the counts are without them."""
+        if self._refused:
+            status = Status.OK if self._entries else Status.NO_PERMISSION
+            return status, f"{len(self._refused)} processes may not be read (hidepid)"
+        return (Status.OK, None) if self._entries else (Status.UNSUPPORTED, "no process is to be seen in /proc")
 
     def _forget_gone(self, pids: set[int]) -> None:
         for pid in self._entries.keys() - pids:

@@ -1,7 +1,7 @@
 """Where mltop's CPU goes: `python tests/bench/hotspots.py [processes|dashboard|stream] [--seconds S]`.
 
-`processes` splits the CPU of a plain run by process; the other two profile one of them (slower than life, so read the order
-and the counts, not the seconds).
+`processes` splits the CPU of a plain run by process; the other two profile one of them (slower than life: read the
+order and the counts, not the seconds).
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 
 from run import INTERVAL_S, Bench
 from terminal import adopt_orphans, cpu_of, members

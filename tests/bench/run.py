@@ -20,14 +20,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "fakes")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fakes"))
 
 import driver
 from terminal import Terminal, adopt_orphans
 from tool import Tool, environment, install_peers, tools
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 GPUS = 8
 INTERVAL_S = 2.0
 WARM_UP_S = 5.0

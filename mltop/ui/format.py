@@ -19,9 +19,13 @@ def _cell(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+_NARROW = frozenset(map(chr, (*range(0x20, 0x7F), *range(0x2500, 0x25A0), *range(0x2800, 0x2900)))) | set("·…▲▼↑↓")
+"""What the panes themselves draw with: one cell each."""
+
+
 def cells(text: str) -> int:
     """How many columns of a terminal the text takes (UAX 11, combining marks are 0)."""
-    return len(text) if text.isascii() else sum(map(_cell, text))
+    return len(text) if text.isascii() or _NARROW.issuperset(text) else sum(map(_cell, text))
 
 
 def plain(text: str) -> str:
@@ -155,7 +159,7 @@ def clock(time: str) -> str:
 
 
 def clock_before(time: str, age_s: float | None) -> str:
-    """When it was `age_s` before that time: `14:01`, with the day when that is more than 20 hours away; "" if not known."""
+    """When it was `age_s` before that time: `14:01`, with the day when that is 20 hours away; "" if not known."""
     local = _local(time) if time else None
     if local is None or age_s is None:
         return ""

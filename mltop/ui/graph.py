@@ -10,9 +10,10 @@ from mltop.ui.view import Graphs
 _LEFT = " ▏▎▍▌▋▊▉"
 _LOWER = "▁▂▃▄▅▆▇█"
 _ASCII = ".:-=+*#@"
-_DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
-"""The braille dots of a cell's left and right column, from the bottom up."""
-_COLUMN = tuple(tuple(sum(dots[:count]) for count in range(5)) for dots in _DOTS)
+_LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
+_RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
+"""The braille dots of a cell's columns, 0 to 4 high from the bottom up."""
+_CELLS = tuple(tuple(chr(0x2800 | a | b) if a | b else " " for b in _RIGHT_DOTS) for a in _LEFT_DOTS)
 
 
 def bar(value: float | None, width: int, role: Role, graphs: Graphs, top: float = 100.0) -> Line:
@@ -69,24 +70,15 @@ def _block(height: int | None, row: int, marks: str) -> str:
 def _braille(values: Sequence[float | None], rows: int, top: float) -> list[str]:
     steps = rows * 4
     scale = steps / top
-    # Inlined and by columns: this is the hot path of a tick.
     heights = [0 if value is None else min(max(int(value * scale + 0.5), 1), steps) for value in values]
     if len(heights) % 2:
         heights.insert(0, 0)
-    left, right = _COLUMN
+    pairs = list(zip(heights[::2], heights[1::2], strict=True))
     if rows == 1:
-        return ["".join([chr(0x2800 | left[heights[i]] | right[heights[i + 1]]) for i in range(0, len(heights), 2)])]
+        return ["".join([_CELLS[a][b] for a, b in pairs])]
     text = []
-    for row in range(rows - 1, -1, -1):
-        base = row * 4
-        text.append(
-            "".join(
-                [
-                    chr(0x2800 | left[min(max(heights[i] - base, 0), 4)] | right[min(max(heights[i + 1] - base, 0), 4)])
-                    for i in range(0, len(heights), 2)
-                ]
-            )
-        )
+    for base in range(steps - 4, -1, -4):
+        text.append("".join([_CELLS[min(max(a - base, 0), 4)][min(max(b - base, 0), 4)] for a, b in pairs]))
     return text
 
 

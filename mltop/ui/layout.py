@@ -1,10 +1,10 @@
-"""Where the panes stand: by the terminal's size, what the box has and what the user hid. Never overlapping, never outside."""
+"""Where the panes stand: by the terminal's size, what the box has, what the user hid. No overlap, nothing outside."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from mltop.ui.panes import gpu
+from mltop.ui.panes import cpu, gpu
 from mltop.ui.view import View
 
 TINY_WIDTH = 64
@@ -105,9 +105,10 @@ def _compact(view: View, width: int, height: int) -> Heights:
     if _shows(view, "disk") and left >= 11 and _mounts(view) > across:
         heights["disk"] += 1
         left -= 1
-    if _shows(view, "cpu") and left >= 13:
-        heights["cpu"] += 2
-        left -= 2
+    if _shows(view, "cpu") and left >= 13 and view.snapshot is not None:
+        lines = len(cpu.cores(view, view.snapshot.cpu, width - 1, 2))
+        heights["cpu"] += lines
+        left -= lines
     heights["process"] = left
     return heights
 
@@ -157,7 +158,7 @@ def _grown(view: View, width: int, height: int, heights: Heights, least: int) ->
     wishes = [
         ("disk", min(mounts, 4) + 2), ("host", 6), ("header", 2 if height >= 36 else 1), ("host", 8),
         ("gpu", 2), ("disk", min(mounts, 8) + 2), ("gpu", 3), ("host", 10), ("gpu", 4), ("disk", min(mounts, 12) + 2),
-        ("host", 14),
+        ("host", 14 if height >= 80 else 10),
     ]  # fmt: skip
     for band, wanted in wishes:
         spare -= _grant(view, heights, band, wanted, spare, gpus)

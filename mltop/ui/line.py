@@ -49,12 +49,12 @@ def text_of(line: Line) -> str:
 
 def width_of(line: Line) -> int:
     """Cells that the line takes."""
-    return sum(cells(text) for text, _ in line)
+    return sum([cells(text) for text, _ in line])
 
 
 def cut(line: Line, width: int) -> Line:
     """The line in at most `width` cells."""
-    if sum(len(text) for text, _ in line) * 2 <= width or width_of(line) <= width:
+    if width_of(line) <= width:
         return line
     left, kept = width, Line()
     for text, role in line:
@@ -82,13 +82,13 @@ class Pen:
         """Write text, known not to be too long."""
         if text:
             self.line.append((text, role))
-            self.at += len(text) if text.isascii() else cells(text)
+            self.at += cells(text)
         return self
 
     def add(self, line: Line) -> Pen:
         """Write spans."""
-        for text, role in line:
-            self.put(text, role)
+        self.line += line
+        self.at += width_of(line)
         return self
 
     def to(self, column: int) -> Pen:

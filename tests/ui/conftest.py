@@ -35,8 +35,9 @@ NOW = 1772460131.0
 def make_gpu(index: int, **changes: Any) -> Gpu:
     used = [70.0, 70.0, 71.0, 66.5, 70.0, 12.0, 0.5, 79.0][index % 8]
     busy = [99, 97, 96, 88, 99, 23, 0, 100][index % 8]
+    bus = f"0000:{0x1B + index * 8:02x}:00.0"
     gpu = Gpu(
-        index=index, uuid=f"GPU-{index:08x}", name="NVIDIA H100 80GB HBM3", pci_bus_id=f"0000:{0x1B + index * 8:02x}:00.0",
+        index=index, uuid=f"GPU-{index:08x}", name="NVIDIA H100 80GB HBM3", pci_bus_id=bus,
         age_s=0.0, temperature_c=58 + index % 8, temperature_memory_c=66 + index % 8, temperature_slowdown_c=92,
         temperature_shutdown_c=95, memory_total_bytes=int(79.6 * G), memory_used_bytes=int(used * G),
         memory_reserved_bytes=600 << 20, memory_is_unified=False, utilization_percent=busy,
@@ -97,7 +98,7 @@ def make_processes(gpus: tuple[Gpu, ...], count: int) -> Processes:
                 running_s=3.2 * 86400,
                 started_at=process.started_at,
                 gpus=tuple(on),
-            )  # fmt: skip
+            )
         )
     users = ("root", "bob", "anna", "postgres")
     names = ("dockerd", "python -m http.server 8000", "jupyter-lab --no-browser --port 8888", "postgres: writer")
@@ -114,7 +115,7 @@ def make_processes(gpus: tuple[Gpu, ...], count: int) -> Processes:
                 state="S",
                 running_s=600.0 * (i + 1),
                 started_at="2026-03-01T00:00:00Z",
-            )  # fmt: skip
+            )
         )
     return Processes(age_s=0.0, total=1423, running=9, blocked=0, zombies=1, top=tuple(top))
 

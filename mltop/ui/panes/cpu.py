@@ -42,7 +42,7 @@ def _note(cpu: Cpu) -> Line:
     return [(" ".join(texts), Role.DIM)] if texts else []
 
 
-def facts(view: View, snapshot: Snapshot) -> list[Line]:
+def facts(view: View, snapshot: Snapshot, width: int) -> list[Line]:
     """Load, pressure, what waits: most telling first."""
     cpu = snapshot.cpu
     findings = Levels(view.findings).of("")
@@ -50,7 +50,8 @@ def facts(view: View, snapshot: Snapshot) -> list[Line]:
     parts: list[Line] = []
     if is_old(view, cpu):
         parts.append([(f"stale {duration(age_of(view, cpu))}", Role.STALE)])
-    load = " ".join(fixed(value, 1 if value < 100 else 0) for value in cpu.load) or "-"
+    loads = cpu.load if width >= 40 else cpu.load[:1]
+    load = " ".join(fixed(value, 1 if value < 100 else 0) for value in loads) or "-"
     count = f" /{cpu.count}" if cpu.count else ""
     parts.append([("load ", Role.LABEL), (load, role_of(findings, text, "cpu.load")), (count, Role.DIM)])
     parts.append([("psi ", Role.LABEL), (fixed(cpu.psi_some_avg10), role_of(findings, text, "cpu.psi"))])
@@ -82,7 +83,7 @@ def usage(view: View, snapshot: Snapshot, width: int) -> Line:
 def _compact(view: View, snapshot: Snapshot, width: int) -> list[Line]:
     size = bar_width(width)
     pen = Pen().put(" CPU  ", Role.LABEL).add(usage(view, snapshot, size)).put("  ")
-    parts = facts(view, snapshot) + _more(snapshot.cpu)
+    parts = facts(view, snapshot, width - pen.at) + _more(snapshot.cpu)
     lines = [pen.add(gathered(parts, width - pen.at, ("  ", Role.TEXT))).line]
     return [*lines, *([[(" ", Role.TEXT), *line] for line in cores(view, snapshot.cpu, width - 1, 2)])]
 
@@ -94,9 +95,9 @@ def bar_width(width: int) -> int:
 
 def _tall(view: View, snapshot: Snapshot, width: int, height: int) -> list[Line]:
     """Usage and load in the first line; below, the history at the left and the cores at the right or under it."""
-    size = max(4, min(width // 4, 24))
+    size = max(4, min(width // 5, 24))
     pen = Pen().add(usage(view, snapshot, size)).put("  ")
-    lines = [pen.add(gathered(facts(view, snapshot), width - pen.at, ("  ", Role.TEXT))).line]
+    lines = [pen.add(gathered(facts(view, snapshot, width - pen.at), width - pen.at, ("  ", Role.TEXT))).line]
     room = height - 1
     if room < 1:
         return lines
@@ -121,7 +122,7 @@ def history(view: View, key: str, width: int, rows: int, role: Role, top: float 
     values = view.history.values(key, view.zoom_s, points(width, view.graphs), view.history.latest or 0.0)
     lines: list[Line] = [[(text, role)] for text in graph(values, rows, view.graphs, top)]
     label = span_of(view.zoom_s)
-    if rows > 1 and width > 20 and not any(lines[0][0][0][: len(label)].strip("⠀ ")):
+    if rows > 1 and width > 20 and not any(lines[0][0][0][: len(label)].strip()):
         lines[0] = [(label, Role.DIM), (lines[0][0][0][len(label) :], role)]
     return lines
 

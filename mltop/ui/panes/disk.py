@@ -6,7 +6,7 @@ from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Disk, Status
 from mltop.ui.format import cells, clip_left, duration, left, percent, plain, rate, right, size
 from mltop.ui.graph import bar
-from mltop.ui.line import Line, Pen, Role, cut, gathered
+from mltop.ui.line import Line, Pen, Role, cut, gathered, width_of
 from mltop.ui.panes.cpu import FRAME_FROM
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
 from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of
@@ -70,10 +70,6 @@ def notes(view: View, disk: Disk, findings: dict[str, Finding]) -> list[Line]:
     return parts
 
 
-def _free(disk: Disk, findings: dict[str, Finding], text: Role) -> Line:
-    return [(f"{size(disk.available_bytes)} free", text)]
-
-
 def _share(view: View, disk: Disk, findings: dict[str, Finding], width: int) -> Line:
     old = is_old(view, disk)
     role = Role.STALE if old else role_of(findings, Role.DISK, "disk.space", "disk.shm")
@@ -84,30 +80,29 @@ def _share(view: View, disk: Disk, findings: dict[str, Finding], width: int) -> 
 def _compact(view: View, disks: tuple[Disk, ...], width: int, height: int) -> list[Line]:
     """As many a line as there is room for, in columns."""
     across = max(1, min((width - 6) // 34, 4, len(disks)))
-    each = (width - 6) // across
     kept, hidden = shown(view, disks, across * height)
-    lines = []
+    each = (width - 6 - (4 if hidden else 0)) // across
     levels = Levels(view.findings)
+    texts = [_says(view, disk, levels.of(disk.mount)) for disk in kept]
+    size_bar = max(3, min(12, each - 18 - max([10, *[cells(text[0][0]) for text in texts]])))
+    lines = []
     for start in range(0, len(kept), across):
         pen = Pen().put(" DISK " if start == 0 else "      ", Role.LABEL)
         for place, disk in enumerate(kept[start : start + across]):
-            last = hidden and start + place == len(kept) - 1
-            pen.to(6 + place * each).add(_cell(view, disk, levels.of(disk.mount), each - 2 - (4 if last else 0)))
+            pen.to(6 + place * each).put(left(clip_left(plain(disk.mount), 9), 10))
+            pen.add(_share(view, disk, levels.of(disk.mount), size_bar)).put(" ")
+            pen.add(cut(texts[start + place], 6 + (place + 1) * each - 1 - pen.at))
         lines.append(pen.line)
     if hidden and lines:
         lines[-1] = [*Pen().add(cut(lines[-1], width - 4)).to(width - 4).line, (f"+{hidden}", Role.DIM)]
     return lines
 
 
-def _cell(view: View, disk: Disk, findings: dict[str, Finding], width: int) -> Line:
-    name = clip_left(plain(disk.mount), 10)
-    odd = notes(view, disk, findings)
-    pen = Pen().put(left(name, max(5, min(10, width - 26))), Role.TEXT).put(" ")
-    room = width - pen.at - 5 - 12
-    pen.add(_share(view, disk, findings, max(4, min(room, 10)))).put(" ")
-    text = Role.STALE if is_old(view, disk) else Role.TEXT
-    parts = [*[part for part in odd if part[0][1] not in (Role.DIM,)], _free(disk, findings, text)]
-    return cut(pen.add(gathered(parts, width - pen.at, (" ", Role.TEXT))).line, width)
+def _says(view: View, disk: Disk, findings: dict[str, Finding]) -> Line:
+    """What is wrong, the most important, else what is free."""
+    odd = [part for part in notes(view, disk, findings) if part[0][1] is not Role.DIM]
+    free: Line = [(f"{size(disk.available_bytes)} free", Role.STALE if is_old(view, disk) else Role.TEXT)]
+    return odd[0] if odd else free
 
 
 def _row(view: View, disk: Disk, width: int, name: int) -> Line:
@@ -123,13 +118,9 @@ def _row(view: View, disk: Disk, width: int, name: int) -> Line:
     if disk.pinned_by:
         rest.append([(", ".join(map(plain, disk.pinned_by)), Role.DIM)])
     if disk.read_bytes_per_s or disk.write_bytes_per_s:
-        rest.append(
-            [
-                ("r ", Role.LABEL),
-                (rate(disk.read_bytes_per_s), text),
-                (" w ", Role.LABEL),
-                (rate(disk.write_bytes_per_s), text),
-            ]
-        )
-    rest.append([(" ".join(filter(None, (disk.fstype, plain(disk.device or "")))), Role.DIM)])
-    return pen.add(gathered(rest, width - pen.at, ("  ", Role.TEXT))).line
+        rest.append([("r ", Role.LABEL), (rate(disk.read_bytes_per_s), text)])
+        rest[-1] += [(" w ", Role.LABEL), (rate(disk.write_bytes_per_s), text)]
+    rest.append([(disk.fstype or "", Role.DIM)])
+    rest.append([(plain(disk.device or ""), Role.DIM)])
+    fitting = [part for part in rest if width_of(part) <= width - pen.at]
+    return pen.add(gathered(fitting, width - pen.at, ("  ", Role.TEXT))).line

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
+from mltop.ui.commands import APP, MONITOR, available, shown
 from mltop.ui.format import cells, clip
 from mltop.ui.line import Line, Pen, Role
 from mltop.ui.view import View
@@ -18,11 +20,19 @@ class Hint(NamedTuple):
     width: int
 
 
-_KEYS = (
-    ("q", "Quit"), ("?", "Help"), ("/", "Filter"), ("Enter", "Open"), ("K", "Signal"), ("f", "Full"),
-    ("u", "Users"), ("t", "Tree"), ("<>", "Sort"), ("Z", "Pause"), ("e", "Events"), ("I", "Invert"),
-    ("Space", "Tag"), ("+-", "Zoom"), ("Tab", "Focus"), ("r", "Refresh"),
+_ORDER = (
+    "app.quit", "app.help", "process.filter", "pane.open", "process.signal", "view.full", "process.by_user",
+    "process.tree", "view.pause", "app.events",
 )  # fmt: skip
+"""Most needed first: what is on the right is cut first. What is not named here comes last."""
+
+
+@lru_cache(maxsize=2)
+def _keys(has_hands: bool) -> tuple[tuple[str, str], ...]:
+    """The keys of the commands that have a word for the footer."""
+    commands = [one for one in available((*APP, *MONITOR), has_hands=has_hands) if one.footer]
+    commands.sort(key=lambda one: _ORDER.index(one.id) if one.id in _ORDER else len(_ORDER))
+    return tuple((shown(one.keys[0]), one.footer) for one in commands)
 
 
 def hints(view: View, width: int) -> list[Hint]:
@@ -44,8 +54,7 @@ def _entries(view: View) -> list[tuple[str, str]]:
         entries.append(("Esc", f"Clear {clip(view.processes.filter, 20)}"))
     elif view.full:
         entries.append(("Esc", "Back"))
-    frozen = view.readonly or view.remote is not None
-    return entries + [(key, label) for key, label in _KEYS if not (frozen and key in ("K", "Space"))]
+    return [*entries, *_keys(not view.readonly and view.remote is None)]
 
 
 def draw(view: View, width: int, height: int) -> list[Line]:

@@ -12,13 +12,13 @@ EDGES = 2
 
 
 def framed(lines: list[Line], width: int, height: int, title: Line, note: Line, focused: bool = False) -> list[Line]:
-    """At most `height` lines: the top edge with a title at the left and a note at the right, the lines, the bottom edge."""
+    """`height` lines: the top edge with a title at its left and a note at its right, the lines, the bottom edge."""
     edge = Role.TITLE if focused else Role.FRAME
     inner = width - MARGIN
     result = [_top(width, title, note, edge)]
     for line in lines[: height - EDGES]:
-        pen = Pen().put("│", edge).put(" ").add(cut(line, inner))
-        result.append(pen.to(width - 1).put("│", edge).line)
+        line = cut(line, inner)
+        result.append([("│ ", edge), *line, (" " * (inner - width_of(line) + 1) + "│", edge)])
     while len(result) < height - 1:
         result.append([("│", edge), (" " * (width - 2), Role.TEXT), ("│", edge)])
     result.append([("╰" + "─" * (width - 2) + "╯", edge)])

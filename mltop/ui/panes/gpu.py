@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import NamedTuple
 
 from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
@@ -17,6 +18,9 @@ from mltop.ui.view import View
 
 TWO_A_ROW = 76
 """The narrowest pane that holds two GPUs side by side."""
+PAIRED_FROM = 8
+"""More GPUs than this may stand two a row inside a frame."""
+FRAME_WIDTH = 80
 MOST_LINES = 5
 """A GPU's block is not higher than this: above, processes are worth more."""
 
@@ -68,17 +72,81 @@ def _instances(snapshot: Snapshot) -> int:
     return sum(len(gpu.mig) for gpu in snapshot.gpus)
 
 
+class Plan(NamedTuple):
+    """How the pane shows its rows at a size."""
+
+    is_framed: bool
+    width: int
+    """Of the table, inside the frame."""
+    lines: int
+    """Lines a GPU takes."""
+    is_paired: bool
+    shown: list[int]
+    """Indices into `gpu_rows`, in their order."""
+    hidden: int
+
+
+def plan(view: View, snapshot: Snapshot, width: int, height: int) -> Plan:
+    """A frame where all GPUs and a frame have room; many lines a GPU, two GPUs a line, or only the worst ones."""
+    rows = gpu_rows(view)
+    gpus = len(snapshot.gpus)
+    least = min(need(view), need_paired(view)) if gpus > PAIRED_FROM else need(view)
+    is_framed = width >= FRAME_WIDTH and height >= least + EDGES
+    width, height = (width - MARGIN, height - EDGES) if is_framed else (width - 1, height)
+    room = height - 1 - bool(trouble(view))
+    everything = list(range(len(rows)))
+    if len(rows) <= room:
+        lines = min(MOST_LINES, (room - len(rows)) // gpus + 1)
+        return Plan(is_framed, width, lines, False, everything, 0)
+    if len(rows) == gpus and width >= TWO_A_ROW and ceil(gpus / 2) <= room:
+        return Plan(is_framed, width, 1, True, everything, 0)
+    shown = _worst(rows, view, max(room - 1, 0))
+    return Plan(is_framed, width, 1, False, shown, len(rows) - len(shown))
+
+
+def _worst(rows: list[GpuRow], view: View, room: int) -> list[int]:
+    """The rows most worth seeing: the one under the cursor, trouble, GPUs, MIG instances."""
+    levels = Levels(view.findings)
+    cursor = view.gpu_cursor if view.focus == "gpu" else -1
+
+    def rank(place: int) -> tuple[bool, int, int]:
+        return place != cursor, -_weight(rows[place], levels.gpu(rows[place].gpu)), place
+
+    return sorted(sorted(range(len(rows)), key=rank)[:room])
+
+
 def draw(view: View, width: int, height: int) -> list[Line]:
-    """The pane; framed where there is room for all GPUs and a frame."""
+    """The pane."""
     snapshot = view.snapshot
     if snapshot is None or not snapshot.gpus:
         return [_none(view, width)][:height]
-    if width >= 80 and height >= min(need(view), need_paired(view) if len(snapshot.gpus) > 8 else 999) + EDGES:
-        lines = _table(view, snapshot, width - MARGIN, height - EDGES)
-        title = titled("GPUs", models_line(snapshot))
-        note: Line = [(f"driver {snapshot.driver.version}", Role.DIM)] if snapshot.driver.version else []
-        return framed(lines, width, height, title, note, view.focus == "gpu")
-    return [[(" ", Role.TEXT), *line] for line in _table(view, snapshot, width - 1, height)]
+    chosen = plan(view, snapshot, width, height)
+    lines = [cut(line, chosen.width) for line in _table(view, snapshot, chosen)]
+    if not chosen.is_framed:
+        return [[(" ", Role.TEXT), *line] for line in lines[:height]]
+    note: Line = [(f"driver {snapshot.driver.version}", Role.DIM)] if snapshot.driver.version else []
+    return framed(lines, width, height, titled("GPUs", models_line(snapshot)), note, view.focus == "gpu")
+
+
+def row_at(view: View, y: int, width: int, height: int, x: int = 0) -> int | None:
+    """Which of `gpu_rows(view)` a click at a cell of the pane hits; `None` for none."""
+    snapshot = view.snapshot
+    if snapshot is None or not snapshot.gpus:
+        return None
+    chosen = plan(view, snapshot, width, height)
+    line = y - chosen.is_framed - bool(trouble(view)) - 1
+    if line < 0:
+        return None
+    if chosen.is_paired:
+        half = ceil(len(chosen.shown) / 2)
+        place = line + (half if x >= width // 2 else 0)
+        return place if line < half and place < len(chosen.shown) else None
+    rows = gpu_rows(view)
+    for index in chosen.shown:
+        line -= chosen.lines if rows[index].mig is None else 1
+        if line < 0:
+            return index
+    return None
 
 
 def _none(view: View, width: int) -> Line:
@@ -88,41 +156,35 @@ def _none(view: View, width: int) -> Line:
     return message("GPU", line[0][0], line[0][1], width)
 
 
-def _table(view: View, snapshot: Snapshot, width: int, height: int) -> list[Line]:
-    rows = gpu_rows(view)
+def _table(view: View, snapshot: Snapshot, chosen: Plan) -> list[Line]:
     notes = [trouble(view)] if trouble(view) else []
-    room = height - len(notes) - 1
-    if room < 1:
-        return [cut(line, width) for line in (notes or [_row_line(rows[0], view, width)])][:height]
-    gpus = len(snapshot.gpus)
-    if len(rows) <= room:
-        body = _blocks(rows, view, width, min(MOST_LINES, (room - len(rows)) // gpus + 1))
-    elif len(rows) == gpus and width >= TWO_A_ROW and ceil(gpus / 2) <= room:
-        return [cut(line, width) for line in [*notes, _paired_head(width), *_paired(rows, view, width)]]
-    else:
-        body = _some(rows, view, width, room)
-    at = gpu_row.columns(snapshot.gpus, width)
-    return [cut(line, width) for line in [*notes, gpu_row.heads(at, span_of(view.zoom_s)), *body]]
+    if chosen.is_paired:
+        return [*notes, _paired_head(chosen.width), *_paired(gpu_rows(view), view, chosen.width)]
+    at = gpu_row.columns(snapshot.gpus, chosen.width)
+    lines = [*notes, gpu_row.heads(at, span_of(view.zoom_s)), *_blocks(view, at, chosen)]
+    if chosen.hidden:
+        lines.append([(f"+{chosen.hidden} more", Role.DIM)])
+    return lines
 
 
-def _row_line(item: GpuRow, view: View, width: int) -> Line:
-    return gpu_row.cell(item.gpu, Levels(view.findings).gpu(item.gpu), view, width)
-
-
-def _blocks(rows: list[GpuRow], view: View, width: int, lines: int) -> list[Line]:
-    at = gpu_row.columns(view.snapshot.gpus if view.snapshot else (), width)
+def _blocks(view: View, at: gpu_row.Columns, chosen: Plan) -> list[Line]:
+    rows = gpu_rows(view)
     levels = Levels(view.findings)
     cursor = view.gpu_cursor if view.focus == "gpu" else -1
     result: list[Line] = []
-    for place, item in enumerate(rows):
-        block = gpu_row.block(item, at, levels.gpu(item.gpu), view, width, lines if item.mig is None else 1)
-        result += [marked(block[0], Role.CURSOR, width), *block[1:]] if place == cursor else block
+    for place in chosen.shown:
+        item = rows[place]
+        lines = chosen.lines if item.mig is None else 1
+        block = gpu_row.block(item, at, levels.gpu(item.gpu), view, chosen.width, lines)
+        if place == cursor:
+            block[0] = marked(cut(block[0], chosen.width), Role.CURSOR, chosen.width)
+        result += block
     return result
 
 
 def _paired_head(width: int) -> Line:
-    text = "GPU TEMP UTIL, MEMORY, STATE OR POWER"
-    return Pen().put(text, Role.LABEL).line if width else []
+    half = (width - 2) // 2
+    return Pen().add(gpu_row.cell_heads(half)).to(half + 2).add(gpu_row.cell_heads(half)).line
 
 
 def _paired(rows: list[GpuRow], view: View, width: int) -> list[Line]:
@@ -140,20 +202,6 @@ def _paired(rows: list[GpuRow], view: View, width: int) -> list[Line]:
             pen.to(half + 2).add(cells[place + count])
         lines.append(pen.line)
     return lines
-
-
-def _some(rows: list[GpuRow], view: View, width: int, room: int) -> list[Line]:
-    """The rows most worth seeing, in their order, then how many more there are."""
-    levels = Levels(view.findings)
-    cursor = view.gpu_cursor if view.focus == "gpu" else -1
-    ranks = sorted(range(len(rows)), key=lambda i: (i != cursor, -_weight(rows[i], levels.gpu(rows[i].gpu)), i))
-    chosen = sorted(ranks[: max(0, room - 1)])
-    at = gpu_row.columns(view.snapshot.gpus if view.snapshot else (), width)
-    lines = []
-    for place in chosen:
-        line = gpu_row.row(rows[place], at, levels.gpu(rows[place].gpu), view, width)
-        lines.append(marked(line, Role.CURSOR, width) if place == cursor else line)
-    return [*lines, [(f"+{len(rows) - len(chosen)} more", Role.DIM)]]
 
 
 def _weight(item: GpuRow, findings: dict[str, Finding]) -> int:

@@ -66,10 +66,10 @@ def columns(gpus: tuple[Gpu, ...], width: int) -> Columns:
         spare += power - 5
         power = 5
     if spare >= 72:
-        state = min(22 + (spare - 72) // 4, 60)
+        state = min(22 + (spare - 72) // 6, 44)
         size_bar = min(8 + (spare - 72) // 16, 16)
         return Columns(size_bar, memory, power, (spare - state - 2 * size_bar - 3) * 2 // 5, state)
-    size_bar = min(max((spare - 20) // 2, 4), 16)
+    size_bar = min(max((spare - 23) // 2, 4), 16)
     return Columns(size_bar, memory, power, 0, max(0, spare - 2 * size_bar))
 
 
@@ -97,11 +97,6 @@ def memory_percent(used: int | None, total: int | None) -> float | None:
     return None if used is None or not total else 100.0 * used / total
 
 
-def row(item: GpuRow, at: Columns, findings: dict[str, Finding], view: View, width: int) -> Line:
-    """One GPU or MIG instance in one line."""
-    return block(item, at, findings, view, width, 1)[0]
-
-
 def block(item: GpuRow, at: Columns, findings: dict[str, Finding], view: View, width: int, lines: int) -> list[Line]:
     """One GPU in some lines, the graphs as high as they; a MIG instance in one."""
     gpu = item.gpu
@@ -109,7 +104,9 @@ def block(item: GpuRow, at: Columns, findings: dict[str, Finding], view: View, w
         return [_mig(item.mig, item.mig is gpu.mig[-1], at, view)]
     if gpu_state.is_lost(gpu):
         pen = Pen().put(right(label(gpu), 2), Role.CRITICAL).to(4).add(gpu_state.sentence(gpu, findings, view))
-        return [cut(pen.line, width)] + [Line()] * (lines - 1)
+        where = Pen(4).put(f"{gpu.name or 'GPU'} at {gpu.pci_bus_id or 'an unknown bus id'}", Role.DIM)
+        where.put(f"   was held by {_holders(gpu.processes)}" if gpu.processes else "", Role.DIM)
+        return [cut(pen.line, width), where.line, *[Line()] * (lines - 2)][:lines]
     old = is_old(view, gpu)
     graphs = _graphs(gpu, at, view, lines) if at.graph else []
     result = []
@@ -238,8 +235,7 @@ def cell(gpu: Gpu, findings: dict[str, Finding], view: View, width: int) -> Line
     old = is_old(view, gpu)
     text = Role.STALE if old else Role.TEXT
     found = gpu_state.words(gpu, findings, view)
-    spare = width - 2 - 5 - 5 - 8 - 4
-    size_bar = max(3, min(12, (spare - 9) // 2))
+    size_bar = cell_bar(width)
     pen = Pen().put(right(label(gpu), 2), Role.TITLE)
     pen.put(right(celsius(gpu.temperature_c), 5), Role.STALE if old else role_of(findings, text, "gpu.temp")).put(" ")
     pen.add(bar(gpu.utilization_percent, size_bar, Role.STALE if old else Role.GPU, view.graphs))
@@ -250,6 +246,18 @@ def cell(gpu: Gpu, findings: dict[str, Finding], view: View, width: int) -> Line
     pen.put(right(_short_pair(gpu), 8), text).put(" ")
     room = width - pen.at
     return pen.add(gpu_state.line(found, room) if found else [(right(watts(gpu.power_w), min(5, room)), Role.DIM)]).line
+
+
+def cell_bar(width: int) -> int:
+    """The bars' width in a short cell."""
+    return max(3, min(8, (width - 33) // 2))
+
+
+def cell_heads(width: int) -> Line:
+    """The heads over short cells."""
+    size_bar = cell_bar(width)
+    pen = Pen().put("GPU TEMP UTIL", Role.LABEL).to(14 + size_bar).put("MEMORY", Role.LABEL)
+    return pen.to(28 + 2 * size_bar).put("STATE" if width >= 33 + 2 * size_bar else "", Role.LABEL).line
 
 
 def _short_pair(gpu: Gpu) -> str:

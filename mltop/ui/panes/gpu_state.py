@@ -57,8 +57,7 @@ def _status(gpu: Gpu, view: View) -> Iterator[Word]:
 def _heat(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
     level = worst(findings, "gpu.temp")
     if level is not Level.OK:
-        limit = f" limit {gpu.temperature_slowdown_c}C" if gpu.temperature_slowdown_c else ""
-        yield level, f"HOT{limit}"
+        yield level, "HOT"
     level = worst(findings, "gpu.temp_mem")
     if level is not Level.OK:
         yield level, f"memory HOT {gpu.temperature_memory_c}C" if gpu.temperature_memory_c else "memory HOT"
@@ -84,8 +83,10 @@ def _speed(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
     if None not in (gpu.nvlinks_active, gpu.nvlinks_total) and gpu.nvlinks_active != gpu.nvlinks_total:
         yield worst(findings, "gpu.nvlink"), f"links {gpu.nvlinks_active}/{gpu.nvlinks_total}"
     throttle = worst(findings, "gpu.throttle")
+    causes = {"hw-thermal-slowdown", "hw-power-brake"} & set(gpu.clock_event_reasons)
     for name in gpu.clock_event_reasons:
-        if name != "gpu-idle":
+        # The driver sets hw-slowdown beside its cause: the cause says it all.
+        if name != "gpu-idle" and not (name == "hw-slowdown" and causes):
             yield throttle, CLOCK_EVENTS.get(name, name.replace("-", " "))
     narrow = worst(findings, "gpu.pcie_width")
     if gpu.pcie_width and gpu.pcie_width_max and gpu.pcie_width < gpu.pcie_width_max and (narrow or _is_busy(gpu)):
@@ -104,7 +105,7 @@ def _memory(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
     if gpu.memory_is_unified:
         total = sum(process.gpu_memory_bytes or 0 for process in gpu.processes)
         yield Level.OK, f"unified, processes {size(total)}" if total else "unified"
-    if gpu.processes_status is Status.NO_PERMISSION:
+    if gpu.processes_status is Status.NO_PERMISSION and gpu.status is Status.OK:
         yield Level.OK, "processes not permitted"
     if worst(findings, "gpu.persistence") is not Level.OK:
         yield worst(findings, "gpu.persistence"), "persistence off"

@@ -36,12 +36,10 @@ def _identity(view: View) -> list[Line]:
     parts: list[Line] = [[(host, Role.TITLE)]]
     if view.remote and view.remote != host:
         parts[0].append((f" ({view.remote})", Role.DIM))
-    if view.trouble:
-        parts.append([(view.trouble, Role.CRITICAL)])
+    if view.trouble:  # one part with the name: cut where there is little room, never left out
+        parts[0] += [SEPARATOR, (view.trouble, Role.CRITICAL)]
     if snapshot is None:
-        if not view.trouble:
-            parts.append([("waiting for the first sample", Role.DIM)])
-        return parts
+        return parts if view.trouble else [*parts, [("waiting for the first sample", Role.DIM)]]
     models = models_line(snapshot)
     now = clock(snapshot.time)
     facts = [
@@ -61,6 +59,8 @@ def models_line(snapshot: Snapshot) -> str:
 
 def _modes(view: View) -> Line:
     line: Line = []
+    if view.trouble and not view.paused:
+        return line  # which says more, and needs the room
     if view.silent_s > 0 and view.snapshot is not None and not view.paused:
         line += [(f"sampler silent {duration(view.silent_s)}", Role.WARNING), ("  ", Role.TEXT)]
     if view.paused:
@@ -85,7 +85,7 @@ def counts(findings: tuple[Finding, ...]) -> Line:
 def _verdict(view: View) -> Line:
     if view.snapshot is None:
         return []
-    return counts(view.findings) or [("OK", Role.OK)]
+    return counts(view.findings) or ([] if view.trouble else [("OK", Role.OK)])
 
 
 def alert(finding: Finding) -> Line:

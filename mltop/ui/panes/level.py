@@ -74,7 +74,7 @@ def role_of(findings: dict[str, Finding], calm: Role, *checks: str) -> Role:
 
 
 def is_old(view: View, reading: Reading) -> bool:
-    """Whether the values are older than 3 of their cadence, by their own account or since the sampler fell silent (D5)."""
+    """Whether the values are older than 3 of their cadence: by their status, or as the sampler fell silent (D5)."""
     if reading.status in (Status.STALE, Status.TIMEOUT):
         return True
     interval = view.snapshot.interval_s if view.snapshot else None

@@ -67,11 +67,12 @@ def facts(view: View, memory: Memory) -> list[Line]:
 
 def _tall(view: View, memory: Memory, width: int, height: int) -> list[Line]:
     """Usage, facts and, below, swap and cache as bars beside the history."""
-    pen = Pen().add(usage(view, memory, max(4, min(width // 4, 24)))).put("  ")
+    pen = Pen().add(usage(view, memory, max(4, min(width // 5, 24)))).put("  ")
     lines = [pen.add(gathered(facts(view, memory), width - pen.at, ("  ", Role.TEXT))).line]
     room = height - 1
-    bars = _bars(view, memory, 34) if room >= 2 and width >= 60 else []
-    half = width - 36 if bars else width
+    parts = min(40, width // 2)
+    bars = _bars(view, memory, parts) if room >= 2 and width >= 44 else []
+    half = width - parts - 2 if bars else width
     graphs = history(view, "memory", half, room, Role.MEMORY)
     for place in range(room):
         pen = Pen().add(graphs[place])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log10
+from math import log10
 
 from mltop.model.snapshot import Network
 from mltop.ui.format import cells, clip, left, plain, rate, right
@@ -13,8 +13,9 @@ from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
 from mltop.ui.panes.level import is_old
 from mltop.ui.view import View
 
-LEAST_TOP = 1e6
-"""The lowest scale of a rate's graph: 1 MB/s; above it powers of ten, so that it stays put."""
+LEAST_TOP = 1 << 20
+"""The lowest scale of a rate's graph: 1 MiB/s; above it steps of 1, 2 and 5, so that it stays put."""
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1024)
 
 
 def draw(view: View, width: int, height: int) -> list[Line]:
@@ -67,14 +68,14 @@ def _rates(view: View, network: Network) -> Line:
 
 def _rows(view: View, network: list[Network], width: int, lines: int) -> list[Line]:
     name = min(max(cells(plain(item.interface)) for item in network), 16)
-    side = (width - name - 2 * 10 - 8) // 2
+    side = (width - name - 22) // 2
     result: list[Line] = []
     for item in network:
         if side < 6:
             result.append(Pen().put(left(plain(item.interface), name)).put(" ").add(_rates(view, item)).line)
             continue
-        down = _history(view, item, "receive", side, lines)
-        up = _history(view, item, "transmit", side, lines)
+        down, down_top = _history(view, item, "receive", side, lines)
+        up, up_top = _history(view, item, "transmit", side, lines)
         for row in range(lines):
             pen = Pen()
             if row == 0:
@@ -82,18 +83,29 @@ def _rows(view: View, network: list[Network], width: int, lines: int) -> list[Li
                 pen.put(left(plain(item.interface), name)).put(" ").add(rates[:2]).put(" ")
                 pen.put(down[0], Role.NETWORK).add(rates[2:]).put(" ").put(up[0], Role.NETWORK)
             else:
-                pen.to(name + 11).put(down[row], Role.NETWORK).to(name + 22 + side).put(up[row], Role.NETWORK)
+                tops = (down_top, up_top) if row == 1 else ("", "")
+                pen.to(name + 1).put(right(tops[0], 9), Role.DIM).put(" ").put(down[row], Role.NETWORK)
+                pen.put(right(tops[1], 10), Role.DIM).put(" ").put(up[row], Role.NETWORK)
             result.append(pen.line)
     return result
 
 
-def _history(view: View, network: Network, way: str, width: int, rows: int) -> list[str]:
+def _history(view: View, network: Network, way: str, width: int, rows: int) -> tuple[list[str], str]:
     key = f"net:{network.interface}:{way}"
     values = view.history.values(key, view.zoom_s, points(width, view.graphs), view.history.latest or 0.0)
-    return graph(values, rows, view.graphs, top_of(values))
+    top = top_of(values)
+    return graph(values, rows, view.graphs, top), f"/{scale(top)}"
+
+
+def scale(top: float) -> str:
+    """A graph's scale in words: `20G/s`."""
+    return rate(top).replace(".0", "")
 
 
 def top_of(values: list[float | None]) -> float:
-    """The scale of a rate: the power of ten that holds all of it, at least 1 MB/s."""
+    """The scale of a rate: the first of 1, 2, 5, 10 … of a unit that holds all of it, at least 1 MiB/s."""
     most = max((value for value in values if value is not None), default=0.0)
-    return LEAST_TOP if most <= LEAST_TOP else 10.0 ** ceil(log10(most))
+    unit = float(LEAST_TOP)
+    while most > unit * 1024:
+        unit *= 1024
+    return next((step * unit for step in _STEPS if most <= step * unit), most)

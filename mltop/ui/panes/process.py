@@ -47,7 +47,7 @@ USER_COLUMNS = (
     Column("RSS", 6, 4, "memory"),
     Column("AGE", 4, 2, "time"),
 )
-LEAST_COMMAND = 18
+LEAST_COMMAND = 22
 FRAME_FROM = 12
 """Rows from which the pane stands in a frame."""
 

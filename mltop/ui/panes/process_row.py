@@ -1,4 +1,4 @@
-"""The rows of the process list: host processes joined with what the driver says of them; filtered, sorted, a tree, by user."""
+"""The rows of the process list: host processes joined with what the driver says; filtered, sorted, as tree, by user."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OTHER_CONTAINER = "other container"
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One row that the cursor stands on. Only one with a `pid` can be signalled, bound to its `started_at`."""
+    """What the cursor stands on. Only a row with a `pid` can be signalled, bound to its `started_at`."""
 
     id: int
-    """What `view.processes.cursor` and `tagged` hold: the pid, or a negative number where there is none of this host."""
+    """What `view.processes.cursor` and `tagged` hold: the pid, or a number below 0 where no pid is of this host."""
     pid: int | None = None
     """The pid in this namespace; `None` for other containers' processes and for users."""
     ppid: int | None = None
@@ -41,12 +41,28 @@ class Row:
     """Processes in the row: more than one for a user."""
 
 
+class _Last:
+    """The rows that were asked for last: a screen asks several times for the same ones."""
+
+    snapshot: Snapshot | None = None
+    order: tuple[object, ...] = ()
+    rows: list[Row]
+
+
 def rows(view: View) -> list[Row]:
-    """What the process list shows, from the first row to the last."""
+    """What the process list shows, from the first row to the last; not to be changed by the caller."""
     if view.snapshot is None:
         return []
     shown = view.processes
-    found = [row for row in joined(view.snapshot) if matches(row, shown.filter)]
+    order = (shown.filter, shown.sort, shown.invert, shown.tree, shown.by_user)
+    if _Last.snapshot is not view.snapshot or _Last.order != order:
+        _Last.rows = _listed(view.snapshot, shown)
+        _Last.snapshot, _Last.order = view.snapshot, order
+    return _Last.rows
+
+
+def _listed(snapshot: Snapshot, shown: ProcessView) -> list[Row]:
+    found = [row for row in joined(snapshot) if matches(row, shown.filter)]
     if shown.by_user:
         return _sorted(by_user(found), shown)
     found = _sorted(found, shown)
@@ -107,7 +123,7 @@ def _gpu_row(pid: int, on: _On) -> Row:
 
 
 def _foreign(gpus: Iterable[Gpu]) -> Iterable[Row]:
-    """Processes of other containers: the driver's pid is not of this namespace, so it is neither shown nor signalled."""
+    """Processes of other containers: the driver's pid is not of this namespace: neither shown nor signalled."""
     number = -1
     for gpu in gpus:
         for process in gpu.processes:

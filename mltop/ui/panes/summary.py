@@ -32,7 +32,8 @@ def draw(view: View, width: int, height: int) -> list[Line]:
         alerts = []
     lines += alerts[: max(room, 0)]
     lines += _others(view, snapshot, max(0, height - len(lines)))
-    return [cut(line, width) for line in lines[:height]]
+    indent = 1 if width >= 36 else 0
+    return [Pen(indent).add(cut(line, width - indent)).line for line in lines[:height]]
 
 
 def _worst(view: View, snapshot: Snapshot) -> Gpu:

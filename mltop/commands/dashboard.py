@@ -1,0 +1,100 @@
+"""`mltop`: the dashboard. Starts its sampler first, then imports Textual, so that both happen at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, get_args
+
+from mltop.commands.setting import settings_of
+from mltop.config.settings import Settings, Theme
+
+if TYPE_CHECKING:
+    from mltop.ui.app import Dashboard
+    from mltop.ui.feed import Source
+    from mltop.ui.session import Session
+    from mltop.ui.view import View
+
+USAGE = 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the dashboard until it ends: 0 (`q`, Ctrl-C), 128 + the signal, 1 after a fault, 2 for a wrong theme."""
+    settings = settings_of(options)
+    theme = options.theme or settings.ui.theme
+    names = get_args(get_args(Theme)[0])
+    if theme not in names:
+        sys.stderr.write(f"mltop: --theme: expected {', '.join(names)}, got {theme!r}\n")
+        return USAGE
+    source, reopen = _sources(options, settings)
+    if isinstance(source, str):
+        sys.stderr.write(f"mltop: {source}\n")
+        return 1
+    _choose_colours(options.no_color)
+    from mltop.ui.app import Dashboard
+
+    session = _session(options, settings)
+    app = Dashboard(source, session, theme=theme, reopen=reopen)
+    app.run()
+    return _leave(app)
+
+
+def _sources(options: argparse.Namespace, settings: Settings) -> tuple[Source | str, Callable[[], Source] | None]:
+    """The source, or why there is none; and how another is made where this one ends."""
+    if options.host:
+        from mltop.commands.remote import source
+
+        return source(options, settings), None
+    from mltop.sampling.local import LocalSource
+
+    def local() -> Source:
+        return LocalSource(options.interval or settings.ui.interval, expected_gpus=settings.expect.gpus)
+
+    return local(), local
+
+
+def _choose_colours(no_color: bool) -> None:
+    """Textual takes an empty NO_COLOR for a set one; the convention does not (no-color.org)."""
+    if no_color or os.environ.get("NO_COLOR"):
+        os.environ["NO_COLOR"] = "1"
+    else:
+        os.environ.pop("NO_COLOR", None)
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
+
+
+def _session(options: argparse.Namespace, settings: Settings) -> Session:
+    from mltop.checks.event import changes
+    from mltop.checks.judge import Memory, judge
+    from mltop.ui.session import Session
+
+    memory = Memory()
+    return Session(
+        _view(options, settings),
+        lambda snapshot: judge(snapshot, settings.limits, memory),
+        changes,
+        at=time.monotonic(),
+    )
+
+
+def _view(options: argparse.Namespace, settings: Settings) -> View:
+    from mltop.ui.view import View
+
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return View(
+        graphs="ascii" if options.ascii or encoding != "utf8" else settings.ui.graphs,
+        readonly=options.readonly or bool(options.host),
+        remote=options.host,
+        hidden=set(settings.ui.hidden),
+    )
+
+
+def _leave(app: Dashboard) -> NoReturn:
+    """End at once: the terminal is restored, and whatever is stuck somewhere is not waited for."""
+    from mltop.ui.driver import fatal
+
+    if app.report is not None:
+        sys.stderr.write(f"mltop: stopped by a fault of its own; the report is in {app.report}\n")
+    fatal(None, app.return_code or 0)  # does not return

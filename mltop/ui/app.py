@@ -1,0 +1,293 @@
+"""The dashboard: modes, bindings, theme, and the way from a snapshot to the screen."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
+from typing import Any, ClassVar
+
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual._compositor import CompositorUpdate
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from mltop.model.request import Request
+from mltop.model.snapshot import Snapshot
+from mltop.ui.commands import APP, SCREENS, ScreenEntry, available, bindings, shown
+from mltop.ui.driver import TerminalDriver, fatal
+from mltop.ui.feed import Feed, Source
+from mltop.ui.messages import Drained, Sampled, SourceLost
+from mltop.ui.paint import Painter
+from mltop.ui.session import Session
+from mltop.ui.theme import DEFAULT, PALETTES
+
+END_S = 0.8
+"""After this the end no longer waits for Textual to close its screens."""
+NOTE_S = 8.0
+"""How long a note stays in the footer."""
+
+
+class Dashboard(App[int]):
+    """Shows one source until the user, a signal or the terminal's end says stop."""
+
+    TITLE = "mltop"
+    CSS_PATH = "app.tcss"
+    BINDINGS = bindings(APP)
+    ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE: ClassVar[str] = SCREENS[0].name
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(
+        self,
+        source: Source,
+        session: Session,
+        *,
+        theme: str = DEFAULT,
+        reopen: Callable[[], Source] | None = None,
+        opened: Callable[[], None] | None = None,
+    ) -> None:
+        self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
+        super().__init__(driver_class=TerminalDriver)
+        self.animation_level = "none"
+        self.session = session
+        self.view = session.view
+        self.note = ""
+        self.report: str | None = None
+        self._source = source
+        self._reopen = reopen
+        self._opened = opened
+        self._feed = self._new_feed(source)
+        self._painter = Painter(self.console._color_system)
+        self._note_timer: Any = None
+        self._is_leaving = False
+        for palette in PALETTES.values():
+            self.register_theme(palette.textual)
+        self.theme = theme if theme in PALETTES else DEFAULT
+
+    # -- from the source to the screen -------------------------------------------------------------------------
+
+    def _new_feed(self, source: Source) -> Feed:
+        return Feed(
+            source,
+            lambda snapshot: self.post_message(Sampled(snapshot)),
+            lambda reason, is_final: self.post_message(SourceLost(reason, is_final=is_final)),
+        )
+
+    def on_mount(self) -> None:
+        """Begin to listen."""
+        self._feed.start()
+        self.set_interval(1.0, self._look_after)
+        if self._opened is not None:
+            self.call_after_refresh(self._opened)
+
+    def on_sampled(self, message: Sampled) -> None:
+        """Show the new snapshot."""
+        if self.session.take(message.snapshot, time.monotonic()):
+            self.redraw()
+
+    def on_source_lost(self, message: SourceLost) -> None:
+        """Say what is wrong with the source."""
+        reason = message.reason
+        if message.is_final and self._reopen is not None:
+            reason += " · r starts it again"
+        self.session.lose(reason, is_final=message.is_final)
+        self.redraw()
+
+    def _look_after(self) -> None:
+        """Once a second: is the sampler silent, is the connection in trouble? Paints only what changed by it."""
+        is_changed = self.session.check_silence(time.monotonic())
+        if not self.session.is_lost and (trouble := self._source.trouble()) != self.view.trouble:
+            self.session.lose(trouble, is_final=False)
+            is_changed = True
+        if is_changed:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Let every screen that shows the view draw it again; rows that stay the same are not painted."""
+        for screen in self.screen_stack:
+            draw = getattr(screen, "redraw", None)
+            if draw is not None:
+                draw()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is shown."""
+        return self.view.snapshot
+
+    @property
+    def has_hands(self) -> bool:
+        """Whether processes may be signalled from here."""
+        return not self.view.readonly and self.view.remote is None
+
+    @property
+    def shows_pcie(self) -> bool:
+        """Whether PCIe throughput is on the screen (it costs 20 ms a call, so only then is it asked for)."""
+        return any(getattr(screen, "shows_pcie", False) for screen in self.screen_stack)
+
+    def request(self, request: Request) -> None:
+        """Ask the sampler for a change."""
+        if not self.session.is_lost:
+            self._source.send(request)
+
+    def refresh_source(self) -> None:
+        """Sample now; where the sampler has ended, start another."""
+        if not self.session.is_lost:
+            self.request(Request(refresh=True))
+            return
+        if self._reopen is None:
+            return
+        self._feed.stop()
+        self._source.close()
+        self._source = self._reopen()
+        self.session.reopen(time.monotonic())
+        self._feed = self._new_feed(self._source)
+        self._feed.start()
+        self.redraw()
+
+    def tell(self, note: str) -> None:
+        """Show a note in the footer for a while."""
+        self.note = note
+        if self._note_timer is not None:
+            self._note_timer.stop()
+        self._note_timer = self.set_timer(NOTE_S, partial(self.tell, "")) if note else None
+        self.redraw()
+
+    # -- actions -----------------------------------------------------------------------------------------------
+
+    def action_end(self) -> None:
+        """End with 0."""
+        self.exit(return_code=0)
+
+    async def action_back(self) -> None:
+        """Leave the page on top."""
+        if len(self.screen_stack) > 1:
+            await self.pop_screen()
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        from mltop.ui.screens.help import HelpScreen
+
+        self._open_page(HelpScreen)
+
+    def action_events(self) -> None:
+        """Show what happened."""
+        from mltop.ui.screens.events import EventsScreen
+
+        self._open_page(EventsScreen)
+
+    def _open_page(self, page: type[Screen[Any]]) -> None:
+        """Push a page once: its key pressed again goes back."""
+        if isinstance(self.screen, page):
+            self.pop_screen()
+        elif not self.screen.is_modal:
+            self.push_screen(page())
+
+    def action_show_screen(self, name: str) -> None:
+        """Switch to a numbered screen."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if name != self.current_mode:
+            self.switch_mode(name)
+
+    def action_repaint(self) -> None:
+        """Paint everything again, whatever the terminal shows."""
+        self._repaint_all()
+
+    def action_suspend(self) -> None:
+        """Stop, as Ctrl-Z does elsewhere."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.suspend()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every command of the table."""
+        on_monitor = getattr(screen, "commands", ())
+        for command in available((*on_monitor, *APP), has_hands=self.has_hands):
+            if command.id in ("app.palette", "app.interrupt"):
+                continue
+            keys = ", ".join(map(shown, command.keys))
+            yield SystemCommand(command.title, f"{command.help} ({keys})", partial(self._run_command, command.action))
+        for name in PALETTES:
+            yield SystemCommand(f"Theme: {name}", "Change the colours.", partial(setattr, self, "theme", name))
+
+    async def press(self, key: str) -> None:
+        """Do what the key does that the footer shows as `key`."""
+        for command in available((*getattr(self.screen, "commands", ()), *APP), has_hands=self.has_hands):
+            if key in map(shown, command.keys):
+                await self._run_command(command.action)
+                return
+
+    async def _run_command(self, action: str) -> None:
+        await self.run_action(action, self if action.startswith("app.") else self.screen)
+
+    # -- the terminal ------------------------------------------------------------------------------------------
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Send only the cells that differ (Textual sends whole spans)."""
+        driver = self._driver
+        if not isinstance(renderable, CompositorUpdate) or not isinstance(driver, TerminalDriver):
+            super()._display(screen, renderable)
+            return
+        if self._running and not self._batch_count and not driver.is_stalled:
+            self._painter.resize(*self.size)
+            try:
+                frame = self._painter.paint(renderable)
+            except Exception as error:  # noqa: BLE001 - as Textual does here: any fault of a widget ends the app
+                self._handle_exception(error)
+                return
+            if frame:
+                driver.write(SYNC_START + frame + SYNC_END if self._sync_available else frame)
+        self.post_display_hook()
+
+    def on_drained(self, _: Drained) -> None:
+        """The terminal takes output again: bring it up to date."""
+        self._repaint_all()
+
+    def _repaint_all(self) -> None:
+        self._painter.forget()
+        self.screen.refresh()
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
+        """End; what Textual has not closed in `END_S` is left behind."""
+        super().exit(result, return_code, message)
+        self._leave(return_code)
+
+    def _leave(self, code: int) -> None:
+        """Let go of the source, and be gone in `END_S` whatever happens."""
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        self._feed.stop()
+        self._source.close()
+        if self._loop is not None and isinstance(self._driver, TerminalDriver):
+            self._loop.call_later(END_S, fatal, self._driver, code)
+
+    def _fatal_error(self) -> None:
+        """After an exception: the report goes to a file, one line says where."""
+        if self.report is None:  # the first fault explains, the ones it causes do not
+            self.report = write_report(traceback.format_exc()) or "nowhere: no file can be written"
+        self._close_messages_no_wait()
+        self._leave(1)
+
+
+def load_screen(entry: ScreenEntry) -> Screen[Any]:
+    """A numbered screen, imported when it is first shown."""
+    screen: Screen[Any] = getattr(import_module(entry.module), entry.class_name)()
+    return screen
+
+
+def write_report(text: str) -> str | None:
+    """Write the report of a crash to a file of ours alone; `None` where no file can be written."""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="mltop-crash-", suffix=".txt")  # 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,122 @@
+"""A page over the monitor: a title, lines that scroll, and the keys of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from mltop.ui.commands import PAGE, bindings, shown
+from mltop.ui.line import Line, Role
+from mltop.ui.view import View
+from mltop.ui.widgets.line_pane import LinePane
+
+if TYPE_CHECKING:
+    from mltop.ui.app import Dashboard
+
+WHEEL_LINES = 3
+
+
+class PageScreen(Screen[None]):
+    """Shows what `content` draws; as long as it is on top it is drawn again with each snapshot."""
+
+    BINDINGS = bindings(PAGE)
+    heading: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset_y = 0
+        self._pane = LinePane("page")
+
+    def compose(self) -> ComposeResult:
+        """One pane for all of it."""
+        yield self._pane
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The app, by its type."""
+        return cast("Dashboard", self.app)
+
+    @property
+    def view(self) -> View:
+        """What is shown."""
+        return self.dashboard.view
+
+    def content(self, width: int) -> list[Line]:
+        """The page's lines, each at most `width` cells."""
+        raise NotImplementedError
+
+    def title_line(self) -> Line:
+        """What stands at the top."""
+        return [(" ", Role.TEXT), (self.heading, Role.TITLE)]
+
+    def redraw(self) -> None:
+        """Draw the page for the view as it is now."""
+        width, height = self.size
+        if not width or not height:
+            return
+        lines = self.content(width)
+        room = self._room
+        self.offset_y = max(0, min(self.offset_y, len(lines) - room))
+        shown_lines = lines[self.offset_y : self.offset_y + room]
+        shown_lines += [[]] * (room - len(shown_lines))
+        rest = len(lines) - self.offset_y - room
+        self._pane.update([*([self.title_line(), []] if height > 4 else []), *shown_lines, self._keys(rest)][-height:])
+
+    @property
+    def _room(self) -> int:
+        height: int = self.size.height
+        return max(0, height - (3 if height > 4 else 1))
+
+    def _keys(self, rest: int) -> Line:
+        line: Line = [(" ", Role.TEXT)]
+        for command in PAGE:
+            if command.footer:
+                line += [(shown(command.keys[0]), Role.KEY), (f" {command.footer}  ", Role.DIM)]
+        line += [("q", Role.KEY), (" Quit", Role.DIM)]
+        if rest > 0:
+            line.append((f"   {rest} more below", Role.DIM))
+        return line
+
+    def on_mount(self) -> None:
+        """First drawing."""
+        self.redraw()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Another size."""
+        self.redraw()
+
+    def _go_to(self, y: int) -> None:
+        self.offset_y = max(0, y)
+        self.redraw()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move by lines."""
+        self._go_to(self.offset_y + lines)
+
+    def action_scroll_page(self, pages: int) -> None:
+        """Move by pages."""
+        self._go_to(self.offset_y + pages * max(1, self._room - 1))
+
+    def action_scroll_edge(self, side: int) -> None:
+        """To the first or the last line."""
+        self._go_to(0 if side < 0 else 1_000_000)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel."""
+        event.stop()
+        self._go_to(self.offset_y + WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel."""
+        event.stop()
+        self._go_to(self.offset_y - WHEEL_LINES)
+
+
+def wrapped(text: str, width: int, role: Role = Role.TEXT) -> list[Line]:
+    """Text in lines of at most `width` cells."""
+    import textwrap
+
+    return [[(part, role)] for part in textwrap.wrap(text, max(8, width))]

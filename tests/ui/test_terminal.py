@@ -1,0 +1,298 @@
+"""The dashboard on a real pseudo-terminal: what it writes, how it ends, what it leaves behind (M9, M30, M34, M35)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pyte
+import pytest
+
+from mltop.model.snapshot import Cpu, Memory, Process, Processes, Snapshot
+
+ROOT = str(Path(__file__).parents[2])
+SCRIPT = Path(ROOT) / "tests" / "fakes" / "dashboard_on_pipe.py"
+PATIENCE_S = 8.0
+RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
+
+
+def snapshot(*, cpu: float = 12.0, second: int = 0) -> Snapshot:
+    top = tuple(
+        Process(pid=1000 + n, name="python", command=f"train-{n}.py", user="anna", cpu_percent=1.0, rss_bytes=n << 20)
+        for n in range(30)
+    )
+    return Snapshot(
+        host="box-7",
+        time=f"2026-11-24T10:00:{second:02d}Z",
+        interval_s=2.0,
+        uptime_s=86400.0,
+        cpu=Cpu(age_s=0.0, count=2, usage_percent=cpu, per_core_percent=(cpu, cpu), load=(0.1, 0.1, 0.1)),
+        memory=Memory(age_s=0.0, total_bytes=8 << 30, used_bytes=2 << 30, available_bytes=6 << 30),
+        processes=Processes(age_s=0.0, total=30, running=1, blocked=0, zombies=0, top=top),
+    )
+
+
+class Terminal:
+    """A child on a pseudo-terminal, and what it has written."""
+
+    def __init__(self, argv: list[str], *, size: tuple[int, int], env: dict[str, str], pass_fd: int | None) -> None:
+        self.output = bytearray()
+        self.started = time.monotonic()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            if pass_fd is not None:
+                os.set_inheritable(pass_fd, True)
+            os.execve(argv[0], argv, {**os.environ, "PYTHONPATH": ROOT, "TERM": "xterm-256color", **env})
+        self.resize(*size)
+        self._status: int | None = None
+
+    def resize(self, width: int, height: int) -> None:
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def read(self, timeout_s: float) -> bool:
+        """Read what is there; `False` when nothing came in time or nothing will come."""
+        ready, _, _ = select.select([self.fd], [], [], timeout_s)
+        if not ready:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            return False
+        self.output += data
+        return bool(data)
+
+    def until(self, is_true: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_true():
+            assert time.monotonic() < deadline, f"not in time: {what}\n{self.text()}"
+            self.read(0.05)
+
+    def shows(self, text: str) -> None:
+        self.until(lambda: text in self.text(), text)
+
+    def text(self, width: int = 80, height: int = 24) -> str:
+        screen = pyte.Screen(width, height)
+        stream = pyte.ByteStream(screen)
+        stream.feed(bytes(self.output).replace(b"\x1b[?2026$p", b""))
+        return "\n".join(screen.display)
+
+    def key(self, keys: bytes) -> None:
+        os.write(self.fd, keys)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, within_s: float = PATIENCE_S, *, reading: bool = True) -> int:
+        """The exit code, negative for a signal."""
+        deadline = time.monotonic() + within_s
+        while self._status is None:
+            assert time.monotonic() < deadline, f"still there after {within_s} s\n{self.text()}"
+            if reading:
+                self.read(0.02)
+            else:
+                select.select([], [], [], 0.02)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        while reading and self.read(0.1):
+            pass
+        return self._status
+
+    def close(self) -> None:
+        if self._status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def is_raw(self) -> bool:
+        return not termios.tcgetattr(self.fd)[3] & termios.ICANON
+
+
+class Scripted(Terminal):
+    """The dashboard on snapshots that the test sends."""
+
+    def __init__(self, *options: str, size: tuple[int, int] = (80, 24), env: dict[str, str] | None = None) -> None:
+        source, self._sender = os.pipe()
+        argv = [sys.executable, str(SCRIPT), str(source), *options]
+        super().__init__(argv, size=size, env=env or {}, pass_fd=source)
+        os.close(source)
+
+    def send(self, each: Snapshot) -> None:
+        os.write(self._sender, msgspec.json.encode(each) + b"\n")
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._sender)
+
+
+@pytest.fixture
+def scripted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Scripted]]:
+    open_now: list[Scripted] = []
+
+    def make(*options: str, **more: object) -> Scripted:
+        open_now.append(Scripted(*options, **more))  # type: ignore[arg-type]
+        return open_now[-1]
+
+    yield make
+    for each in open_now:
+        each.close()
+
+
+@pytest.fixture
+def terminal(scripted: Callable[..., Scripted]) -> Scripted:
+    """A dashboard that has shown a snapshot."""
+    started = scripted()
+    started.send(snapshot())
+    started.shows("train-29.py")
+    return started
+
+
+def is_restored(terminal: Terminal) -> bool:
+    last = bytes(terminal.output[-400:])
+    return all(sequence in last for sequence in RESTORED)
+
+
+def test_paints_before_the_first_sample(scripted: Callable[..., Scripted]) -> None:
+    terminal = scripted()
+    terminal.shows("Quit")
+    assert "train" not in terminal.text()
+
+
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (b"\x03", 0)])
+def test_ends_by_key(terminal: Scripted, key: bytes, code: int) -> None:
+    terminal.key(key)
+    assert terminal.wait(1.5) == code
+    assert is_restored(terminal)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)])
+def test_ends_by_signal(terminal: Scripted, number: int, code: int) -> None:
+    terminal.signal(number)
+    assert terminal.wait(2.0) == code
+    assert is_restored(terminal)
+    assert not terminal.is_raw()
+
+
+def test_ends_with_its_terminal(terminal: Scripted) -> None:
+    used = terminal.cpu_s()
+    os.close(terminal.fd)
+    terminal.fd = -1
+    assert terminal.wait(2.0, reading=False) == 129
+    assert used < PATIENCE_S
+
+
+def test_end_of_input_ends_a_process_that_ignores_sighup(scripted: Callable[..., Scripted]) -> None:
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        terminal = scripted()
+    finally:
+        signal.signal(signal.SIGHUP, old)
+    terminal.shows("Quit")
+    os.close(terminal.fd)
+    terminal.fd = -1
+    assert terminal.wait(2.0, reading=False) == 129
+
+
+def test_an_unchanged_screen_writes_nothing(terminal: Scripted) -> None:
+    while terminal.read(0.3):
+        pass
+    before = len(terminal.output)
+    for _ in range(3):
+        terminal.send(snapshot())
+        terminal.read(0.3)
+    assert terminal.output[before:] == b""
+
+
+def test_a_small_change_writes_little(terminal: Scripted) -> None:
+    while terminal.read(0.3):
+        pass
+    before = len(terminal.output)
+    terminal.send(snapshot(cpu=13.0))
+    terminal.shows("13%")
+    assert 0 < len(terminal.output) - before < 200
+
+
+def test_quits_while_the_terminal_does_not_read(terminal: Scripted) -> None:
+    for second in range(60):
+        terminal.send(snapshot(cpu=float(second), second=second))
+    terminal.key(b"/" + b"x" * 200 + b"\x1b")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.wait(2.0, reading=False) == 143
+
+
+def test_comes_back_whole_after_a_stall(terminal: Scripted) -> None:
+    """Frames are dropped while nobody reads; then the screen is painted as it is now."""
+    for second in range(59):
+        terminal.send(snapshot(cpu=float(second), second=second))
+        terminal.key(b"\x0c")
+        select.select([], [], [], 0.02)
+    terminal.output.clear()
+    terminal.send(snapshot(cpu=77.0))
+    terminal.shows("77%")
+    terminal.key(b"q")
+    assert terminal.wait(1.5) == 0
+
+
+def test_is_resized_to_anything(terminal: Scripted) -> None:
+    for size in ((1, 1), (300, 100), (2, 1), (1, 50), (40, 12), (7, 3), (200, 60), (30, 8), (80, 24)):
+        terminal.resize(*size)
+        terminal.send(snapshot(cpu=float(size[0] % 100)))
+        terminal.read(0.1)
+    terminal.output.clear()
+    terminal.key(b"\x0c")
+    terminal.shows("train-29.py")
+    terminal.key(b"q")
+    assert terminal.wait(1.5) == 0
+
+
+def test_stops_and_goes_on(terminal: Scripted) -> None:
+    terminal.key(b"\x1a")
+    pid, status = os.waitpid(terminal.pid, os.WUNTRACED)
+    assert pid == terminal.pid
+    assert os.WIFSTOPPED(status)
+    while terminal.read(0.1):
+        pass
+    assert is_restored(terminal)
+    terminal.output.clear()
+    terminal.signal(signal.SIGCONT)
+    terminal.shows("train-29.py")
+    assert terminal.is_raw()
+
+
+def test_a_fault_restores_the_terminal_and_names_its_report(scripted: Callable[..., Scripted]) -> None:
+    terminal = scripted("--fault")
+    assert terminal.wait(3.0) == 1
+    assert b"\x1b[?1049l" in terminal.output
+    report = Path(terminal.output.decode().rpartition("report in ")[2].strip())
+    assert "ZeroDivisionError" in report.read_text()
+    assert report.stat().st_mode & 0o777 == 0o600
+    report.unlink()
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "linux"}, {"TERM": "vt100"}, {"COLORTERM": "truecolor"}])
+def test_readable_on_every_terminal(scripted: Callable[..., Scripted], env: dict[str, str]) -> None:
+    terminal = scripted(env=env)
+    terminal.send(snapshot())
+    terminal.shows("train-29.py")
+    codes = bytes(terminal.output)
+    if "NO_COLOR" in env:
+        attributes = {number for code in re.findall(rb"\x1b\[([0-9;]*)m", codes) for number in code.split(b";")}
+        assert attributes <= {b"0", b"1", b"2", b"4", b"7"}
+    assert b"\x1b[48;2" not in codes, "the background is the terminal's own"
+    assert b"\x1b[40m" not in codes

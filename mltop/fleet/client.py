@@ -104,13 +104,13 @@ _SSH_SAYS: tuple[tuple[str, str, bool], ...] = (
     ("Could not resolve hostname", "cannot look up {host}: {detail}", False),
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", "{changed}", True),
     ("Host key verification failed", "the key of {host} is not known here: run `ssh {host}` once and accept it", True),
-    ("Permission denied", "{host} refuses the login ({detail}): ssh-add a key it knows, or ssh-copy-id {host}", True),
+    ("Permission denied", "{host} refuses the login ({detail}): ssh-add a key, or ssh-copy-id {host}", True),
     (
         "Too many authentication failures",
         "{host} refuses the login (too many keys tried): name one in ~/.ssh/config",
         True,
     ),
-    ("Connection refused", "{host} refuses the connection: is its sshd running, is the port right?", False),
+    ("Connection refused", "{host} refuses the connection (is sshd running?)", False),
     ("timed out", "{host} does not answer (timed out)", False),
     ("Timeout, server", "{host} does not answer any more", False),
     ("No route to host", "no route to {host}", False),
@@ -119,7 +119,9 @@ _SSH_SAYS: tuple[tuple[str, str, bool], ...] = (
     ("reset by", "{host} closed the connection", False),
     ("Broken pipe", "the connection to {host} broke", False),
 )
-_CHANGED = "the key of {host} has CHANGED: make sure that it is the same box, then run `ssh-keygen -R {host}`"
+_CHANGED = (
+    "the key of {host} has CHANGED: make sure that it is the same box; then `ssh {host}` says how to remove the old one"
+)
 _NOT_FOUND = re.compile(r"command not found|not found|Unknown command|No such file or directory", re.IGNORECASE)
 _OLDER = re.compile(r"unrecognized arguments|invalid choice|no such option|unknown (flag|option)", re.IGNORECASE)
 _SSH_FAILED = 255

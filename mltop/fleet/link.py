@@ -39,7 +39,7 @@ errors."""
 _END_S = 0.5
 _CHUNK = 1 << 18
 _LINE_BYTES = 8 << 20
-_STDERR_LINES = 12
+_STDERR_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What the built-in job kinds do: back up, clean up, rotate."""

@@ -1,0 +1,363 @@
+"""One backup from the first guard to the last line of its report.
+
+lock, sweep, walk, skip when unchanged, space, write, sync, read back, commit, retention. Until the commit nothing has
+a final name; whatever ends the run before it, only files at work are left, and the next run removes them.
+"""
+
+# ruff: noqa: PTH110, PTH111, PTH118
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import stat
+import time
+from datetime import UTC, datetime
+
+import msgspec
+
+from mltop import __version__
+from mltop.tasks.archive import compression, manifest, name, shelf
+from mltop.tasks.archive.job import BackupJob
+from mltop.tasks.archive.lock import Lock, clock
+from mltop.tasks.archive.output import Output, full_or_failed
+from mltop.tasks.archive.prune import prune, purge
+from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State, Statistics
+from mltop.tasks.archive.scan import Found, Scan, scan
+from mltop.tasks.archive.target import Target
+from mltop.tasks.archive.verify import HOW, ReadBack, read_back
+from mltop.tasks.archive.weights import check_weights
+from mltop.tasks.archive.write import Writer
+from mltop.tasks.outcome import (
+    Control,
+    CorruptError,
+    Exit,
+    NoSpaceError,
+    Problem,
+    RefusedError,
+    TaskError,
+    UsageError,
+    os_reason,
+    problem,
+)
+
+_HEADER_BYTES = 1536
+"""What an entry costs uncompressed: a PAX header, its records, a header."""
+
+
+def create(job: BackupJob, control: Control | None = None) -> BackupReport:
+    """Make one backup and return its report; nothing that a backup can meet is raised."""
+    control = control or Control()
+    started = datetime.now(UTC)
+    began = time.monotonic()
+    try:
+        _check(job)
+        with Target(job.target, create=True) as target:
+            lock_path = job.lock_path or os.path.join(target.path, name.lock_name(job.job))
+            with Lock(lock_path) as lock:
+                report = _Run(job, target, lock, control, started).go()
+    except TaskError as error:
+        state = State.CORRUPT if isinstance(error, CorruptError) else State.FAILED
+        report = _failed(job, started, state, error.code, str(error), error.hint)
+    except OSError as error:
+        report = _failed(job, started, State.FAILED, Exit.FAILED, os_reason(error), None)
+    return msgspec.structs.replace(report, duration_s=time.monotonic() - began)
+
+
+def _failed(
+    job: BackupJob, started: datetime, state: State, code: Exit, message: str, hint: str | None
+) -> BackupReport:
+    return BackupReport(job=job.job, state=state, exit_code=code, message=message, hint=hint, started_at=started)
+
+
+def _check(job: BackupJob) -> None:
+    """Refuse what cannot work before anything is made."""
+    if not name.is_job_id(job.job):
+        raise UsageError(f"{job.job!r} is not the id of a job: lower case letters, digits, - and _")
+    if not job.sources:
+        raise UsageError("nothing to back up: no source")
+    sources = [os.path.expanduser(each) for each in job.sources]
+    if not any(os.path.exists(each) for each in sources):
+        raise TaskError(f"no source is there: {', '.join(job.sources)}", "check source and its mount")
+    target = os.path.realpath(os.path.expanduser(job.target))
+    for each in sources:
+        if f"{os.path.realpath(each)}/".startswith(target.rstrip("/") + "/"):
+            raise RefusedError(f"the source {each} lies in the target", "choose another target")
+
+
+class _Run:
+    def __init__(self, job: BackupJob, target: Target, lock: Lock, control: Control, started: datetime) -> None:
+        self.job, self.target, self.lock, self.control, self.started = job, target, lock, control, started
+        self.last: Head | None = None
+        self.scan_s = self.write_s = self.verify_s = 0.0
+
+    def go(self) -> BackupReport:
+        self.target.sweep(self.job.job)
+        heads = shelf.heads(self.target, self.job.job)
+        self.last = next((head for head in reversed(heads) if head.state is State.VERIFIED), None)
+        began = time.monotonic()
+        self.control.begin("scan")
+        found = scan(self.job, self.target.identity, self.control)
+        if not found.found:
+            raise TaskError("no source could be read", found.problems[0].hint if found.problems else None)
+        check_weights(found, self.job.strict_models)
+        self.scan_s = time.monotonic() - began
+        fingerprint = found.fingerprint(self.job)
+        if self._is_unchanged(found, fingerprint):
+            return self._unchanged(found)
+        self._check_space(found)
+        return self._make(found, fingerprint)
+
+    def _is_unchanged(self, found: Scan, fingerprint: str) -> bool:
+        last = self.last
+        return (
+            self.job.skip_unchanged
+            and not found.problems
+            and last is not None
+            and last.fingerprint == fingerprint
+            and last.compression == self.job.compression
+        )
+
+    def _unchanged(self, found: Scan) -> BackupReport:
+        last = self.last
+        assert last is not None
+        self.lock.stamp(clock())
+        report = self._report(State.UNCHANGED, Exit.OK, last, notes=tuple(found.notes))
+        return msgspec.structs.replace(report, message=f"unchanged (verified {last.verified_at:%Y-%m-%d %H:%M}Z)")
+
+    def _check_space(self, found: Scan) -> None:
+        needed = self._estimate(found)
+        reserve = self.target.reserve_bytes(self.job.reserve_bytes)
+        if self.target.free_bytes() < needed + reserve:
+            # room first: what is in the trash has been given up already
+            purge(self.target, self.job.job, datetime.max.replace(tzinfo=UTC))
+        free = self.target.free_bytes()
+        if free < needed + reserve:
+            raise NoSpaceError(
+                f"{self.target.path} has {free} bytes free: about {needed} are needed and {reserve} are to stay free",
+                "free space, keep fewer archives, or set reserve_bytes",
+            )
+
+    def _estimate(self, found: Scan) -> int:
+        """Return how large the archive will be: as the last one turned out, or as the source is."""
+        if self.last and self.last.statistics.source_bytes and self.last.compression == self.job.compression:
+            ratio = self.last.statistics.archive_bytes / self.last.statistics.source_bytes
+            return int(min(ratio, 1.0) * found.source_bytes)
+        headers = _HEADER_BYTES * len(found.found)
+        return found.stored_bytes + (headers if self.job.compression == "none" else headers // 8)
+
+    def _make(self, found: Scan, fingerprint: str) -> BackupReport:
+        created = clock()
+        sequence = shelf.next_sequence(self.target, self.job.job)
+        archive_id = name.make_id(self.job.job, created.wall, sequence)
+        file_name = archive_id + name.ENDINGS[self.job.compression]
+        at_work = name.partial(file_name)
+        try:
+            writer = self._write(found, at_work)
+            entries = manifest.encode_entries(writer.entries)
+            back = self._read_back(at_work, file_name, writer.entries)
+            self.control.check()
+            sums = manifest.sums(writer.entries)
+            head = self._head(archive_id, sequence, file_name, created, found, fingerprint, writer, back, entries, sums)
+            self.target.commit(head, entries, sums)
+        finally:
+            for each in (file_name, archive_id + name.SUMS, archive_id + name.MANIFEST):
+                self.target.remove(name.partial(each))
+        return self._finish(head)
+
+    def _write(self, found: Scan, at_work: str) -> Writer:
+        began = time.monotonic()
+        output = Output(self.target.fd, at_work, self.target.reserve_bytes(self.job.reserve_bytes) // 2)
+        try:
+            packer = compression.packer(self.job.compression, self.job.level, self.job.threads, output)
+            writer = Writer(packer, self.control, self._was_in_last)
+            try:
+                self._add_all(found, writer)
+                writer.close()
+            except BaseException:
+                output.abandon()
+                packer.close()
+                raise
+            if output.failure is not None:
+                raise output.failure
+            self.control.begin("flush")
+            output.sync()
+        except OSError as error:
+            raise output.failure or full_or_failed(error, "the archive") from error
+        finally:
+            output.close()
+        self._note_changes(found, writer)
+        self.write_s = time.monotonic() - began
+        return writer
+
+    def _add_all(self, found: Scan, writer: Writer) -> None:
+        old, young = _by_age(found.found, self.job.settle_s)
+        self.control.begin("write", len(found.found), found.source_bytes)
+        for each in old:
+            writer.add(each)
+        if young:
+            self._settle(young)
+            for each in young:
+                writer.add(each)
+
+    def _settle(self, young: list[Found]) -> None:
+        """Wait until the youngest file is as old as the job wants it, from when it was found."""
+        quiet_at = max(each.status.st_mtime_ns for each in young) / 1e9 + self.job.settle_s
+        end = time.monotonic() + min(self.job.settle_s, quiet_at - time.time())
+        while (left := end - time.monotonic()) > 0:
+            self.control.check()
+            time.sleep(min(left, 0.2))
+
+    def _note_changes(self, found: Scan, writer: Writer) -> None:
+        """Walk once more: what came or changed meanwhile is for the next backup, and is said."""
+        again = scan(self.job, self.target.identity, self.control)
+        before = {each.name: _facts(each) for each in found.found}
+        after = {each.name: _facts(each) for each in again.found}
+        moved = [each for each in after if each in before and after[each] != before[each]]
+        new = len(after.keys() - before.keys())
+        if moved or new:
+            message = f"while it was read {len(moved)} files changed and {new} appeared: the next backup has them"
+            writer.notes.append(problem("moved", found.sources[0].path, message))
+
+    def _read_back(self, at_work: str, file_name: str, entries: list[Entry]) -> ReadBack:
+        began = time.monotonic()
+        fd = self.target.open(at_work)
+        try:
+            self.control.begin("verify", len(entries), sum(entry.size for entry in entries))
+            back = read_back(fd, file_name, entries, self.control)
+        finally:
+            os.close(fd)
+        if back.problems:
+            first = back.problems[0]
+            raise CorruptError(f"read back, {first.path}: {first.message}", "check the target's disk and memory")
+        self.verify_s = time.monotonic() - began
+        return back
+
+    def _head(
+        self,
+        archive_id: str,
+        sequence: int,
+        file_name: str,
+        created: Clock,
+        found: Scan,
+        fingerprint: str,
+        writer: Writer,
+        back: ReadBack,
+        entries: bytes,
+        sums: bytes,
+    ) -> Head:
+        problems = (*found.problems, *writer.problems)
+        return Head(
+            id=archive_id,
+            job=self.job.job,
+            sequence=sequence,
+            archive=file_name,
+            state=State.PARTIAL if problems else State.VERIFIED,
+            host=socket.gethostname(),
+            version=__version__,
+            libraries=compression.libraries(self.job.compression),
+            created=created,
+            sources=found.sources,
+            compression=self.job.compression,
+            level=self.job.level,
+            fingerprint=fingerprint,
+            statistics=_statistics(found, writer.entries, back.size),
+            archive_sha256=back.sha256,
+            sums_sha256=hashlib.sha256(sums).hexdigest(),
+            entries_sha256=hashlib.sha256(entries).hexdigest(),
+            entries=len(writer.entries),
+            verified_at=datetime.now(UTC),
+            problems=problems,
+            notes=(*found.notes, *writer.notes),
+        )
+
+    def _finish(self, head: Head) -> BackupReport:
+        now = clock()
+        pruned = None
+        if head.state is State.VERIFIED:  # R1: only a new verified archive may cost an old one
+            pruned = prune(self.target, self.job, now, self.lock.last)
+        if pruned is None or pruned.exit_code is not Exit.REFUSED:
+            self.lock.stamp(now)
+        code = Exit.PARTIAL if head.state is State.PARTIAL else pruned.exit_code if pruned else Exit.OK
+        report = self._report(head.state, code, head, head.problems, head.notes)
+        message = f"{len(head.problems)} problems: not all of the source is in it" if head.problems else None
+        return msgspec.structs.replace(
+            report,
+            prune=pruned,
+            message=message or (pruned.message if pruned else None),
+            hint=pruned.hint if pruned else None,
+        )
+
+    def _report(
+        self,
+        state: State,
+        code: Exit,
+        head: Head,
+        problems: tuple[Problem, ...] = (),
+        notes: tuple[Problem, ...] = (),
+    ) -> BackupReport:
+        archives = shelf.archives(self.target, self.job.job)
+        files = [file for each in archives for file in shelf.files_of(self.target, each.id)]
+        return BackupReport(
+            job=self.job.job,
+            state=state,
+            exit_code=code,
+            id=head.id,
+            path=os.path.join(self.target.path, head.archive),
+            statistics=head.statistics,
+            verified=HOW,
+            verified_at=head.verified_at,
+            started_at=self.started,
+            scan_s=self.scan_s,
+            write_s=self.write_s,
+            verify_s=self.verify_s,
+            problems=problems,
+            notes=notes,
+            remaining=len(archives),
+            target_bytes=sum(self.target.size(each) or 0 for each in files),
+            free_bytes=self.target.free_bytes(),
+        )
+
+    def _was_in_last(self, path: str) -> bool:
+        if self.last is None:
+            return False
+        try:
+            _, entries = self.target.manifest(self.last.id)
+        except (OSError, CorruptError):
+            return True  # not known: rather one warning too many
+        return any(entry.name == path for entry in entries)
+
+
+def _by_age(found: list[Found], settle_s: float) -> tuple[list[Found], list[Found]]:
+    """Return what is settled, in order, and the files that were written to less than `settle_s` ago.
+
+    Files from the future count as settled: there is no telling when they were written.
+    """
+    now_ns = time.time_ns()
+    young = {
+        each.name
+        for each in found
+        if stat.S_ISREG(each.status.st_mode) and 0 <= now_ns - each.status.st_mtime_ns < settle_s * 1e9
+    }
+    return [each for each in found if each.name not in young], [each for each in found if each.name in young]
+
+
+def _facts(found: Found) -> tuple[int, ...]:
+    status = found.status
+    if stat.S_ISDIR(status.st_mode):
+        return (status.st_mode,)
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _statistics(found: Scan, entries: list[Entry], archive_bytes: int) -> Statistics:
+    kinds = [entry.kind for entry in entries]
+    return Statistics(
+        files=kinds.count("file"),
+        directories=kinds.count("dir"),
+        links=kinds.count("symlink") + kinds.count("hardlink"),
+        source_bytes=sum(entry.size for entry in entries),
+        archive_bytes=archive_bytes,
+        excluded=found.excluded,
+        excluded_bytes=found.excluded_bytes,
+    )

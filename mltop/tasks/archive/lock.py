@@ -1,0 +1,86 @@
+"""One run at a time: a flock, which the kernel lets go when its holder dies, and the stamp of the last run in it."""
+
+# Descriptors
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from mltop.tasks.archive.record import Clock
+from mltop.tasks.outcome import LockedError, TaskError, os_reason
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class _Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    pid: int
+    last: Clock | None = None
+
+
+def clock() -> Clock:
+    """Return this moment: wall time, and seconds since boot with sleep."""
+    try:
+        boot_id = _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        boot_id = ""
+    return Clock(wall=datetime.now(UTC), boot_id=boot_id, since_boot_s=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+class Lock:
+    """The lock of one job, held from `with` to its end. The file stays: to remove it would let two in."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> Lock:
+        """Take it at once or raise `LockedError`."""
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = self._read()
+                os.close(self._fd)
+                raise
+        except BlockingIOError as error:
+            by = f" (pid {holder.pid})" if holder else ""
+            raise LockedError(f"another run of this job is at work{by}") from error
+        except OSError as error:
+            raise TaskError(f"the lock {self._path} cannot be taken: {os_reason(error)}") from error
+        stamp = self._read()
+        self.last = stamp.last if stamp else None
+        self._write(_Stamp(pid=os.getpid(), last=self.last))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go."""
+        os.close(self._fd)
+
+    def stamp(self, now: Clock) -> None:
+        """Note that a run ended well now; the next one compares its clock with it."""
+        self.last = now
+        self._write(_Stamp(pid=os.getpid(), last=now))
+
+    def _read(self) -> _Stamp | None:
+        try:
+            return msgspec.json.decode(os.pread(self._fd, 4096, 0), type=_Stamp)
+        except (OSError, msgspec.MsgspecError):
+            return None  # new, or torn by a crash: no stamp
+
+    def _write(self, stamp: _Stamp) -> None:
+        data = msgspec.json.encode(stamp) + b"\n"
+        try:
+            os.pwrite(self._fd, data, 0)
+            os.ftruncate(self._fd, len(data))
+        except OSError:
+            return  # a full disk: the run itself will say so; the lock holds without its stamp

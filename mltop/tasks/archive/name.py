@@ -1,0 +1,63 @@
+"""What the files of an archive are called, and which names are ours.
+
+`<job>_<UTC>_<sequence>` is the id; the ending says what it is. Names that begin with a dot are at work: a file under
+its final name is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+ENDINGS = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
+MANIFEST = ".manifest.jsonl"
+SUMS = ".sha256"
+PARTIAL = ".partial"
+TRASH = ".trash"
+FOREIGN = re.compile(r"models_backup_[^/]*\.tar\.gz")
+"""Archives of the scripts that came before: listed, verified, restored, never deleted."""
+
+_ID = re.compile(r"(?P<job>[a-z0-9][a-z0-9_-]{0,62})_(?P<utc>[0-9]{8}T[0-9]{6}Z)_(?P<sequence>[0-9]{6,18})")
+_JOB = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ENDINGS = (*ENDINGS.values(), MANIFEST, SUMS)
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` can be the id of a job (D24)."""
+    return _JOB.fullmatch(text) is not None
+
+
+def make_id(job: str, created: datetime, sequence: int) -> str:
+    """Return the id of a new archive."""
+    return f"{job}_{created.astimezone(UTC):%Y%m%dT%H%M%SZ}_{sequence:06d}"
+
+
+def parse_id(archive_id: str) -> tuple[str, int] | None:
+    """Return job and sequence of one of our ids, or `None` when it is not ours."""
+    match = _ID.fullmatch(archive_id)
+    return (match["job"], int(match["sequence"])) if match else None
+
+
+def split(name: str) -> tuple[str, str] | None:
+    """Return id and ending of a file that is ours by its name, or `None`."""
+    for ending in _ENDINGS:
+        if name.endswith(ending) and parse_id(stem := name[: -len(ending)]):
+            return stem, ending
+    return None
+
+
+def partial(name: str) -> str:
+    """Return the name a file has until it is whole."""
+    return f".{name}{PARTIAL}"
+
+
+def whole(name: str) -> str | None:
+    """Return the final name of one of our files at work, or `None` when it is not one."""
+    if name.startswith(".") and name.endswith(PARTIAL) and split(final := name[1 : -len(PARTIAL)]):
+        return final
+    return None
+
+
+def lock_name(job: str) -> str:
+    """Return the name of the lock in the target folder; it holds the stamp of the last run and is never removed."""
+    return f".mltop-{job}.lock"

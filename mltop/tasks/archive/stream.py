@@ -1,0 +1,146 @@
+"""An archive being read: hashed and decompressed in a thread of its own, handed on in blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+
+from mltop.tasks.archive.compression import BLOCK, read_errors, unpacker
+from mltop.tasks.outcome import CorruptError, TaskError
+
+_AHEAD = 4
+
+
+class _Hashed(io.RawIOBase):
+    """A file that hashes what is read from it."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        count = os.readv(self._fd, [buffer])
+        self._seen(buffer[:count])
+        return count
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = os.read(self._fd, BLOCK if size < 0 else size)
+        self._seen(data)
+        return data
+
+    def _seen(self, data: bytes | memoryview) -> None:
+        self.digest.update(data)
+        self.size += len(data)
+
+
+class Blocks:
+    """The decompressed bytes of an archive. Use it in `with`; leaving it early ends its thread.
+
+    `sha256` and `size` are of the file itself and are known once `drain` has returned.
+    """
+
+    def __init__(self, fd: int, file_name: str, hashed: bool = True) -> None:
+        self._source = _Hashed(fd)
+        self._name = file_name
+        self._queue: queue.Queue[bytes | Exception | None] = queue.Queue(_AHEAD)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._pump, name="unpack", daemon=True)
+        self._block = memoryview(b"")
+        self._has_ended = False
+
+    def __enter__(self) -> Blocks:
+        """Start reading ahead."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the thread; the caller closes the file."""
+        self._is_over.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        self._thread.join()
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file, after `drain`."""
+        return self._source.digest.hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes read of the file."""
+        return self._source.size
+
+    def take(self, count: int) -> bytes:
+        """Return exactly `count` bytes, or fewer at the very end."""
+        if len(self._block) >= count:  # the common case: a header within the block
+            piece, self._block = self._block[:count], self._block[count:]
+            return bytes(piece)
+        return b"".join(bytes(piece) for piece in self.pieces(count))
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        """Yield `count` bytes in views, fewer only at the very end."""
+        while count and self._fill():
+            piece = self._block[:count]
+            self._block = self._block[len(piece) :]
+            count -= len(piece)
+            yield piece
+
+    def drain(self) -> int:
+        """Read to the end, so that all checksums are checked; return how many bytes were left."""
+        left = 0
+        while self._fill():
+            left += len(self._block)
+            self._block = memoryview(b"")
+        return left
+
+    def _fill(self) -> bool:
+        if len(self._block):
+            return True
+        if self._has_ended:
+            return False
+        item = self._queue.get()
+        if isinstance(item, bytes):
+            self._block = memoryview(item)
+            return True
+        self._has_ended = True
+        if item is None:
+            return False
+        if isinstance(item, TaskError):
+            raise item
+        raise CorruptError(f"the archive cannot be read: {item}") from item
+
+    def _pump(self) -> None:
+        outcome: Exception | None = None
+        expected_errors: tuple[type[Exception], ...] = (OSError, TaskError, *read_errors())
+        try:
+            reader = unpacker(self._name, io.BufferedReader(self._source, BLOCK))
+            while not self._is_over.is_set() and (block := reader.read(BLOCK)):
+                self._put(block)
+            while not self._is_over.is_set() and self._source.read(BLOCK):
+                pass  # what lies behind the last frame is part of the file's hash
+        except expected_errors as error:
+            outcome = error
+        self._put(outcome)
+
+    def _put(self, item: bytes | Exception | None) -> None:
+        while not self._is_over.is_set():
+            try:
+                self._queue.put(item, timeout=0.05)
+            except queue.Full:
+                continue
+            return

@@ -11,6 +11,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from mltop.model.identity import gpu_identity
 from mltop.model.snapshot import Gpu, Reading, Snapshot, Status
@@ -28,6 +29,14 @@ HOLD_INTERVALS = 3.0
 
 _NAN = math.nan
 _OLD = frozenset({Status.STALE, Status.TIMEOUT, Status.LOST, Status.ERROR, Status.ABSENT})
+
+
+def taken_at(snapshot: Snapshot) -> float | None:
+    """When a snapshot was taken, in seconds since the epoch; `None` where its time is none."""
+    try:
+        return datetime.fromisoformat(snapshot.time).timestamp()
+    except ValueError:
+        return None
 
 
 def readings(snapshot: Snapshot) -> dict[str, float]:

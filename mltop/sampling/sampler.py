@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from mltop.sampling.host import Host, Selection
 from mltop.sampling.join import gpu_pids, joined
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
+from mltop.system.process import reap_children
 
 ONCE_GAP_S = 0.25
 """Between the two host readings of `--once` (D8)."""
@@ -47,6 +49,21 @@ class Sampler:
         """What to wait for before `poll`."""
         return [*self._probe.filenos(), *self._reader.filenos()]
 
+    def due_s(self) -> float:
+        """Seconds until a poll is due though nothing can be read: to notice what does not answer; infinity for never."""
+        now = time.monotonic()
+        overdue_at = self._probe.wake_at()
+        reader = self._reader.due_s(now)
+        return min(
+            math.inf if reader is None else reader,
+            math.inf if overdue_at is None or overdue_at <= now else overdue_at - now,
+        )
+
+    def became_overdue(self, since: float) -> bool:
+        """Whether the driver has come to count as not answering after `since` (monotonic)."""
+        overdue_at = self._probe.wake_at()
+        return overdue_at is not None and since < overdue_at <= time.monotonic()
+
     def poll(self) -> None:
         """Take what the probe and the readers have said, without waiting."""
         now = time.monotonic()
@@ -58,7 +75,7 @@ class Sampler:
         poller = select.poll()
         for fd in self.filenos():
             poller.register(fd, select.POLLIN)
-        poller.poll(max(0.0, timeout_s) * 1000)
+        poller.poll(max(0.0, min(timeout_s, self.due_s())) * 1000)
         self.poll()
 
     def snapshot(self) -> Snapshot:
@@ -101,9 +118,10 @@ class Sampler:
             self.selection = msgspec.structs.replace(self.selection, **changed)
 
     def close(self) -> None:
-        """Let go of the probe and the readers; waits for none of them."""
+        """End the probe and the readers, as the last act of a process; waits for none that is stuck."""
         self._probe.close()
         self._reader.close()
+        reap_children()
 
 
 def once(sampler: Sampler, patience_s: float = DRIVER_PATIENCE_S) -> Snapshot:

@@ -39,6 +39,7 @@ class Stream:
         self._wanted = False
         self._paused = False
         self._is_late = False
+        self._written_at = 0.0
         self._set_interval(interval_s)
 
     def run(self, count: int | None = None) -> None:
@@ -79,9 +80,17 @@ class Stream:
         """Serve the probe, the readers and the requests until `tick`, or until there is a reason to go on early."""
         while (left := tick - time.monotonic()) > 0 and not self._wanted:
             self._wait(left)
-            if self._control is not None and self._is_late and self._sampler.is_ready():
-                self._is_late = False
+            if self._has_news():
                 return
+
+    def _has_news(self) -> bool:
+        """Whether a dashboard is told now: a late driver answers or has come to count as hung.
+
+        Not too soon after the last snapshot, or the rates would be noise.
+        """
+        if self._control is None or time.monotonic() - self._written_at < _FIRST_RATES_S:
+            return False
+        return (self._is_late and self._sampler.is_ready()) or self._sampler.became_overdue(self._written_at)
 
     def _wait(self, timeout_s: float) -> None:
         poller = select.poll()
@@ -90,7 +99,7 @@ class Stream:
             poller.register(self._control, select.POLLIN)
         for fd in self._sampler.filenos():
             poller.register(fd, select.POLLIN)
-        for fd, event in poller.poll(timeout_s * 1000):
+        for fd, event in poller.poll(min(timeout_s, self._sampler.due_s()) * 1000):
             if fd == self._out and event & _PIPE_GONE:
                 raise ReaderGone
             if fd == self._control:
@@ -126,6 +135,7 @@ class Stream:
         self._sampler.interval_s = self._interval_s
 
     def _write(self, data: bytes) -> None:
+        self._written_at = time.monotonic()
         view = memoryview(data)
         while view:
             view = view[os.write(self._out, view) :]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -82,6 +84,18 @@ class Child:
             os.close(self.write_fd)
 
 
+def reap_children(patience_s: float = 0.1) -> None:
+    """Collect the killed children of a process that is about to end; one that is stuck in the kernel is left.
+
+    Where nobody reaps orphans (a container without an init), a child that its parent does not collect stays for ever.
+    """
+    deadline = time.monotonic() + patience_s
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.002)
+
+
 def fork_child(main: ChildMain) -> Child:
     """Fork a child that runs `main(read_fd, write_fd)` and ends; the caller must have one thread only (D1).
 
@@ -114,11 +128,17 @@ def _run(main: ChildMain, parent: int, read_fd: int, write_fd: int) -> NoReturn:
     code = 1
     try:
         gc.freeze()  # keeps the collector from touching, and so copying, every page of the parent
+        read_fd, write_fd = _above_standard(read_fd), _above_standard(write_fd)
         _detach(parent, keep=(read_fd, write_fd))
         main(read_fd, write_fd)
         code = 0
     finally:
         os._exit(code)
+
+
+def _above_standard(fd: int) -> int:
+    """A parent that was started with a closed standard stream gets that number for its pipe: move it out of the way."""
+    return fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD, 3)
 
 
 def _detach(parent: int, keep: tuple[int, ...]) -> None:

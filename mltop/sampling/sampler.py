@@ -50,7 +50,7 @@ class Sampler:
         return [*self._probe.filenos(), *self._reader.filenos()]
 
     def due_s(self) -> float:
-        """Seconds until a poll is due though nothing can be read: to notice what does not answer; infinity for never."""
+        """Seconds until a poll is due though nothing can be read (something does not answer); infinity for never."""
         now = time.monotonic()
         overdue_at = self._probe.wake_at()
         reader = self._reader.due_s(now)

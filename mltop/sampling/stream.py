@@ -90,7 +90,10 @@ class Stream:
         """
         if self._control is None or time.monotonic() - self._written_at < _FIRST_RATES_S:
             return False
-        return (self._is_late and self._sampler.is_ready()) or self._sampler.became_overdue(self._written_at)
+        if self._is_late and self._sampler.is_ready():
+            self._is_late = False
+            return True
+        return self._sampler.became_overdue(self._written_at)
 
     def _wait(self, timeout_s: float) -> None:
         poller = select.poll()

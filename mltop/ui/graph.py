@@ -13,6 +13,9 @@ _ASCII = ".:-=+*#@"
 _LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 """The braille dots of a cell's columns, 0 to 4 high from the bottom up."""
+_REACH = 2048
+_CLAMPED = (0,) * _REACH + (0, 1, 2, 3, 4) + (4,) * _REACH
+"""Dots in a cell by dots above its foot, from `-_REACH` on."""
 _CELLS = tuple(tuple(chr(0x2800 | a | b) if a | b else " " for b in _RIGHT_DOTS) for a in _LEFT_DOTS)
 
 
@@ -70,7 +73,11 @@ def _block(height: int | None, row: int, marks: str) -> str:
 def _braille(values: Sequence[float | None], rows: int, top: float) -> list[str]:
     steps = rows * 4
     scale = steps / top
-    heights = [0 if value is None else min(max(int(value * scale + 0.5), 1), steps) for value in values]
+    # A hot path: no calls of min and max for every value.
+    heights = [
+        0 if value is None else steps if value >= top else (int(value * scale + 0.5) or 1) if value > 0 else 1
+        for value in values
+    ]
     if len(heights) % 2:
         heights.insert(0, 0)
     pairs = list(zip(heights[::2], heights[1::2], strict=True))
@@ -78,7 +85,8 @@ def _braille(values: Sequence[float | None], rows: int, top: float) -> list[str]
         return ["".join([_CELLS[a][b] for a, b in pairs])]
     text = []
     for base in range(steps - 4, -1, -4):
-        text.append("".join([_CELLS[min(max(a - base, 0), 4)][min(max(b - base, 0), 4)] for a, b in pairs]))
+        shift = _REACH - base
+        text.append("".join([_CELLS[_CLAMPED[a + shift]][_CLAMPED[b + shift]] for a, b in pairs]))
     return text
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from math import ceil
 
-from mltop.model.snapshot import Cpu, Snapshot
+from mltop.model.snapshot import Cpu, Reading, Snapshot, Status
 from mltop.ui.format import celsius, duration, fixed, percent, right, span_of
 from mltop.ui.graph import bar, graph, heat, points
 from mltop.ui.line import Line, Pen, Role, gathered
-from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
+from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
 from mltop.ui.panes.level import Levels, age_of, is_old, role_of, why_not
 from mltop.ui.view import View
 
 BAR_EACH = 32
 """M5: up to so many cores have a bar each, above a heat cell."""
 HEAT_ROWS = 4
-FRAME_FROM = 4
-"""Rows from which the small panes stand in a frame; the layout gives fewer or at least so many."""
 
 
 def draw(view: View, width: int, height: int) -> list[Line]:
@@ -25,8 +23,8 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     if snapshot is None or (snapshot.cpu.usage_percent is None and not snapshot.cpu.count):
         text = "waiting for the first sample" if snapshot is None else why_not(snapshot.cpu)
         lines = [message("CPU", text, Role.DIM, width)]
-        return framed([lines[0][1:]], width, height, titled("CPU"), []) if height >= FRAME_FROM else lines[:height]
-    if height < FRAME_FROM:
+        return framed([lines[0][1:]], width, height, titled("CPU"), []) if has_frame(width, height) else lines[:height]
+    if not has_frame(width, height):
         return _compact(view, snapshot, width)[:height]
     cpu = snapshot.cpu
     title = titled("CPU", f"{cpu.count} cores" if cpu.count else "", (cpu.model or "") if width >= 50 else "")
@@ -48,8 +46,8 @@ def facts(view: View, snapshot: Snapshot, width: int) -> list[Line]:
     findings = Levels(view.findings).of("")
     text = Role.STALE if is_old(view, cpu) else Role.TEXT
     parts: list[Line] = []
-    if is_old(view, cpu):
-        parts.append([(f"stale {duration(age_of(view, cpu))}", Role.STALE)])
+    if (told := told_age(view, cpu)) is not None:
+        parts.append(told)
     loads = cpu.load if width >= 40 else cpu.load[:1]
     load = " ".join(fixed(value, 1 if value < 100 else 0) for value in loads) or "-"
     count = f" /{cpu.count}" if cpu.count else ""
@@ -62,6 +60,13 @@ def facts(view: View, snapshot: Snapshot, width: int) -> list[Line]:
     if cpu.iowait_percent is not None:
         parts.append([("iowait ", Role.LABEL), (percent(cpu.iowait_percent), role_of(findings, text, "cpu.iowait"))])
     return parts
+
+
+def told_age(view: View, reading: Reading) -> Line | None:
+    """Why values are missing or how old they are, in words; `None` when all is well."""
+    if is_old(view, reading):
+        return [(f"stale {duration(age_of(view, reading))}", Role.STALE)]
+    return None if reading.status is Status.OK else [(why_not(reading), Role.STALE)]
 
 
 def _more(cpu: Cpu) -> list[Line]:

@@ -7,8 +7,7 @@ from mltop.model.snapshot import Disk, Status
 from mltop.ui.format import cells, clip_left, duration, left, percent, plain, rate, right, size
 from mltop.ui.graph import bar
 from mltop.ui.line import Line, Pen, Role, cut, gathered, width_of
-from mltop.ui.panes.cpu import FRAME_FROM
-from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
+from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
 from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of
 from mltop.ui.view import View
 
@@ -22,8 +21,8 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     if snapshot is None or not snapshot.disks:
         text = "waiting for the first sample" if snapshot is None else "no mounts"
         line = message("DISK", text, Role.DIM, width)
-        return framed([line[1:]], width, height, titled("Disks"), []) if height >= FRAME_FROM else [line][:height]
-    if height < FRAME_FROM:
+        return framed([line[1:]], width, height, titled("Disks"), []) if has_frame(width, height) else [line][:height]
+    if not has_frame(width, height):
         return _compact(view, snapshot.disks, width, height)
     inner = width - MARGIN
     disks, hidden = shown(view, snapshot.disks, height - EDGES)
@@ -55,9 +54,9 @@ def notes(view: View, disk: Disk, findings: dict[str, Finding]) -> list[Line]:
     """What is wrong or odd with a mount, in words."""
     parts: list[Line] = []
     if disk.status is Status.TIMEOUT:
-        parts.append(
-            [(f"no answer {duration(age_of(view, disk))}", role_of(findings, Role.WARNING, "disk.mount_stuck"))]
-        )
+        age = age_of(view, disk)
+        told = "no answer" if age is None else f"no answer {duration(age)}"
+        parts.append([(told, role_of(findings, Role.WARNING, "disk.mount_stuck"))])
     elif is_old(view, disk):
         parts.append([(f"stale {duration(age_of(view, disk))}", Role.STALE)])
     elif disk.status is not Status.OK:

@@ -9,6 +9,14 @@ MARGIN = 4
 """Columns that a frame and its inner margin take."""
 EDGES = 2
 """Rows that a frame takes."""
+FROM_ROWS = 4
+"""Rows from which the small panes stand in a frame; the layout gives fewer or at least so many."""
+FROM_COLUMNS = 28
+
+
+def has_frame(width: int, height: int) -> bool:
+    """Whether one of the small panes (CPU, memory, disks, network) stands in a frame at that size."""
+    return height >= FROM_ROWS and width >= FROM_COLUMNS
 
 
 def framed(lines: list[Line], width: int, height: int, title: Line, note: Line, focused: bool = False) -> list[Line]:

@@ -49,7 +49,7 @@ def _status(gpu: Gpu, view: View) -> Iterator[Word]:
         yield Level.CRITICAL, "no answer" + (f" {duration(age)}" if age is not None else "")
     elif is_old(view, gpu):
         yield Level.UNKNOWN, "stale" + (f" {duration(age)}" if age is not None else "")
-    elif gpu.status is not Status.OK:
+    if gpu.status not in (Status.OK, Status.STALE, Status.TIMEOUT):
         reason = f": {gpu.reason}" if gpu.reason and gpu.status is Status.ERROR else ""
         yield Level.UNKNOWN, WORDS[gpu.status] + reason
 
@@ -104,7 +104,7 @@ def _memory(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
         yield worst(findings, "gpu.mem_orphan"), f"{size(gpu.unattributed_bytes)} unattributed"
     if gpu.memory_is_unified:
         total = sum(process.gpu_memory_bytes or 0 for process in gpu.processes)
-        yield Level.OK, f"unified, processes {size(total)}" if total else "unified"
+        yield Level.OK, f"unified, {size(total)} held" if total else "unified"
     if gpu.processes_status is Status.NO_PERMISSION and gpu.status is Status.OK:
         yield Level.OK, "processes not permitted"
     if worst(findings, "gpu.persistence") is not Level.OK:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mltop.model.snapshot import Memory
-from mltop.ui.format import UNKNOWN, duration, fixed, left, pair, percent, right, size
+from mltop.ui.format import UNKNOWN, fixed, left, pair, percent, right, size
 from mltop.ui.graph import bar
 from mltop.ui.line import Line, Pen, Role, gathered
-from mltop.ui.panes.cpu import FRAME_FROM, bar_width, history
-from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
+from mltop.ui.panes.cpu import bar_width, history, told_age
+from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
 from mltop.ui.panes.gpu_row import memory_percent
-from mltop.ui.panes.level import Levels, age_of, is_old, role_of, why_not
+from mltop.ui.panes.level import Levels, is_old, role_of, why_not
 from mltop.ui.view import View
 
 
@@ -19,9 +19,9 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     if snapshot is None or snapshot.memory.total_bytes is None:
         text = "waiting for the first sample" if snapshot is None else why_not(snapshot.memory)
         line = message("MEM", text, Role.DIM, width)
-        return framed([line[1:]], width, height, titled("Memory"), []) if height >= FRAME_FROM else [line][:height]
+        return framed([line[1:]], width, height, titled("Memory"), []) if has_frame(width, height) else [line][:height]
     memory = snapshot.memory
-    if height < FRAME_FROM:
+    if not has_frame(width, height):
         pen = Pen().put(" MEM  ", Role.LABEL).add(usage(view, memory, bar_width(width))).put("  ")
         parts = [[(pair(memory.used_bytes, memory.total_bytes), _text(view, memory))], *facts(view, memory)]
         return [pen.add(gathered(parts, width - pen.at, ("  ", Role.TEXT))).line][:height]
@@ -47,8 +47,8 @@ def facts(view: View, memory: Memory) -> list[Line]:
     findings = Levels(view.findings).of("")
     text = _text(view, memory)
     parts: list[Line] = []
-    if is_old(view, memory):
-        parts.append([(f"stale {duration(age_of(view, memory))}", Role.STALE)])
+    if (told := told_age(view, memory)) is not None:
+        parts.append(told)
     if memory.limit_bytes is not None:
         parts.append([("limit ", Role.LABEL), (size(memory.limit_bytes), Role.TEXT)])
     swap = pair(memory.swap_used_bytes, memory.swap_total_bytes) if memory.swap_total_bytes else "none"

@@ -8,8 +8,8 @@ from mltop.model.snapshot import Network
 from mltop.ui.format import cells, clip, left, plain, rate, right
 from mltop.ui.graph import graph, points
 from mltop.ui.line import Line, Pen, Role
-from mltop.ui.panes.cpu import FRAME_FROM
-from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
+from mltop.ui.panes.cpu import told_age
+from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
 from mltop.ui.panes.level import is_old
 from mltop.ui.view import View
 
@@ -24,13 +24,13 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     if snapshot is None or not snapshot.network:
         text = "waiting for the first sample" if snapshot is None else "no interfaces"
         line = message("NET", text, Role.DIM, width)
-        return framed([line[1:]], width, height, titled("Network"), []) if height >= FRAME_FROM else [line][:height]
-    if height < FRAME_FROM:
+        return framed([line[1:]], width, height, titled("Network"), []) if has_frame(width, height) else [line][:height]
+    if not has_frame(width, height):
         return [_compact(view, snapshot.network, width)][:height]
     room = height - EDGES
     kept, hidden = shown(snapshot.network, room)
     lines = _rows(view, kept, width - MARGIN, max(1, min(4, room // len(kept))))
-    note: Line = [(f"+{hidden} more", Role.DIM)] if hidden else []
+    note = told_age(view, kept[0]) or ([(f"+{hidden} more", Role.DIM)] if hidden else [])
     return framed(lines, width, height, titled("Network"), note, view.focus == "network")
 
 
@@ -55,6 +55,8 @@ def _compact(view: View, network: tuple[Network, ...], width: int) -> Line:
     for place, interface in enumerate(kept):
         pen.to(6 + place * each).put(left(clip(plain(interface.interface), 10), 11), Role.TEXT)
         pen.add(_rates(view, interface))
+    if (told := told_age(view, kept[0])) is not None:
+        return pen.put("  ").add(told).line
     return pen.put(f"  +{hidden}", Role.DIM).line if hidden and pen.at + 6 <= width else pen.line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mltop.model.snapshot import Processes, Status
-from mltop.ui.format import UNKNOWN, clip, duration, fixed, indices, left, plain, right, size
+from mltop.ui.format import UNKNOWN, cells, clip, duration, fixed, indices, left, plain, right, size
 from mltop.ui.line import Line, Pen, Role, cut, marked
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, titled
 from mltop.ui.panes.level import WORDS, age_of, is_old, why_not
@@ -48,6 +48,9 @@ USER_COLUMNS = (
     Column("AGE", 4, 2, "time"),
 )
 LEAST_COMMAND = 22
+WIDE = 110
+MOST_TEXT = 20
+"""From `WIDE` on, names are shown whole up to so many cells."""
 FRAME_FROM = 12
 """Rows from which the pane stands in a frame."""
 
@@ -134,7 +137,16 @@ def chosen(view: View, width: int, found: list[Row]) -> list[Column]:
         if column.width + 1 <= room:
             kept.append(column)
             room -= column.width + 1
-    return [column for column in columns if column in kept]
+    kept = [column for column in columns if column in kept]
+    return [_widened(column, found) for column in kept] if width >= WIDE else kept
+
+
+def _widened(column: Column, found: list[Row]) -> Column:
+    """A column of text as wide as its longest, within reason."""
+    if not column.is_left:
+        return column
+    longest = max((cells(_value(column.name, row)) for row in found), default=0)
+    return column._replace(width=min(max(column.width, longest), MOST_TEXT))
 
 
 def _table(view: View, width: int, height: int) -> list[Line]:
@@ -148,7 +160,8 @@ def _table(view: View, width: int, height: int) -> list[Line]:
         return lines[:height]
     start = first_visible(view, len(found), room)
     for row in found[start : start + room]:
-        lines.append(_styled(_row(row, columns, width), row, view, width))
+        line = _row(row, columns, width, row.id in view.processes.tagged)
+        lines.append(_styled(line, row, view, width))
     return lines[:height]
 
 
@@ -209,12 +222,14 @@ def command(row: Row) -> str:
     return f"(GPU lost) {text}" if row.status is Status.LOST else text or UNKNOWN
 
 
-def _row(row: Row, columns: list[Column], width: int) -> Line:
+def _row(row: Row, columns: list[Column], width: int, is_tagged: bool = False) -> Line:
     texts = []
     for column in columns:
         value = _value(column.name, row)
         texts.append(left(value, column.width) if column.is_left else right(value, column.width))
     before = " ".join(texts) + " "
+    if is_tagged:
+        before = before[: columns[0].width] + "*" + before[columns[0].width + 1 :]
     rest = max(0, width - sum(column.width + 1 for column in columns))
     line: Line = [(before, Role.TEXT)]
     if row.depth:
@@ -228,14 +243,9 @@ def _row(row: Row, columns: list[Column], width: int) -> Line:
 def _styled(line: Line, row: Row, view: View, width: int) -> Line:
     shown = view.processes
     if row.id in shown.tagged:
-        line = [("*", Role.TAGGED), *_without_first(line, Role.TAGGED)]
+        line = [(text, Role.TAGGED) for text, _ in line]
     elif row.status is not Status.OK:
         line = [(text, Role.STALE) for text, _ in line]
     if row.id == shown.cursor and view.focus in ("process", None):
         return marked(line, Role.CURSOR, width)
     return line
-
-
-def _without_first(line: Line, role: Role) -> Line:
-    """The line in one role without its first cell, which is blank or the pid's first digit's place."""
-    return [(text[1:] if place == 0 else text, role) for place, (text, _) in enumerate(line)]

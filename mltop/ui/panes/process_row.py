@@ -197,8 +197,14 @@ def _user(number: int, name: str, group: list[Row]) -> Row:
         gpu_memory_bytes=sum(memory) if memory else None, cpu_percent=sum(cpu) if cpu else None,
         rss_bytes=sum(rss) if rss else None,
         running_s=max((row.running_s for row in group if row.running_s is not None), default=None),
-        command=", ".join(dict.fromkeys(plain(row.name or row.command or "") for row in group if row.gpus)) or None,
+        command=_programs(group),
     )  # fmt: skip
+
+
+def _programs(group: list[Row]) -> str | None:
+    """The names of a user's programs, those on a GPU first."""
+    ranked = sorted(group, key=lambda row: not row.gpus)
+    return ", ".join(dict.fromkeys(plain(row.name or row.command or "") for row in ranked)) or None
 
 
 def tree(found: list[Row]) -> list[Row]:

@@ -7,9 +7,9 @@ history, and nothing else.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -124,13 +124,14 @@ def _serve(directory: Path, source: int, sink: int) -> NoReturn:
 
 
 def _send_up(recording: Recording, sink: int) -> None:
+    records = recording.records()
     try:
-        records: Sequence[Record] = recording.load()
+        while batch := list(itertools.islice(records, _ROWS)):
+            _write(sink, batch)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _write(sink, f"history cannot be read: {error.strerror}")
-        return
-    for first in range(0, len(records), _ROWS):
-        _write(sink, records[first : first + _ROWS])
 
 
 def _take_down(recording: Recording, source: int, sink: int) -> None:

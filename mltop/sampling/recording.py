@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,20 @@ class Recording:
         self._lock: int | None = None
         self._written = 0
 
-    def load(self) -> list[Record]:
-        """Every whole record, oldest first; none where there is no file. Creates nothing; raises OSError."""
+    def records(self) -> Iterator[Record]:
+        """Every whole record, as the file has them; none where there is no file. Creates nothing; raises OSError."""
+        return decoded(self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        """The file, a line at a time: read whole, it would cost the reader's memory for good."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return []
+            return
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.seek(max(0, os.fstat(descriptor).st_size - MAX_BYTES))
-            return sorted(decoded(file.read(MAX_BYTES)), key=lambda record: record[0])
+            while line := file.readline(MAX_BYTES):
+                yield line
 
     def write(self, at: float, values: Mapping[str, float]) -> None:
         """Append a record; raises `Busy` while another process records, and OSError."""
@@ -64,8 +69,8 @@ class Recording:
         keys = tuple(sorted(values))
         data = b""
         if keys != self._keys:
-            data = _header(keys)
-        append(self._file, data + _line(at, [values[key] for key in keys]))
+            data = header_line(keys)
+        append(self._file, data + record_line(at, [values[key] for key in keys]))
         self._keys = keys
         self._written += 1
         if self._written >= _COMPACT_RECORDS:
@@ -87,16 +92,28 @@ class Recording:
                 raise Busy
         self._compact(at)
 
+    def _kept(self, at: float, reach_s: float) -> bytes:
+        """The file's content without what is older than `reach_s`, and without what is torn."""
+        data = bytearray()
+        known: list[str] = []
+        for keys, content, line in _scanned(self._lines()):
+            if abs(at - content[0]) <= reach_s:
+                if keys != known:
+                    data += header_line(keys)
+                    known = keys
+                data += line.rstrip() + b"\n"
+        return bytes(data)
+
     def _compact(self, at: float) -> None:
         """Rewrite the file without what is too old, too much or torn; then append to the new one."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
         try:
-            kept = [record for record in self.load() if at - KEEP_S <= record[0] <= at + KEEP_S]
-            data = encoded(kept)
-            if len(data) > MAX_BYTES // 2:
-                data = encoded(kept[-len(kept) * (MAX_BYTES // 2) // len(data) :])
+            data, reach_s = self._kept(at, KEEP_S), KEEP_S
+            while len(data) > MAX_BYTES // 2:
+                reach_s /= 2
+                data = self._kept(at, reach_s)
             if data or self._path.exists():
                 with contextlib.suppress(OSError):  # a full disk: the old file will do
                     write_atomic(self._path, data)
@@ -107,10 +124,17 @@ class Recording:
         _end_torn_line(self._file)
 
 
-def decoded(data: bytes) -> Iterator[Record]:
-    """The whole records of a file's content; what is no record is skipped."""
+def decoded(lines: Iterable[bytes]) -> Iterator[Record]:
+    """The whole records of a file's lines; what is no record is skipped."""
+    for keys, content, _ in _scanned(lines):
+        values = zip(keys, content[1:], strict=True)
+        yield float(content[0]), {key: float(value) for key, value in values if value is not None}
+
+
+def _scanned(lines: Iterable[bytes]) -> Iterator[tuple[list[str], list[Any], bytes]]:
+    """Keys, content and line of every whole record."""
     keys: list[str] = []
-    for line in data.splitlines():
+    for line in lines:
         try:
             content = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -118,28 +142,16 @@ def decoded(data: bytes) -> Iterator[Record]:
         if isinstance(content, dict):
             keys = _keys_of(content)
         elif isinstance(content, list) and keys and len(content) == len(keys) + 1 and _is_numbers(content):
-            values = zip(keys, content[1:], strict=True)
-            yield float(content[0]), {key: float(value) for key, value in values if value is not None}
+            yield keys, content, line
 
 
-def encoded(records: Sequence[Record]) -> bytes:
-    """The content of a file of these records."""
-    parts = []
-    keys: tuple[str, ...] = ()
-    for at, values in records:
-        here = tuple(sorted(values))
-        if here != keys:
-            parts.append(_header(here))
-            keys = here
-        parts.append(_line(at, [values[key] for key in here]))
-    return b"".join(parts)
-
-
-def _header(keys: Sequence[str]) -> bytes:
+def header_line(keys: Sequence[str]) -> bytes:
+    """The line that names the keys of the records after it."""
     return msgspec.json.encode({"schema": SCHEMA, "keys": keys}) + b"\n"
 
 
-def _line(at: float, values: Sequence[float]) -> bytes:
+def record_line(at: float, values: Sequence[float]) -> bytes:
+    """A record's line: four digits are more than a graph can show."""
     short = ",".join("0" if not value else f"{value:.4g}" for value in values)
     return f"[{at:.0f},{short}]\n".encode() if values else f"[{at:.0f}]\n".encode()
 

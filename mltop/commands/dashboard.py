@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mltop.ui.app import Dashboard
     from mltop.ui.feed import Source
     from mltop.ui.session import Session
-    from mltop.ui.view import View
+    from mltop.ui.view import Graphs, View
 
 USAGE = 2
 
@@ -82,13 +82,21 @@ def _session(options: argparse.Namespace, settings: Settings) -> Session:
 def _view(options: argparse.Namespace, settings: Settings) -> View:
     from mltop.ui.view import View
 
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return View(
-        graphs="ascii" if options.ascii or encoding != "utf8" else settings.ui.graphs,
+        graphs=_graphs(options, settings),
         readonly=options.readonly or bool(options.host),
         remote=options.host,
         hidden=set(settings.ui.hidden),
     )
+
+
+def _graphs(options: argparse.Namespace, settings: Settings) -> Graphs:
+    """ASCII where the locale has no more, and on terminals whose fonts have no braille (Linux console, VT100)."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    has_braille = not os.environ.get("TERM", "").startswith(("linux", "vt"))
+    if options.ascii or encoding != "utf8" or (settings.ui.graphs == "braille" and not has_braille):
+        return "ascii"
+    return settings.ui.graphs
 
 
 def _leave(app: Dashboard) -> NoReturn:

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         taken = _here(settings)
     if isinstance(taken, str):
         return _refuse(options, taken)
-    return _print(_json(taken) if options.json else _text(taken, settings))
+    return _print(_json(taken) if options.json else _text(taken, settings, options.host))
 
 
 def _here(settings: Settings) -> Snapshot:
@@ -47,11 +47,13 @@ def _json(snapshot: Snapshot) -> str:
     return msgspec.json.encode(snapshot).decode() + "\n"
 
 
-def _text(snapshot: Snapshot, settings: Settings) -> str:
+def _text(snapshot: Snapshot, settings: Settings, host: str | None) -> str:
     from mltop.checks.judge import judge
     from mltop.reports.once import text
+    from mltop.system.text import clean
 
-    return text(snapshot, judge(snapshot, settings.limits))
+    remote = f"remote {clean(host, 40)} over ssh, judged by the limits here\n" if host else ""
+    return text(snapshot, judge(snapshot, settings.limits)) + remote
 
 
 def _refuse(options: argparse.Namespace, message: str) -> int:

@@ -216,6 +216,7 @@ class Tmux:
     def __init__(self, folder: Path) -> None:
         self.program = need("tmux", "tmux")
         self.socket = folder / "tmux"
+        self._ended = folder / "tmux-ended"
 
     def __call__(self, *arguments: str) -> str:
         command = [self.program, "-S", str(self.socket), "-f", "/dev/null", *arguments]
@@ -228,7 +229,9 @@ class Tmux:
         settings = [word for key, value in (environment or {}).items() for word in ("-e", f"{key}={value}")]
         self("new-session", "-d", "-x", str(columns), "-y", str(rows), *settings, "sleep 3600")
         self("set-option", "-g", "remain-on-exit", "on")
-        self("respawn-pane", "-k", *settings, *command)
+        # tmux itself does not always learn how its child ended
+        self._ended.unlink(missing_ok=True)
+        self("respawn-pane", "-k", *settings, "sh", "-c", '"$@"; echo $? >"$0"', str(self._ended), *command)
 
     def size(self, columns: int, rows: int) -> None:
         self("resize-window", "-x", str(columns), "-y", str(rows))
@@ -247,9 +250,11 @@ class Tmux:
         return self.capture()
 
     def exit_code(self) -> int | None:
-        """Of the command, once it has ended."""
-        dead, _, code = self("display-message", "-p", "#{pane_dead}:#{pane_dead_status}").strip().partition(":")
-        return int(code or -1) if dead == "1" else None
+        """Of the command, once it has ended, as a shell has it."""
+        try:
+            return int(self._ended.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def stop(self) -> None:
         with contextlib.suppress(subprocess.CalledProcessError):

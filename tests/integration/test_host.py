@@ -80,6 +80,8 @@ def test_once_is_the_other_boxs_snapshot(sshd: Box) -> None:
     text = mltop(sshd, "--once")
     assert (text.returncode, text.stderr) == (0, "")
     assert socket.gethostname() in text.stdout
+    assert text.stdout.endswith("\nremote box over ssh, judged by the limits here\n")
+    assert all(len(line) <= 80 for line in text.stdout.splitlines())
     assert "\x1b" not in text.stdout
     until(lambda: not sshd.running(), 2.0)
 

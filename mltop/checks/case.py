@@ -117,6 +117,11 @@ def aged(group: Reading, level: Level, summary: str) -> tuple[Level, str]:
     return max(level, Level.UNKNOWN), f"{summary}, {age(group)}"
 
 
+def is_awaited(group: Reading) -> bool:
+    """Whether the first reading is still under way: nothing to tell yet, in either direction."""
+    return group.status is Status.STALE and group.age_s is None
+
+
 def age(group: Reading) -> str:
     """How old the values are, in words."""
     return f"{group.age_s:.0f} s ago" if group.age_s is not None else "never read"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mltop.checks.case import NOT_READ, Case, age, aged, finding
+from mltop.checks.case import NOT_READ, Case, age, aged, finding, is_awaited
 from mltop.checks.gpu_health import health
 from mltop.checks.xid import RECENT_S, xid
 from mltop.model.finding import Finding, Level
@@ -37,8 +37,8 @@ def _driver(driver: Driver) -> Finding | None:
         reason = driver.reason or "driver not answering"
         action = "if it stays so: end its processes, reset the GPU or reboot"
         return finding("gpu.responsive", Level.CRITICAL, reason, action, name="driver")
-    if driver.status is Status.STALE:
-        return finding("gpu.responsive", Level.UNKNOWN, f"driver last read {age(driver)}", name="driver")
+    if driver.status is Status.STALE and driver.age_s is not None:
+        return finding("gpu.responsive", Level.UNKNOWN, f"last read {age(driver)}", name="driver")
     if driver.status is Status.NO_PERMISSION:
         return finding("gpu.driver", Level.UNKNOWN, driver.reason or "not permitted", name="driver")
     return None
@@ -47,7 +47,8 @@ def _driver(driver: Driver) -> Finding | None:
 def _count(snapshot: Snapshot) -> Finding | None:
     """Fewer GPUs than the bus has or the config expects, where rows of lost ones do not say so already."""
     driver = snapshot.driver
-    wanted = max(driver.expected_count or 0, driver.pci_count or 0)
+    # in a container the bus shows cards that were not passed in: only sampling, which knows, says that one is missing
+    wanted = max(driver.expected_count or 0, (driver.pci_count or 0) if driver.reason else 0)
     if driver.status is Status.ABSENT:
         if not driver.expected_count:
             return None
@@ -76,7 +77,7 @@ def _lost(gpu: Gpu) -> Finding:
 
 def _one(case: Case, gpu: Gpu) -> Iterator[Finding]:
     target, name = gpu_identity(gpu), gpu_label(gpu)
-    if gpu.status in NOT_READ and case.snapshot.driver.status not in NOT_READ:
+    if gpu.status in NOT_READ and not is_awaited(gpu) and case.snapshot.driver.status not in NOT_READ:
         level = Level.CRITICAL if gpu.status is Status.TIMEOUT else Level.UNKNOWN
         summary = gpu.reason or f"last read {age(gpu)}"
         yield finding("gpu.responsive", level, summary, target=target, name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mltop.checks.case import NOT_READ, Case, age, aged, finding
+from mltop.checks.case import NOT_READ, Case, age, aged, finding, is_awaited
 from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Cpu, Disk, Status
 
@@ -20,7 +20,7 @@ def cpu(case: Case) -> Iterator[Finding]:
         percent = 100.0 * now.load[2] / now.count
         level, summary = aged(now, case.level("cpu.load", "", percent), f"load {now.load[2]:.1f} on {now.count} CPUs")
         yield finding("cpu.load", level, summary, "more runs than the CPUs can carry", name="CPU")
-    elif now.status in NOT_READ:
+    elif now.status in NOT_READ and not is_awaited(now):
         yield finding("cpu.load", Level.UNKNOWN, f"not read: {now.reason or now.status}", name="CPU")
     if now.psi_some_avg10 is not None and now.status not in NOT_READ:
         level = case.level("cpu.psi", "", now.psi_some_avg10)
@@ -51,7 +51,7 @@ def memory(case: Case) -> Iterator[Finding]:
             level = Level.WARNING  # nothing waits for memory: full, and well
         level, summary = aged(now, level, f"{percent:.1f} % available")
         yield finding("mem.available", level, summary, "end or move a process, or add swap", name="memory")
-    elif now.status in NOT_READ:
+    elif now.status in NOT_READ and not is_awaited(now):
         yield finding("mem.available", Level.UNKNOWN, f"not read: {now.reason or now.status}", name="memory")
     if now.status in NOT_READ:
         return
@@ -87,7 +87,7 @@ def disks(case: Case) -> Iterator[Finding]:
 def _space(case: Case, disk: Disk) -> Iterator[Finding]:
     check = "disk.shm" if disk.mount == SHARED_MEMORY else "disk.space"
     if disk.used_percent is None:
-        if disk.status in NOT_READ:
+        if disk.status in NOT_READ and not is_awaited(disk):
             summary = f"not read: {disk.reason or disk.status}"
             yield finding(check, Level.UNKNOWN, summary, target=disk.mount)
         return

@@ -119,8 +119,9 @@ def _driver(snapshot: Snapshot) -> Iterator[str]:
 def _gpu(gpu: Gpu, is_mixed: bool) -> Iterator[str]:
     label = f"gpu {gpu.index if gpu.index is not None else gpu.pci_bus_id or UNKNOWN}"
     if gpu.status is Status.LOST:
-        xid = f", Xid {gpu.xid_last}" if gpu.xid_last is not None else ""
-        yield from wrapped(label, f"LOST {gpu.reason or 'no reason known'}{xid}")
+        reason = gpu.reason or "no reason known"
+        xid = f", Xid {gpu.xid_last}" if gpu.xid_last is not None and "Xid" not in reason else ""
+        yield from wrapped(label, f"LOST {reason}{xid}")
     elif gpu.temperature_c is None and gpu.memory_total_bytes is None and gpu.status is not Status.OK:
         yield from _unread(label, gpu)
     else:

@@ -62,6 +62,22 @@ def test_a_card_that_only_the_bus_lists_is_named_by_its_address(make: Any) -> No
     assert one.summary == "on the PCI bus, not in the driver"
 
 
+def test_a_container_that_was_not_given_all_cards_lacks_none(make: Any) -> None:
+    assert judge(make(2, driver=Driver(status=Status.OK, gpu_count=2, pci_count=8))) == ()
+    (one,) = judge(make(2, driver=Driver(status=Status.OK, gpu_count=2, pci_count=8, reason="0000:9b:00.0 is missing")))
+    assert (one.summary, one.action) == ("2 of 8 GPUs", "0000:9b:00.0 is missing")
+
+
+def test_what_is_not_read_yet_is_not_told(make: Any) -> None:
+    waiting = {"status": Status.STALE, "age_s": None, "temperature_c": None}
+    snapshot = make(
+        gpus=dict.fromkeys(range(8), waiting),
+        driver=Driver(status=Status.STALE, reason="waiting for the driver's first answer"),
+        disks=(Disk(mount="/data", status=Status.STALE, reason="not read yet"),),
+    )
+    assert judge(snapshot) == ()
+
+
 def test_fewer_gpus_than_expected_is_critical(make: Any) -> None:
     (one,) = judge(make(7, driver=Driver(status=Status.OK, gpu_count=7, pci_count=7, expected_count=8)))
     assert (one.check, one.summary, one.level) == ("gpu.count", "7 of 8 GPUs", Level.CRITICAL)

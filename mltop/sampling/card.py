@@ -133,13 +133,16 @@ class Card:
             return (trouble.status, trouble.reason) if trouble else (Status.STALE, "no new values")
         return Status.OK, "; ".join(self._remarks()) or None
 
-    def _remarks(self) -> Iterator[str]:
+    def _remarks(self) -> dict[str, None]:
+        """In words, each once, in order: what was not credible, and what is missing and should not be."""
+        remarks: dict[str, None] = {}
         for fact, answer in self._answers.items():
             if answer.status is Status.OK:
-                if answer.reason:
-                    yield answer.reason
+                remarks |= {answer.reason: None} if answer.reason else {}
             elif answer.status is not Status.UNSUPPORTED or fact in _CORE:
-                yield f"{fact.replace('_', ' ')}: {answer.reason}"
+                what = "processes" if fact in (*_PROCESS_LISTS, "shares") else fact.replace("_", " ")
+                remarks |= {f"{what}: {answer.reason}": None}
+        return remarks
 
     def _fresh(self, fact: str, now: float, interval_s: float) -> Answer | None:
         """The answer, unless it is a slow one that is overdue (D5)."""
@@ -174,10 +177,10 @@ class Card:
         return {} if answer is None else {int(pid): value for pid, value in answer.values.get(fact, {}).items()}
 
     def _unattributed(self, values: Mapping[str, Any], processes: tuple[GpuProcess, ...]) -> int | None:
-        """Not known where a process's part is not, nor for unified memory, which the whole host uses."""
-        used = values.get("memory_used_bytes")
+        """Not known where a process's part is not, nor where "used" holds more: the reserved part, or the host's."""
+        used, reserved = values.get("memory_used_bytes"), values.get("memory_reserved_bytes")
         compute = self._answers.get("compute")
-        if used is None or values.get("memory_is_unified") or compute is None or compute.status is not Status.OK:
+        if used is None or reserved is None or compute is None or compute.status is not Status.OK:
             return None
         parts = [process.gpu_memory_bytes for process in processes]
         return None if None in parts else max(0, used - sum(part for part in parts if part is not None))

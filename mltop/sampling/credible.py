@@ -18,7 +18,7 @@ class Doubts:
         """Whether `value` lies between `low` and `high`; notes it where it does not."""
         if low <= value <= high:
             return True
-        self._words.append(f"{what}: the driver said {value:g}" if isinstance(value, float) else f"{what}: {value}?")
+        self._words.append(f"{what} out of range ({value})")
         return False
 
     def say(self, words: str) -> None:

@@ -132,13 +132,13 @@ class Device:
                 return self._memory_unified(missing)
             memory = self._ask("nvmlDeviceGetMemoryInfo")
             reserved = None
-            self._doubts.say("memory in use includes the reserved part (old driver)")
+            self._doubts.say("memory used includes the reserved part (old driver)")
         if memory.total == 0:
             return self._memory_unified(Missing(0, Status.UNSUPPORTED, "not supported"))
         total = memory.total if self._doubts.number("memory total", memory.total, 0, 2**60) else None
         used = memory.used
         if total is not None and used > total:
-            self._doubts.say("memory in use: more than there is")
+            self._doubts.say("memory used above total")
             used = None
         if reserved is not None and (total is None or reserved > total):
             reserved = None

@@ -53,8 +53,9 @@ class _Hang(msgspec.Struct):
 
     def reason(self, now: float) -> str:
         """What happened and what is next."""
-        again = max(0, math.ceil(self.ask_again_at - now)) if self.ask_again_at < math.inf else None
-        return f"{self.verb} ({self.call})" + ("" if again is None else f"; asked again in {again} s")
+        left = self.ask_again_at - now
+        again = f"; asked again in {math.ceil(left)} s" if 0 < left < math.inf else ""
+        return f"{self.verb} ({self.call}){again}"
 
 
 class GpuProbe:
@@ -93,7 +94,7 @@ class GpuProbe:
         if self._requested_at is not None:
             self._interval_s = max(1.0, now - self._requested_at)
         self._requested_at = now
-        self._wants = True
+        self._wants = self._wants or self._asked is None
         self._wants_pcie = pcie
         self._cards.look_at_bus(now)
         self.poll(now)
@@ -219,7 +220,7 @@ class GpuProbe:
             return
         call = child.current()
         if self._hang is None or not child.is_killed:
-            how = f"the GPU probe ended ({how_it_ended(status)})"
+            how = f"the GPU probe ended by {how_it_ended(status)}"
             if call is not None:
                 self._hang = _Hang(call=call, verb=how, status=Status.ERROR, pause_s=self._grace_s)
                 self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)

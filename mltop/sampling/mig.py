@@ -72,7 +72,7 @@ class MigDevices:
             "memory_total_bytes": memory.total,
             "memory_used_bytes": used,
             "status": Status.OK,
-            "reason": None if used is not None else "memory in use: more than there is",
+            "reason": None if used is not None else "memory used above total",
         }
 
     def _ask_memory(self, handle: object) -> Any:

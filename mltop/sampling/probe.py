@@ -27,6 +27,8 @@ RETRY_S, RETRY_MAX_S = 5.0, 60.0
 _LOOKUP_S = 5.0
 """How often a lost GPU is looked for."""
 _RECOUNT_S = 30.0
+_AT_FIRST = ("identity", "mig_mode", "mig_layout")
+"""Facts that the others need: who it is, and which children to ask where it refuses."""
 
 
 def serve(read_fd: int, write_fd: int, progress: Progress, roots: Roots) -> None:
@@ -180,12 +182,16 @@ class Probe:
         try:
             handle = self._library.ask(card.index, "nvmlDeviceGetHandleByIndex", card.index)
             card.device = Device(self._library, self._roots, card.index, handle)
-            self._say(GpuSaid(index=card.index, answers={"identity": card.device.read("identity", now)}))
+            answers = {fact: card.device.read(fact, now) for fact in _AT_FIRST}
         except DriverGone:
             raise
         except Missing as missing:
             self._lose(card, missing)
-        return card.device is not None
+            return False
+        for fact, answer in answers.items():
+            card.rota.done(fact, answer)
+        self._say(GpuSaid(index=card.index, answers=answers))
+        return True
 
     def _ask(self, card: _Card, facts: Iterable[str], *, is_fast: bool = False) -> None:
         if card.device is None:

@@ -192,19 +192,22 @@ def _processes(view: View, gpu: Gpu, width: int) -> list[Line]:
     if not gpu.processes:
         known = gpu.processes_status is Status.OK and gpu.status is Status.OK
         return [[("No processes" if known else "Processes: not known", Role.DIM)]]
-    head = f"{'PID':>7} {'USER':<10}{'GPU-MEM':>8}{'SM%':>5}{'CPU%':>6}{'RSS':>7}{'AGE':>5}  COMMAND"
+    host = f"{'CPU%':>6}{'RSS':>7}{'AGE':>5}" if width >= 76 else ""
+    head = f"{'PID':>7} {'USER':<10}{'GPU-MEM':>8}{'SM%':>5}{host}  COMMAND"
     ranked = sorted(gpu.processes, key=lambda process: -(process.gpu_memory_bytes or 0))
-    return [[(head, Role.LABEL)], *[_process(process) for process in ranked]]
+    return [[(head, Role.LABEL)], *[_process(process, bool(host)) for process in ranked]]
 
 
-def _process(process: GpuProcess) -> Line:
+def _process(process: GpuProcess, with_host: bool) -> Line:
     foreign = process.status is Status.ABSENT
     text = plain(process.command or process.name or "")
     told = OTHER_CONTAINER if foreign else "GPU lost" if process.status is Status.LOST else ""
     told = " · ".join(filter(None, (told, plain(process.container or ""))))
     pen = Pen().put(right("-" if foreign or process.pid is None else str(process.pid), 7)).put(" ")
     pen.put(left(plain(process.user or "-"), 10)).put(right(size(process.gpu_memory_bytes), 8))
-    pen.put(right(fixed(process.sm_percent, 0), 5)).put(right(fixed(process.cpu_percent, 0), 6))
-    pen.put(right(size(process.rss_bytes), 7)).put(right(duration(process.running_s), 5)).put("  ")
-    pen.put(f"({told}) " if told else "", Role.DIM).put(text)
+    pen.put(right(fixed(process.sm_percent, 0), 5))
+    if with_host:
+        pen.put(right(fixed(process.cpu_percent, 0), 6)).put(right(size(process.rss_bytes), 7))
+        pen.put(right(duration(process.running_s), 5))
+    pen.put("  ").put(f"({told}) " if told else "", Role.DIM).put(text)
     return pen.line if process.status is Status.OK else [(part, Role.STALE) for part, _ in pen.line]

@@ -228,7 +228,7 @@ def _row(row: Row, columns: list[Column], width: int, is_tagged: bool = False) -
         value = _value(column.name, row)
         texts.append(left(value, column.width) if column.is_left else right(value, column.width))
     before = " ".join(texts) + " "
-    if is_tagged:
+    if is_tagged and columns:
         before = before[: columns[0].width] + "*" + before[columns[0].width + 1 :]
     rest = max(0, width - sum(column.width + 1 for column in columns))
     line: Line = [(before, Role.TEXT)]

@@ -28,7 +28,9 @@ def health(case: Case, gpu: Gpu) -> Iterator[Judged]:
     """All that is judged of a GPU that answers, in the order of the catalogue."""
     yield from _memory_errors(case, gpu)
     yield from _heat(case, gpu)
-    yield from _links(case, gpu)
+    if not gpu.memory_is_unified:  # there the PCIe numbers are of no slot
+        yield from _pcie(case, gpu)
+    yield from _nvlink(case, gpu)
     yield from _memory(case, gpu)
 
 
@@ -79,7 +81,7 @@ def _temperature(case: Case, gpu: Gpu, temperature_c: int) -> Judged:
     return "gpu.temp", level, f"{temperature_c} C, {words}", "check cooling"
 
 
-def _links(case: Case, gpu: Gpu) -> Iterator[Judged]:
+def _pcie(case: Case, gpu: Gpu) -> Iterator[Judged]:
     is_busy = bool(gpu.utilization_percent) and (gpu.performance_state or "P0") in BUSY_STATES
     if gpu.pcie_width is not None and gpu.pcie_width_max:
         level = case.level("gpu.pcie_width", gpu_identity(gpu), 100.0 * gpu.pcie_width / gpu.pcie_width_max)
@@ -90,7 +92,6 @@ def _links(case: Case, gpu: Gpu) -> Iterator[Judged]:
         level = Level.WARNING if gpu.pcie_generation < gpu.pcie_generation_max else Level.OK
         summary = f"PCIe gen {gpu.pcie_generation} of {gpu.pcie_generation_max} under load"
         yield "gpu.pcie_gen", level, summary, "reseat the card"
-    yield from _nvlink(case, gpu)
 
 
 def _nvlink(case: Case, gpu: Gpu) -> Iterator[Judged]:

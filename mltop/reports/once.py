@@ -11,6 +11,8 @@ from mltop.reports.plain import UNKNOWN, WIDTH, cut, number, part, rate, size, s
 
 TOP = 10
 """Processes that are listed."""
+FOREIGN_TOP = 4
+"""Processes of other containers that are listed of each GPU."""
 _NO_STATE = frozenset({"gpu-idle", "app-clocks", "display-clocks", "sync-boost"})
 """Clock-event reasons that are the usual course."""
 _WORDS = {
@@ -30,7 +32,7 @@ def text(snapshot: Snapshot, findings: Sequence[Finding]) -> str:
         *(line for disk in snapshot.disks for line in _disk(disk)),
         *_network(snapshot),
         *_driver(snapshot),
-        *(line for gpu in snapshot.gpus for line in _gpu(gpu, _is_mixed(snapshot))),
+        *(line for gpu in snapshot.gpus for line in _gpu(gpu, len(_names(snapshot)) > 1)),
         *_processes(snapshot),
     ]
     return "".join(f"{line}\n" for line in lines)
@@ -47,8 +49,9 @@ def _health(findings: Sequence[Finding]) -> Iterator[str]:
     told = ", ".join(f"{counts[level]} {level.name.lower()}" for level in sorted(counts, reverse=True))
     yield f"health {worst.name}{' ' + told if told else ''}"
     for one in findings:
-        action = f" - {one.action}" if one.action else ""
-        yield from wrapped(f"alert {one.level.name}", f"{one.target_name}: {one.summary}{action}")
+        yield from wrapped(f"alert {one.level.name}", f"{one.target_name}: {one.summary}")
+        if one.action:
+            yield from wrapped("action", f"{one.target_name}: {one.action}")
 
 
 def _cpu(snapshot: Snapshot) -> Iterator[str]:
@@ -107,10 +110,11 @@ def _driver(snapshot: Snapshot) -> Iterator[str]:
     if driver.status is Status.ABSENT:
         yield from wrapped("driver none", driver.reason or "no NVIDIA GPU on this box")
         return
-    names = "" if _is_mixed(snapshot) or not snapshot.gpus else f" {snapshot.gpus[0].name or ''}"
+    names = _names(snapshot)
+    name = f" {names[0]}" if len(names) == 1 else ""
     yield cut(
         f"driver {_status(driver.status)} version {driver.version or UNKNOWN} cuda {driver.cuda_version or UNKNOWN}"
-        f" GPUs {number(driver.gpu_count)}{names}"
+        f" GPUs {number(driver.gpu_count)}{name}"
     )
     if driver.reason:
         yield from wrapped("driver reason", driver.reason)
@@ -164,7 +168,7 @@ def _states(gpu: Gpu) -> Iterator[str]:
     for reason in gpu.clock_event_reasons:
         if reason not in _NO_STATE:
             yield "power-cap" if reason == "sw-power-cap" else reason
-    if gpu.pcie_width is not None and gpu.pcie_width_max is not None and gpu.pcie_width < gpu.pcie_width_max:
+    if (gpu.pcie_width or 0) < (gpu.pcie_width_max or 0) and gpu.pcie_width and not gpu.memory_is_unified:
         yield f"x{gpu.pcie_width} of x{gpu.pcie_width_max}"
     if gpu.nvlinks_active is not None and gpu.nvlinks_total is not None and gpu.nvlinks_active < gpu.nvlinks_total:
         yield f"links {gpu.nvlinks_active}/{gpu.nvlinks_total}"
@@ -176,9 +180,11 @@ def _states(gpu: Gpu) -> Iterator[str]:
 
 def _foreign(label: str, processes: Sequence[GpuProcess]) -> Iterator[str]:
     """What holds the GPU and is not among the processes of this pid namespace."""
-    for one in processes:
-        if one.status is Status.ABSENT:
-            yield cut(f"{label} process {one.pid} other container memory {size(one.gpu_memory_bytes)}")
+    foreign = [one for one in processes if one.status is Status.ABSENT]
+    for one in foreign[:FOREIGN_TOP]:
+        yield cut(f"{label} process {one.pid} other container memory {size(one.gpu_memory_bytes)}")
+    if len(foreign) > FOREIGN_TOP:
+        yield f"{label} process +{len(foreign) - FOREIGN_TOP} more of other containers"
 
 
 def _processes(snapshot: Snapshot) -> Iterator[str]:
@@ -230,6 +236,6 @@ def _share(part_bytes: int | None, whole_bytes: int | None) -> str:
     return f"{100 * part_bytes / whole_bytes:.0f}%" if part_bytes is not None and whole_bytes else UNKNOWN
 
 
-def _is_mixed(snapshot: Snapshot) -> bool:
-    """Whether the GPUs' names differ, so that each has a line of its own."""
-    return len({gpu.name for gpu in snapshot.gpus}) > 1
+def _names(snapshot: Snapshot) -> list[str]:
+    """The GPUs' names; where they differ, each GPU has a line with its own."""
+    return sorted({gpu.name for gpu in snapshot.gpus if gpu.name})

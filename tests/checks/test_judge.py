@@ -165,6 +165,7 @@ def test_what_is_wrong_with_a_gpu(make: Any, changes: Any, check: str, level: Le
         {"persistence_mode": False, "fan_percent": 30},
         {"persistence_mode": False, "ecc_uncorrected_volatile": None},
         {"unattributed_bytes": 3 * GIB},
+        {"memory_is_unified": True, "pcie_width": 1, "pcie_generation": 1},
     ],
 )
 def test_what_is_no_fault_of_a_gpu(make: Any, changes: Any) -> None:

@@ -26,7 +26,21 @@ from mltop.reports.once import text
 from mltop.reports.plain import part, size, span
 
 GIB = 1 << 30
-LABELS = {"host", "health", "alert", "cpu", "memory", "swap", "disk", "net", "driver", "gpu", "processes", "process"}
+LABELS = {
+    "host",
+    "health",
+    "alert",
+    "action",
+    "cpu",
+    "memory",
+    "swap",
+    "disk",
+    "net",
+    "driver",
+    "gpu",
+    "processes",
+    "process",
+}
 
 
 def gpu(index: int, **changes: Any) -> Gpu:
@@ -108,10 +122,10 @@ def test_a_box_with_a_lost_gpu() -> None:
     assert shown(box(gpu(0), gpu(1, power_w=None, power_limit_w=None), idle, lost)) == [
         "host gpu-07 up 12d at 2026-01-01 14:02:07Z mltop 0.1.0",
         "health CRITICAL 1 critical, 1 warning",
-        "alert CRITICAL GPU 3: lost, Xid 79 fallen off the bus - drain and reboot the",
-        "alert CRITICAL node",
-        "alert WARNING /data: no answer for 34 s - check its server or device: what",
-        "alert WARNING touches it hangs",
+        "alert CRITICAL GPU 3: lost, Xid 79 fallen off the bus",
+        "action GPU 3: drain and reboot the node",
+        "alert WARNING /data: no answer for 34 s",
+        "action /data: check its server or device: what touches it hangs",
         "cpu 38.2% of 96 CPUs load 12.10 11.80 10.20 iowait 0.1% psi 0.4%",
         "memory 412.0/1007.0GiB 41% available 590.0GiB psi 0.0%",
         "swap 0.0/8.0GiB 0%",
@@ -180,6 +194,8 @@ def test_mig_refused_lists_and_other_containers() -> None:
     assert "gpu 0 mig 1g.10gb memory 1.0/10.0GiB" in lines
     assert "gpu 1 processes not permitted" in lines
     assert "gpu 2 process 77 other container memory 1.0GiB" in lines
+    many = tuple(GpuProcess(pid=pid, status=Status.ABSENT) for pid in range(1, 10))
+    assert "gpu 0 process +5 more of other containers" in shown(box(gpu(0, processes=many)))
 
 
 def test_old_values_are_marked_with_their_age() -> None:

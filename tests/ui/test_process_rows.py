@@ -42,7 +42,7 @@ def test_lost_gpus_processes_stay_and_say_so(build: Any) -> None:
     view = build.view(build.snapshot((build.lost(0),), processes=0))
     (row,) = rows(view)
     assert row.status is Status.LOST
-    line = DRAW["process"](view, 80, 5)[1]
+    line = DRAW["process"](view, 100, 5)[1]
     assert "(GPU lost) python train.py" in text_of(line)
     assert {role for text, role in line if text.strip()} == {Role.STALE}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -33,13 +34,31 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(source, str):
         sys.stderr.write(f"mltop: {source}\n")
         return 1
-    _choose_colours(options.no_color)
-    from mltop.ui.app import Dashboard
+    no_color = _choose_colours(options.no_color)
+    from mltop.ui import splash
 
-    session = _session(options, settings)
-    app = Dashboard(source, session, theme=theme, reopen=reopen)
+    view = _view(options, settings)
+    is_shown = splash.show(view, no_color=no_color)
+    try:
+        app = _dashboard(source, view, settings, theme, reopen)
+    except BaseException:
+        if is_shown:
+            splash.hide()
+        raise
+    app.has_splash = is_shown
     app.run()
     return _leave(app)
+
+
+def _dashboard(
+    source: Source, view: View, settings: Settings, theme: str, reopen: Callable[[], Source] | None
+) -> Dashboard:
+    """The app: this is where Textual is imported."""
+    gc.disable()  # nothing of an import is garbage; looking for it costs a tenth of the time
+    from mltop.ui.app import Dashboard
+
+    gc.enable()
+    return Dashboard(source, _session(view, settings), theme=theme, reopen=reopen)
 
 
 def _sources(options: argparse.Namespace, settings: Settings) -> tuple[Source | str, Callable[[], Source] | None]:
@@ -56,23 +75,25 @@ def _sources(options: argparse.Namespace, settings: Settings) -> tuple[Source | 
     return local(), local
 
 
-def _choose_colours(no_color: bool) -> None:
-    """Textual takes an empty NO_COLOR for a set one; the convention does not (no-color.org)."""
-    if no_color or os.environ.get("NO_COLOR"):
+def _choose_colours(no_color: bool) -> bool:
+    """Whether there are none. Textual takes an empty NO_COLOR for a set one; the convention does not (no-color.org)."""
+    no_color = no_color or bool(os.environ.get("NO_COLOR"))
+    if no_color:
         os.environ["NO_COLOR"] = "1"
     else:
         os.environ.pop("NO_COLOR", None)
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    return no_color
 
 
-def _session(options: argparse.Namespace, settings: Settings) -> Session:
+def _session(view: View, settings: Settings) -> Session:
     from mltop.checks.event import changes
     from mltop.checks.judge import Memory, judge
     from mltop.ui.session import Session
 
     memory = Memory()
     return Session(
-        _view(options, settings),
+        view,
         lambda snapshot: judge(snapshot, settings.limits, memory),
         changes,
         at=time.monotonic(),

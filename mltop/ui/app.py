@@ -58,6 +58,8 @@ class Dashboard(App[int]):
         self.view = session.view
         self.note = ""
         self.report: str | None = None
+        self.has_splash = False
+        """The first frame is on the screen already."""
         self._source = source
         self._reopen = reopen
         self._opened = opened

@@ -25,6 +25,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
 from mltop.ui.messages import Drained
+from mltop.ui.splash import ENTER
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -38,7 +39,7 @@ ESCAPE_TICK_S = 0.12
 
 HANGUP, TERMINATED = 128 + signal.SIGHUP, 128 + signal.SIGTERM
 
-_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[?7l\x1b[2J"
+_MODES = "\x1b[?2004h\x1b[?7l"
 _LEAVE = "\x1b[0m\x1b[?1002l\x1b[?1000l\x1b[?1006l\x1b[?2004l\x1b[?7h\x1b[?1049l\x1b[?25h"
 _MOUSE = "\x1b[?1000h\x1b[?1002h\x1b[?1006h"
 """Clicks, wheel and drags; not every motion: a moved mouse over ssh costs nothing."""
@@ -64,6 +65,8 @@ class TerminalDriver(LinuxDriver):
         self._pending = bytearray()
         self._is_stalled = False
         self._is_active = False
+        self._is_entered: bool = getattr(app, "has_splash", False)
+        """The alternate screen is entered already, and shows the first frame."""
         self._parser: XTermParser | None = None
         self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
 
@@ -183,7 +186,8 @@ class TerminalDriver(LinuxDriver):
         self._parser = XTermParser(self._debug)
         self._catch_signals()
         self._set_raw()
-        self.write(_ENTER + (_MOUSE if self._mouse else ""))
+        is_entered, self._is_entered = self._is_entered, False
+        self.write(("" if is_entered else ENTER) + _MODES + (_MOUSE if self._mouse else ""))
         self._request_terminal_sync_mode_support()
         self._loop.add_reader(self.fileno, self._readable)
         self._post_size()
@@ -245,7 +249,7 @@ class TerminalDriver(LinuxDriver):
         self._set_raw()
         if before is not None:
             self.attrs_before = before
-        self.write(_ENTER + (_MOUSE if self._mouse else ""))
+        self.write(ENTER + _MODES + (_MOUSE if self._mouse else ""))
 
     def _is_foreground(self) -> bool:
         try:

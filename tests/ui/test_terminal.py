@@ -296,3 +296,75 @@ def test_readable_on_every_terminal(scripted: Callable[..., Scripted], env: dict
         assert attributes <= {b"0", b"1", b"2", b"4", b"7"}
     assert b"\x1b[48;2" not in codes, "the background is the terminal's own"
     assert b"\x1b[40m" not in codes
+
+
+class Real(Terminal):
+    """`mltop` itself, on this machine."""
+
+    def __init__(self, *options: str, size: tuple[int, int] = (80, 24), env: dict[str, str] | None = None) -> None:
+        super().__init__([sys.executable, "-m", "mltop", *options], size=size, env=env or {}, pass_fd=None)
+
+
+@pytest.fixture
+def real() -> Iterator[Callable[..., Real]]:
+    open_now: list[Real] = []
+
+    def make(*options: str, **more: object) -> Real:
+        open_now.append(Real(*options, **more))  # type: ignore[arg-type]
+        return open_now[-1]
+
+    yield make
+    for each in open_now:
+        each.close()
+
+
+def test_shows_this_machine_and_leaves_nothing_running(real: Callable[..., Real]) -> None:
+    terminal = real()
+    terminal.shows("load")
+    children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
+    assert children
+    terminal.key(b"q")
+    assert terminal.wait(1.5) == 0
+    assert is_restored(terminal)
+    deadline = time.monotonic() + PATIENCE_S
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
+
+
+def test_says_when_its_sampler_is_killed_and_starts_another(real: Callable[..., Real]) -> None:
+    terminal = real()
+    terminal.shows("load")
+    (sampler, *_) = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
+    os.kill(int(sampler), signal.SIGKILL)
+    terminal.shows("starts it again")
+    terminal.key(b"r")
+    terminal.until(lambda: "starts it again" not in terminal.text(), "a new sampler")
+    terminal.key(b"q")
+    assert terminal.wait(1.5) == 0
+
+
+def test_quits_while_its_sampler_is_stuck(real: Callable[..., Real]) -> None:
+    terminal = real()
+    terminal.shows("load")
+    (sampler, *_) = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
+    os.kill(int(sampler), signal.SIGSTOP)
+    try:
+        terminal.key(b"q")
+        assert terminal.wait(1.0) == 0
+    finally:
+        os.kill(int(sampler), signal.SIGKILL)
+
+
+def test_sigterm_while_it_starts_restores_the_terminal(real: Callable[..., Real]) -> None:
+    terminal = real()
+    terminal.until(lambda: b"\x1b[?1049h" in terminal.output, "the alternate screen")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.wait(3.0) == 143
+    assert b"\x1b[?1049l" in terminal.output
+
+
+def test_an_unknown_theme_is_wrong_usage(real: Callable[..., Real]) -> None:
+    terminal = real("--theme", "nope")
+    assert terminal.wait() == 2
+    assert b"terminal, dark, light" in terminal.output

@@ -8,7 +8,7 @@ from mltop.ui.commands import APP, MONITOR, PAGE, available
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.page import PageScreen
 
-KEY_WIDTH = 14
+KEY_WIDTH = 17
 TWO_COLUMNS = 110
 """From this width on, two columns of groups."""
 

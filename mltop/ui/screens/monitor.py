@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mltop.ui.app import Dashboard
 
-FOCUSABLE = ("gpu", "process", "cpu", "memory", "disk", "network")
+FOCUSABLE = ("process", "gpu", "cpu", "memory", "disk", "network")
 """In the order of Tab, as far as they are on the screen."""
 ZOOMS_S = (60.0, 300.0, 900.0, 3600.0, 10800.0, 21600.0)
 SORTS = ("pid", "user", "gpu", "cpu", "memory", "time", "command")
@@ -64,6 +64,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._places: list[Place] = []
         self._panes = {pane: LinePane(pane) for pane in DRAW}
         self._filter: Input | None = None
+        self._is_placed = False
+        """Whether the cursor was moved: until then it stays on the first row, whichever process that is."""
 
     @property
     def layout(self) -> Layout:
@@ -99,13 +101,13 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     def redraw(self) -> None:
         """Draw the view as it is now, with another arrangement if it needs one."""
         if arrange(self.view, *self.size) != self._places:
-            self.refresh(layout=True)
+            self._panes["header"].refresh(layout=True)  # of a child: a screen's own would reuse the old arrangement
         else:
             self._draw()
         self._ask()
 
     def _draw(self) -> None:
-        ProcessCursor(self.view, self._place_of("process")).settle()
+        ProcessCursor(self.view, self._place_of("process")).settle(is_placed=self._is_placed)
         for place in self._places:
             self._panes[place.pane].update(self._lines(place))
 
@@ -158,21 +160,22 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         place = self._place_of("process")
         return ProcessCursor(self.view, place)
 
-    def action_move(self, rows: int) -> None:
-        """Move the cursor by rows."""
+    def _move(self, rows: int) -> None:
+        self._is_placed = self._is_placed or self.view.focus == "process"
         self._cursor.move(rows)
         self.redraw()
 
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self._move(rows)
+
     def action_page(self, pages: int) -> None:
         """Move the cursor by pages."""
-        cursor = self._cursor
-        cursor.move(pages * max(1, cursor.page - 1))
-        self.redraw()
+        self._move(pages * max(1, self._cursor.page - 1))
 
     def action_edge(self, side: int) -> None:
         """Move the cursor to the first or the last row."""
-        self._cursor.move(side * 1_000_000)
-        self.redraw()
+        self._move(side * 1_000_000)
 
     # -- the processes -----------------------------------------------------------------------------------------
 
@@ -338,6 +341,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             self.view.focus = message.pane
             place = self._place_of(message.pane)
             found = place is not None and self._cursor.click(message.y, place)
+            self._is_placed = self._is_placed or (found and message.pane == "process")
             self.redraw()
             if message.is_double and (found or message.pane not in ("gpu", "process")):
                 self.action_open()

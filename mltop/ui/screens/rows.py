@@ -70,14 +70,23 @@ class ProcessCursor:
             at = first_visible(self._view, len(ids), self._room) if step > 0 else 0
             at = len(ids) - 1 if step > len(ids) else at
         shown.cursor = ids[at]
-        shown.offset = max(at - self._room + 1, min(first_visible(self._view, len(ids), self._room), at))
+        self._show(at, len(ids))
 
-    def settle(self) -> None:
-        """Put the cursor on the first visible row where its process is gone, and keep it on the screen."""
+    def _show(self, at: int, count: int) -> None:
+        """Scroll as little as needed for the row to be visible."""
+        first = first_visible(self._view, count, self._room)
+        self._view.processes.offset = max(at - self._room + 1, min(first, at), 0)
+
+    def settle(self, *, is_placed: bool) -> None:
+        """Keep the cursor on its process and that on the screen; on the first row until somebody has `is_placed` it."""
         found = rows(self._view)
+        if not found:
+            return
         shown = self._view.processes
-        if found and all(row.id != shown.cursor for row in found):
-            shown.cursor = found[first_visible(self._view, len(found), self._room)].id
+        ids = [row.id for row in found]
+        if not is_placed or shown.cursor not in ids:
+            shown.cursor = ids[first_visible(self._view, len(ids), self._room)]
+        self._show(ids.index(shown.cursor), len(ids))
 
     def click(self, y: int, place: Place) -> bool:
         """Move to the row on line `y` of the pane; `False` where there is none."""

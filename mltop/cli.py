@@ -90,7 +90,6 @@ def parser() -> Parser:
     where.add_argument(
         "--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)"
     )
-    where.add_argument("--debug", metavar="FILE", help=argparse.SUPPRESS)
     return top
 
 

@@ -105,11 +105,8 @@ class Recorder:
         data = self._unsent or _message((at, values))
         try:
             sent = os.write(self._child.write_fd, data)
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self.close()
-            return
+        except (BlockingIOError, BrokenPipeError):
+            return  # stuck, or ended: `poll` reads the end
         self._unsent = data[sent:]
 
 

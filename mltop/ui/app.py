@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -18,6 +19,7 @@ from textual.screen import Screen
 
 from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
+from mltop.sampling.recorder import Recorder
 from mltop.ui.commands import APP, SCREENS, ScreenEntry, available, bindings, shown
 from mltop.ui.driver import TerminalDriver, fatal
 from mltop.ui.feed import Feed, Source
@@ -50,6 +52,7 @@ class Dashboard(App[int]):
         theme: str = DEFAULT,
         reopen: Callable[[], Source] | None = None,
         opened: Callable[[], None] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
         super().__init__(driver_class=TerminalDriver)
@@ -63,6 +66,7 @@ class Dashboard(App[int]):
         self._source = source
         self._reopen = reopen
         self._opened = opened
+        self._recorder = recorder
         self._feed = self._new_feed(source)
         self._painter = Painter(self.console._color_system)
         self._note_timer: Any = None
@@ -83,12 +87,15 @@ class Dashboard(App[int]):
     def on_mount(self) -> None:
         """Begin to listen."""
         self._feed.start()
+        self._await_history()
         self.set_interval(1.0, self._look_after)
         if self._opened is not None:
             self.call_after_refresh(self._opened)
 
     def on_sampled(self, message: Sampled) -> None:
         """Show the new snapshot."""
+        if self._recorder is not None:
+            self._recorder.record(message.snapshot)
         if self.session.take(message.snapshot, time.monotonic()):
             self.redraw()
 
@@ -99,6 +106,21 @@ class Dashboard(App[int]):
             reason += " · r starts it again"
         self.session.lose(reason, is_final=message.is_final)
         self.redraw()
+
+    def _await_history(self) -> None:
+        """Load what earlier runs recorded as it comes in (M36)."""
+        fd = None if self._recorder is None else self._recorder.fileno()
+        if fd is not None:
+            asyncio.get_running_loop().add_reader(fd, self._take_history, fd)
+
+    def _take_history(self, fd: int) -> None:
+        assert self._recorder is not None
+        # the recorder may close its descriptor in the poll; a loop must not go on watching its number
+        asyncio.get_running_loop().remove_reader(fd)
+        records = self._recorder.poll()
+        if records:
+            self.session.history.load(records)
+        self._await_history()
 
     def _look_after(self) -> None:
         """Once a second: is the sampler silent, is the connection in trouble? Paints only what changed by it."""
@@ -267,6 +289,8 @@ class Dashboard(App[int]):
         self._is_leaving = True
         self._feed.stop()
         self._source.close()
+        if self._recorder is not None:
+            self._recorder.close()
         if self._loop is not None and isinstance(self._driver, TerminalDriver):
             self._loop.call_later(END_S, fatal, self._driver, code)
 

@@ -57,19 +57,26 @@ class Members:
         self._left = 0
         self._padding = 0
         self._current: Member | None = None
+        self.is_broken = False
+        """Whether the stream itself cannot be read on."""
 
     def __iter__(self) -> Iterator[Member]:
         """Yield each member, to the end mark; raises `CorruptError` when there is none or a header is damaged."""
         index = 0
-        while True:
+        while (member := self._advance(index)) is not None:
+            self._current = member
+            yield member
+            index += 1
+
+    def _advance(self, index: int) -> Member | None:
+        try:
             self._pass_over()
             pax: dict[str, bytes] = {}
             info = self._next(pax)
-            if info is None:
-                return
-            self._current = self._member(index, info, pax)
-            yield self._current
-            index += 1
+            return None if info is None else self._member(index, info, pax)
+        except CorruptError:
+            self.is_broken = True
+            raise
 
     def data(self) -> Iterator[tuple[int, memoryview]]:
         """Yield the content of the current member: where each piece belongs, and the piece."""
@@ -85,11 +92,16 @@ class Members:
     def _read(self, count: int) -> Iterator[memoryview]:
         if count > self._left:
             raise CorruptError("a sparse map claims more data than its member has")
-        for piece in self._blocks.pieces(count):
-            self._left -= len(piece)
-            count -= len(piece)
-            yield piece
+        try:
+            for piece in self._blocks.pieces(count):
+                self._left -= len(piece)
+                count -= len(piece)
+                yield piece
+        except CorruptError:
+            self.is_broken = True
+            raise
         if count:
+            self.is_broken = True
             raise CorruptError("the archive ends in the middle of a file")
 
     def _pass_over(self) -> None:

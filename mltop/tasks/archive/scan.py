@@ -84,6 +84,8 @@ def scan(job: BackupJob, target_identity: tuple[int, int] | None, control: Contr
     walk = _Walk(job, result, target_identity, control)
     for source in result.sources:
         walk.source(source)
+    # folder by folder: GNU tar sets a folder's time when it sees the first thing that is not in it
+    result.found.sort(key=lambda found: found.name.split("/"))
     _check_exclusions(job, result)
     return result
 

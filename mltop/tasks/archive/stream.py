@@ -19,9 +19,10 @@ _AHEAD = 4
 class _Hashed(io.RawIOBase):
     """A file that hashes what is read from it."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, hashed: bool) -> None:
         super().__init__()
         self._fd = fd
+        self._is_hashed = hashed
         self.digest = hashlib.sha256()
         self.size = 0
 
@@ -39,18 +40,19 @@ class _Hashed(io.RawIOBase):
         return data
 
     def _seen(self, data: bytes | memoryview) -> None:
-        self.digest.update(data)
+        if self._is_hashed:
+            self.digest.update(data)
         self.size += len(data)
 
 
 class Blocks:
     """The decompressed bytes of an archive. Use it in `with`; leaving it early ends its thread.
 
-    `sha256` and `size` are of the file itself and are known once `drain` has returned.
+    `sha256` (when `hashed`) and `size` are of the file itself and are known once `drain` has returned.
     """
 
     def __init__(self, fd: int, file_name: str, hashed: bool = True) -> None:
-        self._source = _Hashed(fd)
+        self._source = _Hashed(fd, hashed)
         self._name = file_name
         self._queue: queue.Queue[bytes | Exception | None] = queue.Queue(_AHEAD)
         self._is_over = threading.Event()

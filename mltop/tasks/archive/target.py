@@ -21,7 +21,7 @@ RESERVE_SHARE = 0.02
 _HOW_TO = """How to restore one of these archives without mltop
 
     mkdir restored
-    zstd -dc ID.tar.zst | tar -x -p -C restored        (or: tar -xzpf ID.tar.gz -C restored; tar -xpf ID.tar …)
+    zstd -dc ID.tar.zst | tar -xp --delay-directory-restore -C restored      (or tar -xzpf ID.tar.gz, tar -xpf ID.tar)
     cd restored && sha256sum -c --quiet ../ID.sha256
 
 The first line of ID.manifest.jsonl says what the archive is, how it was verified and what is not in it

@@ -42,7 +42,9 @@ def read_back(fd: int, file_name: str, entries: Sequence[Entry] | None, control:
         members = Members(blocks)
         for member in members:
             control.file(member.name)
-            check.member(member, _hash(members, member, control) if member.kind == "file" else None)
+            # without hashes to compare with, there is no reason to hash what may claim to be exabytes of holes
+            is_hashed = member.kind == "file" and entries is not None
+            check.member(member, _hash(members, member, control) if is_hashed else None)
         blocks.drain()
         check.finish()
         return ReadBack(

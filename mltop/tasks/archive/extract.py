@@ -1,0 +1,240 @@
+"""One member of an archive to one thing on the disk: compared, written, linked, or refused with the reason.
+
+Symbolic links are made after everything else, and folders get their modes and times at the very end.
+"""
+
+# Descriptors
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+
+import msgspec
+
+from mltop.tasks.archive.compression import BLOCK
+from mltop.tasks.archive.content import ZEROS
+from mltop.tasks.archive.link import Links, arrange
+from mltop.tasks.archive.member import Member, Members
+from mltop.tasks.archive.place import EntryRefusedError, NewFile, Parts, Place, parts_of
+from mltop.tasks.archive.record import Entry, Source
+from mltop.tasks.outcome import Control, CorruptError, NoSpaceError, os_reason
+
+_FOLDER_MODE = 0o755
+_REFUSED = {"device": "a device", "fifo": "a FIFO"}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """`restored`, `same`, `exists`, `skipped` or `failed`, and a word on it."""
+
+    result: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How to treat what is there and what leads out. `sources` is `None` for a foreign archive."""
+
+    overwrite: str
+    links: Links
+    dry_run: bool
+    max_bytes: int
+    sources: tuple[Source, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    mode: int
+    mtime_ns: int
+    owner: tuple[int, int] | None
+
+
+class Extraction:
+    """What has been restored so far, and how to go on."""
+
+    def __init__(self, place: Place, rules: Rules, control: Control) -> None:
+        self._place, self._rules, self._control = place, rules, control
+        self.written = 0
+        self._good: set[Parts] = set()
+        """Files that hold what the archive has: hard links may point to them."""
+        self._own: set[Parts] = set()
+        """Files of this run: a later member of the same name replaces them, as tar has it."""
+        self._folders: dict[Parts, _Attributes] = {}
+
+    def remember_folder(self, member: Member) -> None:
+        """Note the mode of a folder that is not wanted itself, but may have to be made for what is in it."""
+        try:
+            self._folders.setdefault(parts_of(member.name), self._attributes(member))
+        except EntryRefusedError:
+            return
+
+    def folder(self, member: Member, parts: Parts) -> Outcome:
+        """Make a folder, open to us alone until the end."""
+        was_there = self._place.existing(parts) is not None
+        if not self._rules.dry_run:
+            self._place.folder(parts)
+        self._folders[parts] = self._attributes(member)
+        return Outcome("same" if was_there and parts not in self._place.made_folders else "restored")
+
+    def file(self, members: Members, member: Member, entry: Entry | None, parts: Parts) -> Outcome:
+        """Write a file, or leave the one that is there."""
+        if not parts:
+            raise EntryRefusedError("a name that is the folder itself")
+        if entry and entry.status == "unreadable":
+            return Outcome("failed", f"it could not be read when it was backed up: {entry.reason}")
+        there = self._place.existing(parts)
+        present: str | None = None
+        if there is not None and parts not in self._own:
+            if not stat.S_ISREG(there.st_mode):
+                return Outcome("exists", "something that is no file is there")
+            if there.st_size == member.size and self._rules.overwrite != "always":
+                present = self._hash_present(parts)
+            if present is not None and self._is_same(members, member, entry, present):
+                self._good.add(parts)
+                return Outcome("same")
+            if self._rules.overwrite == "never":
+                return Outcome("exists", "a different file is there")
+        outcome = self._write(members, member, entry, parts, present, replace=there is not None)
+        if outcome.result in ("restored", "same"):
+            self._good.add(parts)
+            self._own.add(parts)
+        return outcome
+
+    def _is_same(self, members: Members, member: Member, entry: Entry | None, present: str) -> bool:
+        if entry:
+            return present == entry.sha256
+        # a foreign archive has no hashes: its data must be read, and can then not be written any more
+        return self._rules.overwrite == "never" and present == self._copy(members, member, None, hashed=True)
+
+    def _hash_present(self, parts: Parts) -> str:
+        digest = hashlib.sha256()
+        fd = self._place.open(parts)
+        try:
+            while block := os.read(fd, BLOCK):
+                self._control.check()
+                digest.update(block)
+        finally:
+            os.close(fd)
+        return digest.hexdigest()
+
+    def _write(
+        self, members: Members, member: Member, entry: Entry | None, parts: Parts, present: str | None, replace: bool
+    ) -> Outcome:
+        stored = sum(length for _, length in member.extents) if member.extents is not None else member.size
+        if self.written + stored > self._rules.max_bytes:
+            raise NoSpaceError(f"{member.name}: more than the {self._rules.max_bytes} bytes that may be written")
+        reason = _reason(member, entry)
+        if self._rules.dry_run:
+            self.written += stored
+            return Outcome("restored", reason)
+        file = self._place.new_file(parts)
+        try:
+            sha256 = self._copy(members, member, file, hashed=bool(entry) or present is not None)
+            if entry and sha256 != entry.sha256:
+                raise CorruptError("its content is not what was backed up")
+        except BaseException:
+            file.discard()
+            raise
+        if present is not None and sha256 == present:
+            file.discard()
+            return Outcome("same")
+        file.place(member.size, member.mode, member.mtime_ns, self._attributes(member).owner, replace)
+        self.written += stored
+        return Outcome("restored", reason)
+
+    def _copy(self, members: Members, member: Member, file: NewFile | None, hashed: bool) -> str | None:
+        digest = hashlib.sha256() if hashed else None
+        position = 0
+        for offset, piece in members.data():
+            if digest:
+                _hash_zeros(digest, offset - position)
+                digest.update(piece)
+            if file:
+                file.write(offset, piece)
+            position = offset + len(piece)
+            self._control.advance(len(piece))
+        if digest:
+            _hash_zeros(digest, member.size - position)
+        return digest.hexdigest() if digest else None
+
+    def hardlink(self, parts: Parts, first: Parts) -> Outcome:
+        """Make another name of a file that has been restored, or a copy where the file system has no hard links."""
+        if not parts:
+            raise EntryRefusedError("a name that is the folder itself")
+        if first not in self._good:
+            return Outcome("failed", f"the file that it is another name of was not restored: {'/'.join(first)}")
+        there = self._place.existing(parts)
+        if there is not None and parts != first:
+            other = self._place.existing(first)
+            if other is not None and (other.st_dev, other.st_ino) == (there.st_dev, there.st_ino):
+                self._good.add(parts)
+                return Outcome("same")
+            if self._rules.overwrite == "never" and parts not in self._own:
+                return Outcome("exists", "something else is there")
+            if not self._rules.dry_run:
+                self._place.remove(parts)
+        if not self._rules.dry_run and parts != first:
+            self._place.hardlink(parts, first)
+        self._own.add(parts)
+        self._good.add(parts)
+        return Outcome("restored")
+
+    def symlink(self, member: Member, parts: Parts) -> Outcome:
+        """Make a symbolic link as the rules have it."""
+        if not parts:
+            raise EntryRefusedError("a name that is the folder itself")
+        target, reason = arrange(member.name, member.link, self._rules.links, self._rules.sources)
+        if target is None:
+            return Outcome("skipped", reason)
+        there = self._place.existing(parts)
+        if there is not None:
+            if self._place.link_of(parts) == target:
+                return Outcome("same")
+            if self._rules.overwrite == "never" or stat.S_ISDIR(there.st_mode):
+                return Outcome("exists", "something else is there")
+            if not self._rules.dry_run:
+                self._place.remove(parts)
+        if not self._rules.dry_run:
+            self._place.symlink(parts, target, member.mtime_ns)
+        return Outcome("restored", reason)
+
+    def finish_folders(self) -> list[tuple[Parts, str]]:
+        """Give all folders that were made their owners, modes and times; return those where that failed, and why."""
+        failed = []
+        for parts in sorted(self._place.made_folders, key=len, reverse=True):
+            attributes = self._folders.get(parts)
+            try:
+                self._place.finish_folder(
+                    parts,
+                    attributes.mode if attributes else _FOLDER_MODE,
+                    attributes.mtime_ns if attributes else None,
+                    attributes.owner if attributes else None,
+                )
+            except (OSError, EntryRefusedError) as error:
+                failed.append((parts, os_reason(error) if isinstance(error, OSError) else str(error)))
+        return failed
+
+    def _attributes(self, member: Member) -> _Attributes:
+        """Only root restores owners, and only those that our own archives have written down."""
+        owner = (member.uid, member.gid) if self._rules.sources is not None and os.geteuid() == 0 else None
+        return _Attributes(member.mode, member.mtime_ns, owner)
+
+
+def refuse_kind(member: Member) -> None:
+    """Raise for what is never made."""
+    raise EntryRefusedError(_REFUSED.get(member.kind, "an unknown kind of entry"))
+
+
+def _reason(member: Member, entry: Entry | None) -> str | None:
+    if entry and entry.status == "changed":
+        return f"when it was backed up, {entry.reason}"
+    return "its setuid, setgid or sticky bit is dropped" if member.mode & 0o7000 else None
+
+
+def _hash_zeros(digest: hashlib._Hash, count: int) -> None:
+    while count > 0:
+        piece = min(count, len(ZEROS))
+        digest.update(ZEROS[:piece])
+        count -= piece

@@ -1,0 +1,270 @@
+"""A folder to restore into, from which nothing gets out.
+
+Every path is walked from the folder's descriptor, one component at a time, never through a link; files are written
+under a name at work and get their own only when they are whole. So neither what an archive claims nor what lies in
+the folder already can make a write land elsewhere, on every Python (`tarfile`'s filters are not needed).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from types import TracebackType
+
+# Descriptors
+# ruff: noqa: PTH100, PTH103, PTH111, PTH112, PTH116, PTH120, PTH208
+from mltop.tasks.outcome import TaskError, os_reason
+
+Parts = tuple[str, ...]
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+AT_WORK = ".mltop-restore-"
+
+
+class EntryRefusedError(Exception):
+    """An entry that is not restored, and why."""
+
+
+def parts_of(name: str) -> Parts:
+    """Return the components of a member's name; raises `EntryRefusedError` for one that leads out."""
+    if name.startswith("/"):
+        raise EntryRefusedError("an absolute path")
+    if "\0" in name:
+        raise EntryRefusedError("a zero byte in its name")
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if ".." in parts:
+        raise EntryRefusedError("it leads out of the folder (..)")
+    if any(part.startswith(AT_WORK) for part in parts):
+        raise EntryRefusedError("a name that files at work have")
+    return parts
+
+
+class Place:
+    """The folder, opened once."""
+
+    def __init__(self, path: str, dry_run: bool = False) -> None:
+        """Open it, made (0700) when missing unless this is a dry run. Raises `TaskError`."""
+        self.path = os.path.abspath(os.path.expanduser(path))
+        self._dry_run = dry_run
+        self._near: tuple[Parts, int] | None = None
+        self.made_folders: set[Parts] = set()
+        self.fd = -1
+        try:
+            if not dry_run:
+                os.makedirs(self.path, 0o700, exist_ok=True)
+            if not dry_run or os.path.isdir(self.path):
+                self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise TaskError(f"{self.path} cannot be restored to: {os_reason(error)}") from error
+
+    def __enter__(self) -> Place:
+        """It is open already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all descriptors."""
+        if self._near:
+            os.close(self._near[1])
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def free_bytes(self) -> int:
+        """Return what may be written here, with a reserve of 2 % (at most 1 GiB) left alone."""
+        status = os.statvfs(self.fd if self.fd >= 0 else _nearest(self.path))
+        free = status.f_bavail * status.f_frsize
+        return max(0, free - min(1 << 30, status.f_blocks * status.f_frsize // 50))
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, or it is not there."""
+        return self.fd < 0 or not os.listdir(self.fd)
+
+    def folder(self, parts: Parts) -> int:
+        """Return a descriptor of a folder below, made (0700) where it is missing; it stays open until the next call.
+
+        Raises `EntryRefusedError` where a link or a file is in the way, `FileNotFoundError` in a dry run.
+        """
+        if self._near and self._near[0] == parts:
+            return self._near[1]
+        if self.fd < 0:
+            raise FileNotFoundError(errno.ENOENT, "not there", self.path)
+        fd = os.dup(self.fd)
+        try:
+            for index, part in enumerate(parts):
+                below = self._step(fd, part, parts[: index + 1])
+                os.close(fd)
+                fd = below
+        except BaseException:
+            os.close(fd)
+            raise
+        if self._near:
+            os.close(self._near[1])
+        self._near = parts, fd
+        return fd
+
+    def _step(self, fd: int, part: str, parts: Parts) -> int:
+        try:
+            return os.open(part, _FOLDER, dir_fd=fd)
+        except FileNotFoundError:
+            if self._dry_run:
+                raise
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise EntryRefusedError(f"{'/'.join(parts)} is a link or a file, not a folder") from error
+            raise
+        os.mkdir(part, 0o700, dir_fd=fd)
+        self.made_folders.add(parts)
+        return os.open(part, _FOLDER, dir_fd=fd)
+
+    def existing(self, parts: Parts) -> os.stat_result | None:
+        """Return the `lstat` of what is there by that name, or `None`."""
+        try:
+            if not parts:
+                return os.stat(self.fd) if self.fd >= 0 else None
+            return os.stat(parts[-1], dir_fd=self.folder(parts[:-1]), follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open(self, parts: Parts) -> int:
+        """Return a descriptor of a regular file that is there, to read."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(parts[-1], flags, dir_fd=self.folder(parts[:-1]))
+
+    def new_file(self, parts: Parts) -> NewFile:
+        """Begin a file."""
+        return NewFile(os.dup(self.folder(parts[:-1])), parts[-1])
+
+    def link_of(self, parts: Parts) -> str | None:
+        """Return where a symbolic link that is there points to, or `None` when it is none."""
+        try:
+            return os.readlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+        except OSError:
+            return None
+
+    def remove(self, parts: Parts) -> None:
+        """Remove a file or a link; never a folder."""
+        os.unlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+
+    def hardlink(self, parts: Parts, target: Parts) -> None:
+        """Make another name of a regular file in this folder, or a copy where the file system has no hard links."""
+        source = os.dup(self.folder(target[:-1]))
+        try:
+            if not stat.S_ISREG(os.stat(target[-1], dir_fd=source, follow_symlinks=False).st_mode):
+                raise EntryRefusedError("it is another name of something that is no file")
+            into = self.folder(parts[:-1])
+            try:
+                os.link(target[-1], parts[-1], src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._copy(source, target[-1], parts)
+        finally:
+            os.close(source)
+
+    def _copy(self, folder_fd: int, name: str, parts: Parts) -> None:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+        try:
+            status = os.fstat(fd)
+            file = self.new_file(parts)
+            offset = 0
+            while count := os.sendfile(file.fd, fd, offset, 1 << 30):
+                offset += count
+            file.place(
+                status.st_size, status.st_mode, status.st_mtime_ns, (status.st_uid, status.st_gid), replace=False
+            )
+        finally:
+            os.close(fd)
+
+    def symlink(self, parts: Parts, target: str, mtime_ns: int) -> None:
+        """Make a symbolic link."""
+        fd = self.folder(parts[:-1])
+        os.symlink(target, parts[-1], dir_fd=fd)
+        os.utime(parts[-1], ns=(mtime_ns, mtime_ns), dir_fd=fd, follow_symlinks=False)
+
+    def finish_folder(self, parts: Parts, mode: int, mtime_ns: int | None, owner: tuple[int, int] | None) -> None:
+        """Give a folder that was made here its owner, mode and time; children first."""
+        fd = self.folder(parts)
+        if owner is not None:
+            os.fchown(fd, *owner)
+        os.fchmod(fd, mode & 0o1777)
+        if mtime_ns is not None:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+
+
+class NewFile:
+    """A file at work: it has its own name only after `place`; `discard` leaves nothing."""
+
+    def __init__(self, folder_fd: int, name: str) -> None:
+        """Make it; owns `folder_fd`."""
+        self._folder, self._name = folder_fd, name
+        self._at_work = AT_WORK + secrets.token_hex(8)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self.fd = os.open(self._at_work, flags, 0o600, dir_fd=folder_fd)
+        except BaseException:
+            os.close(folder_fd)
+            raise
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write all of `data` at `offset`."""
+        while data:
+            count = os.pwrite(self.fd, data, offset)
+            data, offset = data[count:], offset + count
+
+    def place(self, size: int, mode: int, mtime_ns: int, owner: tuple[int, int] | None, replace: bool) -> None:
+        """Finish it and give it its name; without `replace`, `FileExistsError` when there is something by that name."""
+        try:
+            if os.fstat(self.fd).st_size != size:
+                os.ftruncate(self.fd, size)  # a hole at the end
+            if owner is not None:
+                os.fchown(self.fd, *owner)
+            os.fchmod(self.fd, mode & 0o777)
+            os.utime(self.fd, ns=(mtime_ns, mtime_ns))
+            if replace:
+                os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            else:
+                self._name_if_free()
+        except BaseException:
+            self._remove()
+            raise
+        finally:
+            self._close()
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        self._remove()
+        self._close()
+
+    def _name_if_free(self) -> None:
+        try:
+            os.link(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # a file system without hard links: looked at first, then renamed
+            if self._name in os.listdir(self._folder):
+                raise FileExistsError(errno.EEXIST, "it is there", self._name) from error
+            os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            return
+        self._remove()
+
+    def _remove(self) -> None:
+        try:
+            os.unlink(self._at_work, dir_fd=self._folder)
+        except FileNotFoundError:
+            return
+
+    def _close(self) -> None:
+        os.close(self.fd)
+        os.close(self._folder)
+
+
+def _nearest(path: str) -> str:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path

@@ -170,6 +170,20 @@ def table(medians: dict[str, dict[str, float | None]]) -> str:
     return "\n".join(lines)
 
 
+def start_times(bench: Bench, chosen: list[Tool], runs: int) -> dict[str, dict[str, float | None]]:
+    """Median seconds to the first cell and the first number over `runs` starts of each, in turns."""
+    times: dict[str, list[tuple[float | None, float | None]]] = {tool.name: [] for tool in chosen}
+    for _ in range(runs):
+        for tool in chosen:
+            terminal = bench.start(tool)
+            times[tool.name].append(first_times(terminal, tool))
+            terminal.close()
+    return {
+        name: {"paint": median([pair[0] for pair in found]), "numbers": median([pair[1] for pair in found])}
+        for name, found in times.items()
+    }
+
+
 def once_times(chosen: list[Tool], bench: Bench, runs: int) -> dict[str, float]:
     """Median seconds of one snapshot as text."""
     times: dict[str, list[float]] = {tool.name: [] for tool in chosen if tool.once}
@@ -267,12 +281,20 @@ def main() -> int:
     return 0
 
 
+def _pair(found: dict[str, float | None]) -> str:
+    return "/".join("-" if value is None else f"{value:.2f}" for value in found.values())
+
+
 def measure(bench: Bench, chosen: list[Tool], runs: int, processes: int) -> dict[str, object]:
     """All parts, printed as they come."""
     bench.play("8xh100-moving")
     print(f"8 GPUs, moving values, 120x40, 2 s, windows of {bench.seconds:.0f} s, medians of {runs}; (ratio to nvitop)")
     report: dict[str, object] = {"side by side": (medians := side_by_side(bench, chosen, runs))}
     print(table(medians), flush=True)
+    report["start"] = start = start_times(bench, chosen, 3 if runs == 1 else 9)
+    print(
+        "start, s to the first cell and number: " + ", ".join(f"{name} {_pair(found)}" for name, found in start.items())
+    )
     report["once"] = once = once_times(chosen, bench, 3 if runs == 1 else 7)
     print("one snapshot, s: " + ", ".join(f"{name} {value:.2f}" for name, value in once.items()), flush=True)
     mltop = next((tool for tool in chosen if tool.name == "mltop"), None)

@@ -112,7 +112,6 @@ _SSH_SAYS: tuple[tuple[str, str, bool], ...] = (
     ),
     ("Connection refused", "{host} refuses the connection (is sshd running?)", False),
     ("timed out", "{host} does not answer (timed out)", False),
-    ("Timeout, server", "{host} does not answer any more", False),
     ("No route to host", "no route to {host}", False),
     ("Network is unreachable", "no network to {host}", False),
     ("closed by", "{host} closed the connection", False),

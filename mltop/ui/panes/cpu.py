@@ -7,7 +7,7 @@ from math import ceil
 from mltop.model.snapshot import Cpu, Reading, Snapshot, Status
 from mltop.ui.format import celsius, duration, fixed, percent, right, span_of
 from mltop.ui.graph import bar, graph, heat, points
-from mltop.ui.line import Line, Pen, Role, gathered
+from mltop.ui.line import Line, Pen, Role, gathered, width_of
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
 from mltop.ui.panes.level import Levels, age_of, is_old, role_of, why_not
 from mltop.ui.view import View
@@ -15,6 +15,8 @@ from mltop.ui.view import View
 BAR_EACH = 32
 """M5: up to so many cores have a bar each, above a heat cell."""
 HEAT_ROWS = 4
+LEAST_BAR = 11
+"""Columns that a core's number, bar, percent and the gap to the next one need."""
 
 
 def draw(view: View, width: int, height: int) -> list[Line]:
@@ -108,14 +110,16 @@ def _tall(view: View, snapshot: Snapshot, width: int, height: int) -> list[Line]
         return lines
     if not snapshot.cpu.per_core_percent:
         return lines + history(view, "cpu", width, room, Role.CPU)
-    if len(snapshot.cpu.per_core_percent) > BAR_EACH or room >= 2 * HEAT_ROWS:
-        body = cores(view, snapshot.cpu, width, min(room, HEAT_ROWS if room < 12 else room // 2))
+    count = len(snapshot.cpu.per_core_percent)
+    least = ceil(count / max(1, (width + 1) // LEAST_BAR))
+    if count > BAR_EACH or least <= room // 2:
+        body = cores(view, snapshot.cpu, width, min(room, HEAT_ROWS) if count > BAR_EACH else least)
         return lines + body + history(view, "cpu", width, room - len(body), Role.CPU)
-    half = max(20, width // 3)
-    body = cores(view, snapshot.cpu, width - half - 1, room)
+    body = cores(view, snapshot.cpu, width - max(16, width // 3) - 2, room)
+    half = width - max(width_of(line) for line in body) - 2
     graphs = history(view, "cpu", half, room, Role.CPU)
     for place in range(room):
-        pen = Pen().add(graphs[place]).to(half + 1)
+        pen = Pen().add(graphs[place]).to(half + 2)
         lines.append(pen.add(body[place]).line if place < len(body) else pen.line)
     return lines
 
@@ -133,17 +137,20 @@ def history(view: View, key: str, width: int, rows: int, role: Role, top: float 
 
 
 def cores(view: View, cpu: Cpu, width: int, rows: int) -> list[Line]:
-    """Every core: a bar with its number where there is room, else a cell whose height is its load."""
+    """Every core: a bar with its number, an upright bar, or (above 32) a cell whose height is its load."""
     values = cpu.per_core_percent
     role = Role.STALE if is_old(view, cpu) else Role.CPU
     if not values or rows < 1 or width < 1:
         return []
-    if len(values) <= BAR_EACH:
-        across = ceil(len(values) / rows)
-        each = (width + 1) // across - 1
-        if each >= 10:
-            return _bars(view, values, each, ceil(len(values) / across), role)
-    return _heat(view, values, width, min(rows, HEAT_ROWS), role)
+    if len(values) > BAR_EACH or len(values) > width:
+        return _heat(view, values, width, min(rows, HEAT_ROWS), role)
+    across = ceil(len(values) / rows)
+    each = (width + 1) // across - 1
+    if each >= LEAST_BAR - 1:
+        return _bars(view, values, each, ceil(len(values) / across), role)
+    gap = " " if 2 * len(values) - 1 <= width else ""
+    upright = graph(values, min(rows, HEAT_ROWS), "ascii" if view.graphs == "ascii" else "block")
+    return [[(gap.join(text), role)] for text in upright]
 
 
 def _bars(view: View, values: tuple[float, ...], each: int, rows: int, role: Role) -> list[Line]:

@@ -11,6 +11,8 @@ from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titl
 from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of
 from mltop.ui.view import View
 
+TABLE_FROM = 100
+"""Columns inside the frame from which every number has a column of its own."""
 INODES_FROM = 80.0
 """M25: inodes show from here, or when they are fuller than the space."""
 
@@ -24,10 +26,14 @@ def draw(view: View, width: int, height: int) -> list[Line]:
         return framed([line[1:]], width, height, titled("Disks"), []) if has_frame(width, height) else [line][:height]
     if not has_frame(width, height):
         return _compact(view, snapshot.disks, width, height)
-    inner = width - MARGIN
-    disks, hidden = shown(view, snapshot.disks, height - EDGES)
+    inner, room = width - MARGIN, height - EDGES
+    disks, hidden = shown(view, snapshot.disks, room)
     name = min(max(cells(plain(disk.mount)) for disk in disks), max(10, inner // 4))
-    lines = [_row(view, disk, inner, name) for disk in disks]
+    if inner >= TABLE_FROM and len(disks) < room:
+        name = max(name, 5)
+        lines = [_head(inner, name), *[_columns(view, disk, inner, name) for disk in disks]]
+    else:
+        lines = [_row(view, disk, inner, name) for disk in disks]
     note: Line = [(f"+{hidden} more", Role.DIM)] if hidden else []
     return framed(lines, width, height, titled("Disks"), note, view.focus == "disk")
 
@@ -104,22 +110,52 @@ def _says(view: View, disk: Disk, findings: dict[str, Finding]) -> Line:
     return odd[0] if odd else free
 
 
-def _row(view: View, disk: Disk, width: int, name: int) -> Line:
+def _bar_width(width: int, name: int) -> int:
+    return max(4, min(20, (width - name) // 4))
+
+
+def _head(width: int, name: int) -> Line:
+    """The heads of the columns."""
+    pen = Pen().put(left("MOUNT", name + 1), Role.LABEL).put(left("USED", _bar_width(width, name) + 5), Role.LABEL)
+    for text, size_of in (("FREE", 8), ("SIZE", 8), ("INODES", 8), ("READ", 9), ("WRITE", 9)):
+        pen.put(right(text, size_of), Role.LABEL)
+    return pen.put("  WHAT", Role.LABEL).line
+
+
+def _columns(view: View, disk: Disk, width: int, name: int) -> Line:
+    """Every number of a mount in its column, then its words."""
     findings = Levels(view.findings).of(disk.mount)
     text = Role.STALE if is_old(view, disk) else Role.TEXT
     pen = Pen().put(left(clip_left(plain(disk.mount), name), name), Role.TEXT).put(" ")
-    pen.add(_share(view, disk, findings, max(4, min(20, (width - name) // 4))))
-    free = f"{size(disk.available_bytes)} free of {size(disk.total_bytes)}"
-    pen.put(right(free, 20) if width - pen.at >= 24 else right(f"{size(disk.available_bytes)} free", 11), text).put(
-        "  "
-    )
-    rest = notes(view, disk, findings)
+    pen.add(_share(view, disk, findings, _bar_width(width, name)))
+    pen.put(right(size(disk.available_bytes), 8), text).put(right(size(disk.total_bytes), 8), text)
+    pen.put(right(percent(disk.inodes_used_percent), 8), role_of(findings, text, "disk.inodes"))
+    pen.put(right(rate(disk.read_bytes_per_s), 9), text).put(right(rate(disk.write_bytes_per_s), 9), text).put("  ")
+    words = [part for part in notes(view, disk, findings) if not part[0][0].startswith("inodes")]
+    return _told(pen, disk, words, width)
+
+
+def _told(pen: Pen, disk: Disk, words: list[Line], width: int) -> Line:
+    """The rest of a row: words, what pins the mount, what it is; as much as there is room for."""
     if disk.pinned_by:
-        rest.append([(", ".join(map(plain, disk.pinned_by)), Role.DIM)])
-    if disk.read_bytes_per_s or disk.write_bytes_per_s:
-        rest.append([("r ", Role.LABEL), (rate(disk.read_bytes_per_s), text)])
-        rest[-1] += [(" w ", Role.LABEL), (rate(disk.write_bytes_per_s), text)]
-    rest.append([(disk.fstype or "", Role.DIM)])
-    rest.append([(plain(disk.device or ""), Role.DIM)])
-    fitting = [part for part in rest if width_of(part) <= width - pen.at]
+        words.append([(", ".join(map(plain, disk.pinned_by)), Role.DIM)])
+    words.append([(disk.fstype or "", Role.DIM)])
+    words.append([(plain(disk.device or ""), Role.DIM)])
+    fitting = [part for part in words if 0 < width_of(part) <= width - pen.at]
     return pen.add(gathered(fitting, width - pen.at, ("  ", Role.TEXT))).line
+
+
+def _row(view: View, disk: Disk, width: int, name: int) -> Line:
+    """A mount with the numbers that have room."""
+    findings = Levels(view.findings).of(disk.mount)
+    text = Role.STALE if is_old(view, disk) else Role.TEXT
+    pen = Pen().put(left(clip_left(plain(disk.mount), name), name), Role.TEXT).put(" ")
+    pen.add(_share(view, disk, findings, _bar_width(width, name)))
+    free = f"{size(disk.available_bytes)} free"
+    whole = f"{free} of {size(disk.total_bytes)}"
+    pen.put(right(whole, 20) if width - pen.at >= 24 else right(free, 11), text).put("  ")
+    words = notes(view, disk, findings)
+    if disk.read_bytes_per_s or disk.write_bytes_per_s:
+        moved: Line = [("r ", Role.LABEL), (rate(disk.read_bytes_per_s), text)]
+        words.append([*moved, (" w ", Role.LABEL), (rate(disk.write_bytes_per_s), text)])
+    return _told(pen, disk, words, width)

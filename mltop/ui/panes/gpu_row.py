@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from mltop.model.finding import Finding
 from mltop.model.identity import gpu_identity
-from mltop.model.snapshot import Gpu, GpuProcess, Mig, Status
-from mltop.ui.format import UNKNOWN, celsius, left, pair, percent, plain, right, size, watts
+from mltop.model.snapshot import Gpu, Mig, Status
+from mltop.ui.format import UNKNOWN, celsius, clip, left, pair, percent, right, watts
 from mltop.ui.graph import bar, graph, points
 from mltop.ui.line import Line, Pen, Role, cut
-from mltop.ui.panes import gpu_state
+from mltop.ui.panes import gpu_facts, gpu_state
 from mltop.ui.panes.level import WORDS, is_old, role_of
 from mltop.ui.view import View
 
@@ -105,30 +105,36 @@ def block(item: GpuRow, at: Columns, findings: dict[str, Finding], view: View, w
     if gpu_state.is_lost(gpu):
         pen = Pen().put(right(label(gpu), 2), Role.CRITICAL).to(4).add(gpu_state.sentence(gpu, findings, view))
         where = Pen(4).put(f"{gpu.name or 'GPU'} at {gpu.pci_bus_id or 'an unknown bus id'}", Role.DIM)
-        where.put(f"   was held by {_holders(gpu.processes)}" if gpu.processes else "", Role.DIM)
+        where.put(f"   was held by {gpu_facts.holders(gpu.processes)}" if gpu.processes else "", Role.DIM)
         return [cut(pen.line, width), where.line, *[Line()] * (lines - 2)][:lines]
     old = is_old(view, gpu)
-    graphs = _graphs(gpu, at, view, lines) if at.graph else []
+    graphs = _graphs(gpu, at, view, lines)
     result = []
     for number in range(lines):
         pen = Pen()
         if number == 0:
             pen.put(right(label(gpu), 2), Role.TITLE)
-            _numbers(pen, gpu, at, findings, view, old, [text[0] for text in graphs])
-        else:
+            _numbers(pen, gpu, at, findings, view, old, [text[0] for text in graphs] if at.graph else [])
+        elif at.graph:
             _details(pen, gpu, at, number, [text[number] for text in graphs], old)
+        else:
+            _below(pen, gpu, at, number, [text[number - 1] for text in graphs], old)
         result.append(pen.line)
     return result
 
 
 def _graphs(gpu: Gpu, at: Columns, view: View, lines: int) -> list[list[str]]:
-    """Temperature (0 to 100 C), utilisation and memory (0 to 100 %), each in so many lines."""
+    """Temperature (0 to 100 C), utilisation and memory (0 to 100 %): beside the bars, or under the last two."""
+    if not at.graph and lines == 1:
+        return []
+    rows = lines if at.graph else lines - 1
+    widths = (at.graph // 2, at.graph, at.graph) if at.graph else (0, at.bar + 5, at.bar + 1 + at.memory)
     now = view.history.latest or 0.0
     key = f"gpu:{gpu_identity(gpu)}:"
     drawn = []
-    for name, width in (("temperature", at.graph // 2), ("utilization", at.graph), ("memory", at.graph)):
+    for name, width in zip(("temperature", "utilization", "memory"), widths, strict=True):
         values = view.history.values(key + name, view.zoom_s, points(width, view.graphs), now)
-        drawn.append(graph(values, lines, view.graphs))
+        drawn.append(graph(values, rows, view.graphs))
     return drawn
 
 
@@ -164,55 +170,24 @@ def _utilization(pen: Pen, gpu: Gpu, width: int, view: View, old: bool) -> None:
 
 
 def _details(pen: Pen, gpu: Gpu, at: Columns, number: int, graphs: list[str], old: bool) -> None:
-    """The second and later lines: slower facts under the columns they belong to."""
-    role = Role.STALE if old else Role.DIM
-    texts = _facts(gpu)[number - 1] if number <= 3 else ("", "", "", "")
-    places = (at.utilization_x, at.memory_x, at.power_x, at.state_x)
-    room = (at.bar + 5, at.bar + 1 + at.memory, at.power, at.state)
-    after = (None, 1, 2, None)
-    if graphs:
-        pen.to(at.temperature_x + 5).put(graphs[0], role)
-    for place, text in enumerate(texts):
-        pen.to(places[place]).put(left(text, room[place]), role)
-        which = after[place + 1] if place < 2 else None
-        if graphs and which:
-            pen.put(" ").put(graphs[which], Role.STALE if old else (Role.GPU, Role.MEMORY)[which - 1])
+    """The second and later lines beside graphs: slower facts under the columns they belong to."""
+    quiet = Role.STALE if old else Role.DIM
+    pen.to(at.temperature_x + 5).put(graphs[0], quiet)
+    pen.to(at.utilization_x).put(left(gpu_facts.under_utilization(gpu, number), at.bar + 5), quiet)
+    pen.put(" ").put(graphs[1], Role.STALE if old else Role.GPU)
+    pen.to(at.memory_x).put(left(gpu_facts.under_memory(gpu, number), at.bar + 1 + at.memory), quiet)
+    pen.put(" ").put(graphs[2], Role.STALE if old else Role.MEMORY)
+    pen.to(at.power_x).put(right(gpu_facts.under_power(gpu, number), at.power), quiet)
+    pen.to(at.state_x).put(clip(gpu_facts.under_state(gpu, number), at.state), quiet)
 
 
-def _facts(gpu: Gpu) -> tuple[tuple[str, str, str, str], ...]:
-    """Per extra line: under utilisation, memory, power and state."""
-    share = None if gpu.power_w is None or not gpu.power_limit_w else 100 * gpu.power_w / gpu.power_limit_w
-    links = f"links {gpu.nvlinks_active}/{gpu.nvlinks_total}" if gpu.nvlinks_total else ""
-    pcie = f"PCIe gen{gpu.pcie_generation} x{gpu.pcie_width}" if gpu.pcie_generation and gpu.pcie_width else ""
-    fan = f"fan {gpu.fan_percent}%" if gpu.fan_percent is not None else ""
-    ecc = f"ECC {gpu.ecc_uncorrected_volatile}" if gpu.ecc_uncorrected_volatile is not None else ""
-    hot = f"{gpu.temperature_memory_c}C" if gpu.temperature_memory_c is not None else ""
-    moved = percent(gpu.memory_utilization_percent)
-    return (
-        (
-            f"{gpu.clock_sm_mhz}MHz" if gpu.clock_sm_mhz is not None else "",
-            f"{hot} bus {moved}".strip() if gpu.memory_utilization_percent is not None else hot,
-            right(percent(share), 8) if share is not None else "",
-            _holders(gpu.processes),
-        ),
-        (
-            " ".join(filter(None, (gpu.performance_state, fan))),
-            f"{gpu.clock_memory_mhz}MHz" if gpu.clock_memory_mhz is not None else "",
-            "",
-            ", ".join(filter(None, (pcie, links, ecc))),
-        ),
-        ("", "", "", plain(gpu.pci_bus_id or "")),
-    )
-
-
-def _holders(processes: tuple[GpuProcess, ...]) -> str:
-    """Who holds the GPU: users, most memory first."""
-    held: dict[str, int] = {}
-    for process in processes:
-        user = plain(process.user or ("other container" if process.status is Status.ABSENT else UNKNOWN))
-        held[user] = held.get(user, 0) + (process.gpu_memory_bytes or 0)
-    users = sorted(held, key=lambda user: -held[user])
-    return ", ".join(f"{user} {size(held[user])}" if held[user] else user for user in users)
+def _below(pen: Pen, gpu: Gpu, at: Columns, number: int, graphs: list[str], old: bool) -> None:
+    """The second and later lines with the graphs under the bars."""
+    quiet = Role.STALE if old else Role.DIM
+    pen.to(at.utilization_x).put(graphs[1], Role.STALE if old else Role.GPU)
+    pen.to(at.memory_x).put(graphs[2], Role.STALE if old else Role.MEMORY)
+    pen.to(at.power_x).put(right(gpu_facts.under_power(gpu, number), at.power), quiet)
+    pen.to(at.state_x).put(clip(gpu_facts.under_state(gpu, number), at.state), quiet)
 
 
 def _mig(mig: Mig, is_last: bool, at: Columns, view: View) -> Line:

@@ -66,18 +66,13 @@ def facts(view: View, memory: Memory) -> list[Line]:
 
 
 def _tall(view: View, memory: Memory, width: int, height: int) -> list[Line]:
-    """Usage, facts and, below, swap and cache as bars beside the history."""
+    """Usage and facts, the parts as bars where there is room, the history below them."""
     pen = Pen().add(usage(view, memory, max(4, min(width // 5, 24)))).put("  ")
     lines = [pen.add(gathered(facts(view, memory), width - pen.at, ("  ", Role.TEXT))).line]
-    room = height - 1
-    parts = min(40, width // 2)
-    bars = _bars(view, memory, parts) if room >= 2 and width >= 44 else []
-    half = width - parts - 2 if bars else width
-    graphs = history(view, "memory", half, room, Role.MEMORY)
-    for place in range(room):
-        pen = Pen().add(graphs[place])
-        lines.append(pen.to(half + 2).add(bars[place]).line if place < len(bars) else pen.line)
-    return lines
+    parts = _bars(view, memory, min(width, 60))
+    if height >= 1 + len(parts) + 2:
+        lines += parts
+    return lines + history(view, "memory", width, height - len(lines), Role.MEMORY)
 
 
 def _bars(view: View, memory: Memory, width: int) -> list[Line]:

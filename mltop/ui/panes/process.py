@@ -177,13 +177,16 @@ def _nothing(view: View) -> str:
 def _head(view: View, columns: list[Column], width: int) -> Line:
     pen = Pen()
     mark = "▲" if view.processes.invert else "▼"
+    sort = view.processes.sort
+    if sort == "gpu" and all(column.sort != sort for column in columns):
+        sort = "cpu"  # no GPU: that order falls through to it
     for column in columns:
-        is_sorted = column.sort == view.processes.sort and column.sort != ""
+        is_sorted = column.sort == sort and column.sort != ""
         text = (mark if is_sorted else "") + column.name
         text = left(text, column.width) if column.is_left else right(text, column.width)
         pen.put(text, Role.TITLE if is_sorted else Role.LABEL).put(" ")
     last = "PROGRAMS" if view.processes.by_user else "COMMAND"
-    is_sorted = view.processes.sort == "command"
+    is_sorted = sort == "command"
     pen.put((mark if is_sorted else "") + last, Role.TITLE if is_sorted else Role.LABEL)
     return cut(pen.line, width)
 

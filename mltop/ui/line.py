@@ -44,12 +44,12 @@ Line = list[Span]
 
 def text_of(line: Line) -> str:
     """The line without its roles."""
-    return "".join(text for text, _ in line)
+    return "".join([text for text, _ in line])
 
 
 def width_of(line: Line) -> int:
     """Cells that the line takes."""
-    return sum([cells(text) for text, _ in line])
+    return cells("".join([text for text, _ in line]))
 
 
 def cut(line: Line, width: int) -> Line:

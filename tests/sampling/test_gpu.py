@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -14,94 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import driver
-import msgspec
 import pytest
+from gpu_watch import Watch
 
-from mltop.model.snapshot import Driver, Gpu, Status
+from mltop.model.snapshot import Gpu, Status
 
-SCRIPT = Path(__file__).with_name("gpu_probe_script.py")
-REPOSITORY = SCRIPT.parents[2]
 HASTY = {"silence_s": 0.3, "grace_s": 0.5, "start_grace_s": 0.5, "back_off_s": 0.2}
 """Patience that a test has time for."""
-SHOWN_TIMEOUT_S = 20.0
-
-
-class Readings(msgspec.Struct):
-    """One tick of the script."""
-
-    fresh: bool
-    took: float
-    driver: Driver
-    gpus: list[Gpu]
-    modules: bool
-
-
-class Watch:
-    """The script's process; `until` reads ticks until one is as wanted."""
-
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MLTOP_KMSG": os.devnull, **environment},
-        )
-        self._decoder = msgspec.json.Decoder(Readings)
-        self._pending = b""
-
-    def until(self, wanted: Callable[[Readings], bool], what: str = "") -> Readings:
-        """The first tick that is as wanted; fails with the last one where none comes in time."""
-        deadline = time.monotonic() + SHOWN_TIMEOUT_S
-        last: Readings | None = None
-        while time.monotonic() < deadline:
-            last = self._next(deadline)
-            assert last.took < 0.1, "reading blocked"
-            if wanted(last):
-                return last
-        raise AssertionError(f"never {what}: {last}")
-
-    def whole(self) -> Readings:
-        """The first tick with a whole answer."""
-        return self.until(lambda readings: readings.fresh, "fresh")
-
-    def _next(self, deadline: float) -> Readings:
-        stdout = self.process.stdout
-        assert stdout is not None
-        while b"\n" not in self._pending:
-            assert select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))[0], "the script is silent"
-            chunk = os.read(stdout.fileno(), 1 << 16)
-            assert chunk, "the script ended"
-            self._pending += chunk
-        line, _, self._pending = self._pending.partition(b"\n")
-        return self._decoder.decode(line)
-
-    def probes(self) -> dict[int, str]:
-        """Its probes: pid and state."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal():
-                try:
-                    line = (entry / "stat").read_text()
-                except OSError:
-                    continue
-                head, _, fields = line.rpartition(") ")
-                if head.endswith("(mltop-probe") and fields.split()[1] == str(self.process.pid):
-                    found[int(entry.name)] = fields.split()[0]
-        return found
-
-    def close(self) -> float:
-        """Close the script's input; how long it took to end, in seconds."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        started = time.monotonic()
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        finally:
-            self.process.kill()
-            self.process.wait(10)
-            self.process.stdout.close()
-        return time.monotonic() - started
 
 
 @pytest.fixture
@@ -550,3 +468,49 @@ def test_xids_since_boot(start: Start, tmp_path: Path) -> None:
     assert gpus[1].xid_last == 31
     assert gpus[1].xid_last_age_s is not None
     assert gpus[0].xid_last is None
+
+
+@pytest.fixture
+def hung_file(tmp_path: Path) -> Iterator[Path]:
+    """A file that cannot be read while `mount.block` beside it exists; for ever, that is, in the kernel's eyes."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    block = tmp_path / "mount.block"
+    script = Path(driver.__file__).with_name("hung_mount.py")
+    with subprocess.Popen([sys.executable, str(script), str(mount)]) as server:
+        deadline = time.monotonic() + 10
+        while not mount.is_mount() and server.poll() is None and time.monotonic() < deadline:
+            pass
+        if not mount.is_mount():
+            pytest.skip("no FUSE here")
+        block.touch()
+        yield mount / "file"
+        block.unlink(missing_ok=True)
+        server.kill()  # whoever waits for it gets an error from the kernel
+        subprocess.run(["fusermount3", "-u", "-z", str(mount)], check=True, timeout=10)
+
+
+@pytest.mark.integration
+def test_a_probe_that_sigkill_does_not_end(fake_nvml: driver.FakeNvml, start: Start, hung_file: Path) -> None:
+    real = {"MLTOP_PROCFS": "/proc"}
+    watch = start(*_hasty(), **real)
+    watch.whole()
+    (probe,) = watch.probes()
+    fake_nvml.scenario("8xh100", extra=f"fault = nvmlDeviceGetPowerUsage 2 hang_file {hung_file}\n")
+    watch.until(lambda readings: watch.probes() == {probe: "D"}, "killed, and in state D")
+    for _ in range(15):  # 1.5 s: time enough for a second probe, if one were started
+        readings = watch.until(lambda _: True)
+        assert readings.driver.status is Status.TIMEOUT
+        assert "GPU 2: nvmlDeviceGetPowerUsage" in (readings.driver.reason or "")
+        assert watch.probes() == {probe: "D"}
+    assert watch.close() < 1
+    assert watch.process.returncode == 0
+    assert _alive(probe)
+    second = start(*_hasty(), **real)
+    words = f"an older probe (pid {probe}) is stuck in the driver"
+    second.until(lambda readings: (readings.driver.reason or "").startswith(words), "the older one seen")
+    assert second.probes() == {}
+    fake_nvml.scenario("8xh100")
+    hung_file.parent.with_suffix(".block").unlink()
+    second.until(lambda readings: readings.fresh and readings.driver.status is Status.OK, "recovered")
+    assert _is_gone(probe)

@@ -26,6 +26,9 @@ def bar(value: float | None, width: int, role: Role, graphs: Graphs, top: float 
     share = 0.0 if value is None else min(max(value / top, 0.0), 1.0)
     if graphs == "ascii":
         return _ascii_bar(share, width, role)
+    if role is Role.STALE:  # another texture: dimming alone is not seen on every terminal
+        filled = "░" * round(share * width)
+        return [(filled, role), ("·" * (width - len(filled)), Role.TRACK)]
     eighths = round(share * width * 8)
     if eighths == 0 and share > 0:
         eighths = 1
@@ -42,7 +45,8 @@ def _ascii_bar(share: float, width: int, role: Role) -> Line:
         return [("#" * round(share * width) + "." * (width - round(share * width)), role)]
     room = width - 2
     filled = max(round(share * room), 1 if share > 0 else 0)
-    return [("[", Role.TRACK), ("#" * filled + " " * (room - filled), role), ("]", Role.TRACK)]
+    mark = "-" if role is Role.STALE else "#"
+    return [("[", Role.TRACK), (mark * filled + " " * (room - filled), role), ("]", Role.TRACK)]
 
 
 def points(width: int, graphs: Graphs) -> int:

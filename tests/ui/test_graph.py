@@ -28,6 +28,12 @@ def test_bars_go_by_eighths() -> None:
     assert text_of(bar(50, 10, Role.CPU, "ascii")) == "[####    ]"
 
 
+def test_stale_bars_have_another_texture() -> None:
+    """M34: seen where the terminal knows no dimming."""
+    assert text_of(bar(50, 4, Role.STALE, "block")) == "░░··"
+    assert text_of(bar(50, 10, Role.STALE, "ascii")) == "[----    ]"
+
+
 @given(VALUES, st.integers(1, 8), st.sampled_from(MODES))
 def test_a_graph_has_its_size(values: list[float | None], rows: int, mode: Graphs) -> None:
     lines = graph(values, rows, mode)

@@ -131,6 +131,24 @@ def test_disks_say_what_is_odd(build: Any) -> None:
     assert "models-backup ok 02:00" in text
 
 
+def test_a_mount_that_fills_says_when(build: Any) -> None:
+    history = build.history(build.snapshot(0), 1)
+    for minute in range(60):
+        history.record({"disk:/data": 80.0 + minute / 6, "disk:/": 50.0}, 1.8e9 + minute * 60.0, 20.0)
+    disks = (build.disk("/", 100, 50), build.disk("/data", 100, 90))
+    view = build.view(build.snapshot(0, disks=disks), history=history)
+    assert "full in 59m" in _text(view, "disk", 80, 1) or "full in 1h" in _text(view, "disk", 80, 1)
+    assert _text(view, "disk", 120, 4).count("full in") == 1
+
+
+def test_an_alert_names_its_thing_once(build: Any) -> None:
+    from mltop.ui.panes.header import alert
+
+    assert text_of(alert(build.finding("a", target_name="driver", summary="driver gone"))) == "WARN driver gone"
+    told = alert(build.finding("a", target_name="GPU 3", summary="lost", action="reboot"))
+    assert text_of(told) == "WARN GPU 3: lost · reboot"
+
+
 def test_the_worst_mounts_have_the_places(build: Any) -> None:
     disks = tuple(build.disk(f"/m{i}", 100, 10 + i) for i in range(20))
     found = (build.finding("disk.space", "/m3", Level.CRITICAL),)

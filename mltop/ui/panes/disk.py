@@ -13,6 +13,11 @@ from mltop.ui.view import View
 
 TABLE_FROM = 100
 """Columns inside the frame from which every number has a column of its own."""
+TREND_S = 3600.0
+LEAST_GROWTH = 0.2
+"""Points of percent in that time: less is noise."""
+FORESEEN_S = 48 * 3600.0
+"""A mount that is full within this says so."""
 INODES_FROM = 80.0
 """M25: inodes show from here, or when they are fuller than the space."""
 
@@ -103,11 +108,30 @@ def _compact(view: View, disks: tuple[Disk, ...], width: int, height: int) -> li
     return lines
 
 
+def full_in(view: View, disk: Disk) -> float | None:
+    """Seconds until the mount is full if it grows on as in the last hour; `None` where it does not or that is far."""
+    if disk.used_percent is None or is_old(view, disk):
+        return None
+    values = view.history.values(f"disk:{disk.mount}", TREND_S, 12, view.history.latest or 0.0)
+    known = [(place, value) for place, value in enumerate(values) if value is not None]
+    if len(known) < 9:
+        return None
+    (first, before), (last, after) = ((p[1][0], sum(v for _, v in p) / 3) for p in (known[:3], known[-3:]))
+    grown = after - before
+    if grown < LEAST_GROWTH:
+        return None
+    left_s = (100.0 - disk.used_percent) / grown * (last - first) * TREND_S / 12
+    return left_s if left_s <= FORESEEN_S else None
+
+
 def _says(view: View, disk: Disk, findings: dict[str, Finding]) -> Line:
     """What is wrong, the most important, else what is free."""
     odd = [part for part in notes(view, disk, findings) if part[0][1] is not Role.DIM]
     free: Line = [(f"{size(disk.available_bytes)} free", Role.STALE if is_old(view, disk) else Role.TEXT)]
-    return odd[0] if odd else free
+    if odd:
+        return odd[0]
+    soon = full_in(view, disk)
+    return free if soon is None else [(f"full in {duration(soon)}", free[0][1])]
 
 
 def _bar_width(width: int, name: int) -> int:
@@ -132,11 +156,13 @@ def _columns(view: View, disk: Disk, width: int, name: int) -> Line:
     pen.put(right(percent(disk.inodes_used_percent), 8), role_of(findings, text, "disk.inodes"))
     pen.put(right(rate(disk.read_bytes_per_s), 9), text).put(right(rate(disk.write_bytes_per_s), 9), text).put("  ")
     words = [part for part in notes(view, disk, findings) if not part[0][0].startswith("inodes")]
-    return _told(pen, disk, words, width)
+    return _told(view, pen, disk, words, width)
 
 
-def _told(pen: Pen, disk: Disk, words: list[Line], width: int) -> Line:
+def _told(view: View, pen: Pen, disk: Disk, words: list[Line], width: int) -> Line:
     """The rest of a row: words, what pins the mount, what it is; as much as there is room for."""
+    if (soon := full_in(view, disk)) is not None:
+        words.insert(0, [(f"full in {duration(soon)}", Role.TEXT)])
     if disk.pinned_by:
         words.append([(", ".join(map(plain, disk.pinned_by)), Role.DIM)])
     words.append([(disk.fstype or "", Role.DIM)])
@@ -158,4 +184,4 @@ def _row(view: View, disk: Disk, width: int, name: int) -> Line:
     if disk.read_bytes_per_s or disk.write_bytes_per_s:
         moved: Line = [("r ", Role.LABEL), (rate(disk.read_bytes_per_s), text)]
         words.append([*moved, (" w ", Role.LABEL), (rate(disk.write_bytes_per_s), text)])
-    return _told(pen, disk, words, width)
+    return _told(view, pen, disk, words, width)

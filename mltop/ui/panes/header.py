@@ -89,12 +89,11 @@ def _verdict(view: View) -> Line:
 
 
 def alert(finding: Finding) -> Line:
-    """One finding in words: `CRIT GPU 3 lost, Xid 79: reboot the node`."""
-    line: Line = [(f"{NAMES[finding.level]} ", ROLES[finding.level])]
-    line.append((f"{finding.target_name} {finding.summary}".strip(), Role.TEXT))
-    if finding.action:
-        line.append((f": {finding.action}", Role.DIM))
-    return line
+    """One finding in words: `CRIT GPU 3: lost, Xid 79 · reboot the node`."""
+    name, summary = finding.target_name, finding.summary
+    told = summary if not name or summary.lower().startswith(name.lower()) else f"{name}: {summary}"
+    line: Line = [(f"{NAMES[finding.level]} ", ROLES[finding.level]), (told, Role.TEXT)]
+    return [*line, (f" · {finding.action}", Role.DIM)] if finding.action else line
 
 
 def alerts_line(view: View, width: int) -> Line:

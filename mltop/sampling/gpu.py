@@ -121,9 +121,15 @@ class GpuProbe:
             self._child = None
         self._wants = False
 
-    def wake_at(self) -> float | None:
-        """When `poll` has something to do though no fd is readable: to say that the driver does not answer, in time."""
-        return None if self._asked is None else self._asked_at + self._patience.silence_s
+    def is_silent(self, now: float) -> bool:
+        """Whether the driver is not answering right now."""
+        return self._silence(now) is not None
+
+    def wake_at(self, now: float) -> float | None:
+        """When `is_silent` may become true though no fd is readable; `None` where that cannot be, or is."""
+        call = self._current()
+        due = None if call is None else call.since + self._patience.silence_s
+        return due if due is not None and due > now else None
 
     def _start(self, now: float) -> None:
         stuck = stuck_probes(self._roots)
@@ -193,13 +199,17 @@ class GpuProbe:
             self._grace_s = self._patience.grace_s
             self._back_off_s = self._patience.back_off_s
 
-    def _silence(self, now: float) -> Call | None:
-        """The call that is overdue now, if one is."""
+    def _current(self) -> Call | None:
+        """What is waited for."""
         if self._child is None or self._asked is None or self._child.is_at_end:
             return None
         since = max(self._asked_at, self._heard_at or 0.0)
-        call = self._child.current() or Call(since=since, gpu=-1, function="waiting for the probe")
-        return call if now - call.since >= self._patience.silence_s else None
+        return self._child.current() or Call(since=since, gpu=-1, function="waiting for the probe")
+
+    def _silence(self, now: float) -> Call | None:
+        """The call that is overdue now, if one is."""
+        call = self._current()
+        return call if call is not None and now - call.since >= self._patience.silence_s else None
 
     def _watch(self, child: ProbeChild, now: float) -> None:
         """Kill a probe whose call is stuck for longer than it is left alone."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mltop.model.snapshot import Status
-from mltop.sampling.credible import Doubts
-from mltop.sampling.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, DriverGone, GpuLost, Library, Missing
+from mltop.sampling.asker import Asker
+from mltop.sampling.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, DriverGone, GpuLost, Missing
 from mltop.system.text import clean
 
 _MEMORY_V2 = 0x02000028
@@ -17,11 +17,8 @@ _MOST = 7
 class MigDevices:
     """Keeps the handles, uuids and profiles of a card's instances, and reads their memory."""
 
-    def __init__(self, library: Library, index: int, parent: object, doubts: Doubts) -> None:
-        self._library = library
-        self._index = index
-        self._parent = parent
-        self._doubts = doubts
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
         self._instances: dict[int, tuple[object, str | None, str | None]] = {}
         """By place: handle, uuid, profile."""
 
@@ -35,10 +32,10 @@ class MigDevices:
 
     def look(self) -> None:
         """See which instances there are; uuid and profile are asked of all, for a place may have been given anew."""
-        most = self._maybe("nvmlDeviceGetMaxMigDeviceCount", self._parent)
+        most = self._asker.maybe("nvmlDeviceGetMaxMigDeviceCount")
         found = {}
         for place in range(_MOST if most is None else most):
-            handle = self._maybe("nvmlDeviceGetMigDeviceHandleByIndex", self._parent, place)
+            handle = self._asker.maybe("nvmlDeviceGetMigDeviceHandleByIndex", place)
             if handle is not None:
                 uuid = self._maybe("nvmlDeviceGetUUID", handle)
                 before = self._instances.get(place)
@@ -77,15 +74,15 @@ class MigDevices:
 
     def _ask_memory(self, handle: object) -> Any:
         try:
-            return self._library.ask(self._index, "nvmlDeviceGetMemoryInfo", handle, _MEMORY_V2)
+            return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo", handle, _MEMORY_V2)
         except Missing as missing:
             if missing.code not in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH):
                 raise
-        return self._library.ask(self._index, "nvmlDeviceGetMemoryInfo", handle)
+        return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo", handle)
 
     def _maybe(self, function: str, *arguments: object) -> Any:
         try:
-            return self._library.ask(self._index, function, *arguments)
+            return self._asker.library.ask(self._asker.index, function, *arguments)
         except (GpuLost, DriverGone):
             raise
         except Missing:

@@ -52,17 +52,13 @@ class Sampler:
     def due_s(self) -> float:
         """Seconds until a poll is due though nothing can be read (something does not answer); infinity for never."""
         now = time.monotonic()
-        overdue_at = self._probe.wake_at()
+        wake_at = self._probe.wake_at(now)
         reader = self._reader.due_s(now)
-        return min(
-            math.inf if reader is None else reader,
-            math.inf if overdue_at is None or overdue_at <= now else overdue_at - now,
-        )
+        return min(math.inf if reader is None else reader, math.inf if wake_at is None else wake_at - now)
 
-    def became_overdue(self, since: float) -> bool:
-        """Whether the driver has come to count as not answering after `since` (monotonic)."""
-        overdue_at = self._probe.wake_at()
-        return overdue_at is not None and since < overdue_at <= time.monotonic()
+    def is_silent(self) -> bool:
+        """Whether the driver counts as not answering."""
+        return self._probe.is_silent(time.monotonic())
 
     def poll(self) -> None:
         """Take what the probe and the readers have said, without waiting."""

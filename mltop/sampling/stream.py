@@ -40,6 +40,7 @@ class Stream:
         self._paused = False
         self._is_late = False
         self._written_at = 0.0
+        self._said_silent = False
         self._set_interval(interval_s)
 
     def run(self, count: int | None = None) -> None:
@@ -51,6 +52,7 @@ class Stream:
                 self._await_driver(first=written == 0)
                 if not self._paused or self._wanted:
                     self._wanted = False
+                    self._said_silent = self._sampler.is_silent()
                     self._write(self._encoder.encode(self._sampler.snapshot()) + b"\n")
                     written += 1
                 if count is not None and written >= count:
@@ -93,7 +95,7 @@ class Stream:
         if self._is_late and self._sampler.is_ready():
             self._is_late = False
             return True
-        return self._sampler.became_overdue(self._written_at)
+        return self._sampler.is_silent() and not self._said_silent
 
     def _wait(self, timeout_s: float) -> None:
         poller = select.poll()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import ceil
 
 from mltop.model.snapshot import Cpu, Reading, Snapshot, Status
-from mltop.ui.format import celsius, duration, fixed, percent, right, span_of
+from mltop.ui.format import celsius, fixed, percent, right, span_of
 from mltop.ui.graph import bar, graph, heat, points
 from mltop.ui.line import Line, Pen, Role, gathered, width_of
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
-from mltop.ui.panes.level import Levels, age_of, is_old, role_of, why_not
+from mltop.ui.panes.level import Levels, is_old, role_of, stale, why_not
 from mltop.ui.view import View
 
 BAR_EACH = 32
@@ -67,7 +67,7 @@ def facts(view: View, snapshot: Snapshot, width: int) -> list[Line]:
 def told_age(view: View, reading: Reading) -> Line | None:
     """Why values are missing or how old they are, in words; `None` when all is well."""
     if is_old(view, reading):
-        return [(f"stale {duration(age_of(view, reading))}", Role.STALE)]
+        return [(stale(view, reading), Role.STALE)]
     return None if reading.status is Status.OK else [(why_not(reading), Role.STALE)]
 
 

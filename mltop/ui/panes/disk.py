@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Disk, Status
-from mltop.ui.format import cells, clip_left, duration, left, percent, plain, rate, right, size
+from mltop.ui.format import UNKNOWN, cells, clip_left, duration, left, percent, plain, rate, right, size
 from mltop.ui.graph import bar
 from mltop.ui.line import Line, Pen, Role, cut, gathered, width_of
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, has_frame, message, titled
-from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of
+from mltop.ui.panes.level import WORDS, Levels, age_of, is_old, role_of, stale
 from mltop.ui.view import View
 
 TABLE_FROM = 100
@@ -69,7 +69,7 @@ def notes(view: View, disk: Disk, findings: dict[str, Finding]) -> list[Line]:
         told = "no answer" if age is None else f"no answer {duration(age)}"
         parts.append([(told, role_of(findings, Role.WARNING, "disk.mount_stuck"))])
     elif is_old(view, disk):
-        parts.append([(f"stale {duration(age_of(view, disk))}", Role.STALE)])
+        parts.append([(stale(view, disk), Role.STALE)])
     elif disk.status is not Status.OK:
         parts.append([(disk.reason or WORDS[disk.status], Role.STALE)])
     if "disk.readonly" in findings or (disk.is_readonly and disk.fstype not in ("squashfs", "iso9660", "erofs")):
@@ -127,6 +127,8 @@ def full_in(view: View, disk: Disk) -> float | None:
 def _says(view: View, disk: Disk, findings: dict[str, Finding]) -> Line:
     """What is wrong, the most important, else what is free."""
     odd = [part for part in notes(view, disk, findings) if part[0][1] is not Role.DIM]
+    if disk.available_bytes is None and not odd:
+        return [("not read yet", Role.DIM)]
     free: Line = [(f"{size(disk.available_bytes)} free", Role.STALE if is_old(view, disk) else Role.TEXT)]
     if odd:
         return odd[0]
@@ -177,8 +179,8 @@ def _row(view: View, disk: Disk, width: int, name: int) -> Line:
     text = Role.STALE if is_old(view, disk) else Role.TEXT
     pen = Pen().put(left(clip_left(plain(disk.mount), name), name), Role.TEXT).put(" ")
     pen.add(_share(view, disk, findings, _bar_width(width, name)))
-    free = f"{size(disk.available_bytes)} free"
-    whole = f"{free} of {size(disk.total_bytes)}"
+    free = f"{size(disk.available_bytes)} free" if disk.available_bytes is not None else UNKNOWN
+    whole = f"{free} of {size(disk.total_bytes)}" if disk.total_bytes is not None else free
     pen.put(right(whole, 20) if width - pen.at >= 24 else right(free, 11), text).put("  ")
     words = notes(view, disk, findings)
     if disk.read_bytes_per_s or disk.write_bytes_per_s:

@@ -8,7 +8,7 @@ from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Gpu, Status
 from mltop.ui.format import clip, clock_before, duration, size
 from mltop.ui.line import Line, Pen, Role
-from mltop.ui.panes.level import ROLES, WORDS, age_of, is_old, worst
+from mltop.ui.panes.level import ROLES, WORDS, age_of, is_old, stale, worst
 from mltop.ui.view import View
 
 CLOCK_EVENTS = {
@@ -48,7 +48,7 @@ def _status(gpu: Gpu, view: View) -> Iterator[Word]:
     if gpu.status is Status.TIMEOUT:
         yield Level.CRITICAL, "no answer" + (f" {duration(age)}" if age is not None else "")
     elif is_old(view, gpu):
-        yield Level.UNKNOWN, "stale" + (f" {duration(age)}" if age is not None else "")
+        yield Level.UNKNOWN, stale(view, gpu)
     if gpu.status not in (Status.OK, Status.STALE, Status.TIMEOUT):
         reason = f": {gpu.reason}" if gpu.reason and gpu.status is Status.ERROR else ""
         yield Level.UNKNOWN, WORDS[gpu.status] + reason

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Gpu, Reading, Status
+from mltop.ui.format import duration
 from mltop.ui.line import Role
 from mltop.ui.view import View
 
@@ -84,6 +85,12 @@ def is_old(view: View, reading: Reading) -> bool:
 def age_of(view: View, reading: Reading) -> float | None:
     """How old the values are now."""
     return None if reading.age_s is None else reading.age_s + view.silent_s
+
+
+def stale(view: View, reading: Reading) -> str:
+    """`stale 12s`, or why there is nothing to be old."""
+    age = age_of(view, reading)
+    return "stale" if age is None else f"stale {duration(age)}"
 
 
 def why_not(reading: Reading) -> str:

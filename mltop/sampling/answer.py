@@ -94,7 +94,13 @@ class RefreshDone(msgspec.Struct, frozen=True, tag="done"):
     number: int
 
 
-Said = GpuSaid | DriverSaid | XidSaid | RefreshDone
+class ProbeFailed(msgspec.Struct, frozen=True, tag="failed"):
+    """The probe's last words: a fault of its own, not of the driver."""
+
+    reason: str
+
+
+Said = GpuSaid | DriverSaid | XidSaid | RefreshDone | ProbeFailed
 
 
 class Refresh(msgspec.Struct, frozen=True, omit_defaults=True):

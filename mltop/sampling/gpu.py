@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import msgspec
 
 from mltop.model.snapshot import Driver, Gpu, Status
-from mltop.sampling.answer import DriverSaid, GpuSaid, Refresh, RefreshDone, Said, XidSaid, overdue_s
+from mltop.sampling.answer import DriverSaid, GpuSaid, ProbeFailed, Refresh, RefreshDone, Said, XidSaid, overdue_s
 from mltop.sampling.card import Trouble
 from mltop.sampling.cards import Cards
 from mltop.sampling.older_probe import stuck_probes
+from mltop.sampling.patience import Hang, Patience
 from mltop.sampling.probe_child import ProbeChild, how_it_ended
 from mltop.sampling.progress import Call
 from mltop.sampling.root import Roots
@@ -19,43 +21,11 @@ _SECOND_LOOK_S = 0.3
 """Between the two looks at another probe in state D."""
 
 
-class Patience(msgspec.Struct, frozen=True):
-    """How long a driver may take, in seconds."""
-
-    silence_s: float = 1.8
-    """From here on it is "not answering": just under a tick of 2 s, so that M8's 3 s are kept."""
-    grace_s: float = 10.0
-    """How long a stuck call is left alone before the probe is killed; doubles each time."""
-    grace_max_s: float = 60.0
-    start_grace_s: float = 60.0
-    """The same for the start of NVML, which takes long where persistence mode is off."""
-    back_off_s: float = 5.0
-    """The pause before the next probe; doubles each time."""
-    back_off_max_s: float = 60.0
-
-
 class GpuReadings(msgspec.Struct, frozen=True):
     """What is known of the driver and its GPUs. A `GpuProcess` here has a pid, its memory and its SM share only."""
 
     driver: Driver
     gpus: tuple[Gpu, ...]
-
-
-class _Hang(msgspec.Struct):
-    """A call that did not come back, or in which the probe died."""
-
-    call: Call
-    verb: str
-    status: Status
-    pause_s: float
-    """How long its GPU is left alone after the probe is gone."""
-    ask_again_at: float = math.inf
-
-    def reason(self, now: float) -> str:
-        """What happened and what is next."""
-        left = self.ask_again_at - now
-        again = f"; asked again in {math.ceil(left)} s" if 0 < left < math.inf else ""
-        return f"{self.verb} ({self.call}){again}"
 
 
 class GpuProbe:
@@ -76,14 +46,16 @@ class GpuProbe:
         self._wants = False
         self._wants_pcie = False
         self._requested_at: float | None = None
+        self._gaps_s: deque[float] = deque(maxlen=4)
         self._interval_s = 1.0
-        self._hang: _Hang | None = None
+        self._hang: Hang | None = None
         self._grace_s = self._patience.grace_s
         self._start_at = 0.0
         self._back_off_s = self._patience.back_off_s
         self._trouble: Trouble | None = None
         """Why there is no probe."""
         self._in_state_d: frozenset[int] = frozenset()
+        self._last_words: str | None = None
 
     def filenos(self) -> list[int]:
         """What to select on."""
@@ -92,7 +64,8 @@ class GpuProbe:
     def request(self, now: float, pcie: bool = False) -> None:
         """Ask for a refresh, unless one is under way; starts the probe if need be."""
         if self._requested_at is not None:
-            self._interval_s = max(1.0, now - self._requested_at)
+            self._gaps_s.append(now - self._requested_at)  # of several: a refresh by hand is no new cadence
+            self._interval_s = max(1.0, *self._gaps_s)
         self._requested_at = now
         self._wants = self._wants or self._asked is None
         self._wants_pcie = pcie
@@ -178,12 +151,14 @@ class GpuProbe:
         match said:
             case GpuSaid():
                 self._cards.take(said)
+            case ProbeFailed():
+                self._last_words = said.reason
             case XidSaid():
                 self._cards.take_xids(said)
             case DriverSaid():
                 self._said = said
                 self._trouble = None
-                if said.status is Status.OK:
+                if said.gpu_count is not None:
                     self._cards.take_start()
             case RefreshDone() if self._asked is not None and said.number == self._asked.number:
                 self._finish(self._asked)
@@ -192,9 +167,9 @@ class GpuProbe:
         """A whole answer: what hung is forgotten if it was asked and came back."""
         self._asked = None
         self._trouble = None
-        if self._said is not None and self._said.status is Status.OK:
+        if self._said is not None and self._said.gpu_count is not None:
             self._cards.end_of_refresh(asked.skip)
-        if not asked.skip:
+        if not asked.skip and self._child is not None and not self._child.is_killed:
             self._hang = None
             self._grace_s = self._patience.grace_s
             self._back_off_s = self._patience.back_off_s
@@ -216,10 +191,10 @@ class GpuProbe:
         call = None if child.is_killed else self._silence(now)
         if call is None:
             return
-        is_start = call.gpu < 0
-        if now - call.since >= (max(self._patience.start_grace_s, self._grace_s) if is_start else self._grace_s):
+        grace_s = max(self._patience.start_grace_s, self._grace_s) if call.gpu < 0 else self._grace_s
+        if now - call.since >= grace_s:
             verb = f"driver did not answer for {now - call.since:.0f} s"
-            self._hang = _Hang(call=call, verb=verb, status=Status.TIMEOUT, pause_s=self._grace_s)
+            self._hang = Hang(call=call, verb=verb, status=Status.TIMEOUT, pause_s=self._grace_s)
             self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
             child.kill()
 
@@ -230,9 +205,10 @@ class GpuProbe:
             return
         call = child.current()
         if self._hang is None or not child.is_killed:
-            how = f"the GPU probe ended by {how_it_ended(status)}"
+            how = f"the GPU probe failed: {self._last_words or how_it_ended(status)}"
+            self._last_words = None
             if call is not None:
-                self._hang = _Hang(call=call, verb=how, status=Status.ERROR, pause_s=self._grace_s)
+                self._hang = Hang(call=call, verb=how, status=Status.ERROR, pause_s=self._grace_s)
                 self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
         else:
             how = self._hang.verb
@@ -249,11 +225,8 @@ class GpuProbe:
         """What is known at `now`."""
         silence = self._silence(now)
         driver = self._driver(now, silence)
-        hung = silence is not None or (self._hang is not None and self._hang.status is Status.TIMEOUT)
         unlisted: Trouble | None = None
-        if driver.status is Status.TIMEOUT and hung and self._said is None:
-            unlisted = Trouble(Status.TIMEOUT, driver.reason or "")
-        elif self._said is None:
+        if self._said is None:
             unlisted = Trouble(driver.status, driver.reason or "not read yet")
         elif self._said.status is Status.OK and self._cards.unlisted():
             unlisted = Trouble(Status.LOST, "on the PCI bus, not in the driver")

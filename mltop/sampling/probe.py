@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from mltop.model.snapshot import Status
-from mltop.sampling.answer import Answer, DriverSaid, GpuSaid, Refresh, RefreshDone, Said, XidSaid
+from mltop.sampling.answer import Answer, DriverSaid, GpuSaid, ProbeFailed, Refresh, RefreshDone, Said, XidSaid
 from mltop.sampling.device import Device
 from mltop.sampling.driver import absent, why_not_started
 from mltop.sampling.kernel_log import KernelLog
@@ -38,8 +38,12 @@ def serve(read_fd: int, write_fd: int, progress: Progress, roots: Roots) -> None
     probe = Probe(write_fd, progress, roots)
     gc.freeze()
     progress.idle()
-    for request in _requests(read_fd):
-        probe.refresh(request)
+    try:
+        for request in _requests(read_fd):
+            probe.refresh(request)
+    except Exception as error:
+        probe.say(ProbeFailed(reason=clean(f"{type(error).__name__}: {error}")))
+        raise
 
 
 def _requests(fd: int) -> Iterator[Refresh]:
@@ -88,14 +92,14 @@ class Probe:
         self._progress.note(-1, "reading the kernel log")
         xids = tuple(self._log.new_xids())
         if xids:
-            self._say(XidSaid(xids=xids))
+            self.say(XidSaid(xids=xids))
         try:
             if self._is_started():
                 self._read_all(request)
         except Missing as gone:
             self._stop()
             self._fail(gone)
-        self._say(RefreshDone(number=request.number))
+        self.say(RefreshDone(number=request.number))
 
     def _is_started(self) -> bool:
         """Whether NVML is started; starts it, or starts it anew where the box's cards changed."""
@@ -121,7 +125,7 @@ class Probe:
         self._retry_s = RETRY_S
         self._recount_at = time.monotonic() + _RECOUNT_S
         status, reason = (Status.OK, None) if count or self._shape[1] else absent(self._roots)
-        self._say(
+        self.say(
             DriverSaid(
                 status=status,
                 reason=reason,
@@ -141,7 +145,7 @@ class Probe:
         status, reason = why_not_started(missing, self._library, self._roots)
         self._retry_at = time.monotonic() + self._retry_s
         self._retry_s = min(RETRY_MAX_S, 2 * self._retry_s)
-        self._say(DriverSaid(status=status, reason=reason, generation=self._generation))
+        self.say(DriverSaid(status=status, reason=reason, generation=self._generation))
 
     def _count(self) -> tuple[int, tuple[str, ...]]:
         cards = tuple(card.bus_id for card in cards_for_nvml(self._roots))
@@ -190,7 +194,7 @@ class Probe:
             return False
         for fact, answer in answers.items():
             card.rota.done(fact, answer)
-        self._say(GpuSaid(index=card.index, answers=answers))
+        self.say(GpuSaid(index=card.index, answers=answers))
         return True
 
     def _ask(self, card: _Card, facts: Iterable[str], *, is_fast: bool = False) -> None:
@@ -204,15 +208,16 @@ class Probe:
         except GpuLost as lost:
             self._lose(card, lost)
             return
-        self._say(GpuSaid(index=card.index, answers=answers, is_fast=is_fast))
+        self.say(GpuSaid(index=card.index, answers=answers, is_fast=is_fast))
 
     def _lose(self, card: _Card, missing: Missing) -> None:
         card.device = None
         card.rota.forget()
         lost = Answer(at=time.monotonic(), status=missing.status, reason=missing.reason)
-        self._say(GpuSaid(index=card.index, lost=lost))
+        self.say(GpuSaid(index=card.index, lost=lost))
 
-    def _say(self, said: Said) -> None:
+    def say(self, said: Said) -> None:
+        """Write one message."""
         self._progress.idle()  # a full pipe is the owner's doing, not the driver's
         data = memoryview(self._encoder.encode(said) + b"\n")
         while data:

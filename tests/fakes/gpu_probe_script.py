@@ -14,7 +14,8 @@ import time
 
 import msgspec
 
-from mltop.sampling.gpu import GpuProbe, Patience
+from mltop.sampling.gpu import GpuProbe
+from mltop.sampling.patience import Patience
 from mltop.sampling.root import Roots
 
 

@@ -243,7 +243,7 @@ def test_the_library_crashes_its_caller(fake_nvml: driver.FakeNvml, start: Start
     fake_nvml.scenario("8xh100", extra="fault = nvmlDeviceGetTemperature* 4 crash\n")
     readings = watch.until(lambda readings: readings.driver.status is Status.ERROR, "error")
     assert readings.driver.reason is not None
-    assert readings.driver.reason.startswith("the GPU probe ended by SIGSEGV (GPU 4: nvmlDeviceGetTemperature")
+    assert readings.driver.reason.startswith("the GPU probe failed: SIGSEGV (GPU 4: nvmlDeviceGetTemperature")
     assert readings.gpus[0].temperature_c == 64
     others = watch.until(lambda readings: readings.fresh and readings.driver.status is Status.ERROR, "others")
     assert others.gpus[0].status is Status.OK

@@ -58,7 +58,9 @@ class Stream:
                 if count is not None and written >= count:
                     return
                 early = self._control is not None and written == 1
-                tick = max(tick + (_FIRST_RATES_S if early else self._interval_s), time.monotonic())
+                now = time.monotonic()
+                # one that went out early starts a new interval, a late one does not make the next one late
+                tick = max(now, min(tick, now) + (_FIRST_RATES_S if early else self._interval_s))
                 self._sleep_until(tick)
         except (ReaderGone, BrokenPipeError):
             return

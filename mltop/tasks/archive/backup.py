@@ -140,10 +140,11 @@ class _Run:
             )
 
     def _estimate(self, found: Scan) -> int:
-        """Return how large the archive will be: as the last one turned out, or as the source is."""
-        if self.last and self.last.statistics.source_bytes and self.last.compression == self.job.compression:
-            ratio = self.last.statistics.archive_bytes / self.last.statistics.source_bytes
-            return int(min(ratio, 1.0) * found.source_bytes)
+        """Return how large the archive will be: as the last one turned out, and what is new as if incompressible."""
+        if self.last and self.last.compression == self.job.compression:
+            was = self.last.statistics
+            shared = min(1.0, found.stored_bytes / max(1, was.stored_bytes))
+            return int(shared * was.archive_bytes) + max(0, found.stored_bytes - was.stored_bytes)
         headers = _HEADER_BYTES * len(found.found)
         return found.stored_bytes + (headers if self.job.compression == "none" else headers // 8)
 
@@ -357,6 +358,7 @@ def _statistics(found: Scan, entries: list[Entry], archive_bytes: int) -> Statis
         directories=kinds.count("dir"),
         links=kinds.count("symlink") + kinds.count("hardlink"),
         source_bytes=sum(entry.size for entry in entries),
+        stored_bytes=sum(entry.size if entry.stored_bytes is None else entry.stored_bytes for entry in entries),
         archive_bytes=archive_bytes,
         excluded=found.excluded,
         excluded_bytes=found.excluded_bytes,

@@ -18,7 +18,7 @@ from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.content import ZEROS
 from mltop.tasks.archive.link import Links, arrange
 from mltop.tasks.archive.member import Member, Members
-from mltop.tasks.archive.place import EntryRefusedError, NewFile, Parts, Place, parts_of
+from mltop.tasks.archive.place import FOLDER_AT_WORK, EntryRefusedError, NewFile, Parts, Place, parts_of
 from mltop.tasks.archive.record import Entry, Source
 from mltop.tasks.outcome import Control, CorruptError, NoSpaceError, os_reason
 
@@ -47,7 +47,7 @@ class Rules:
 @dataclass(frozen=True, slots=True)
 class _Attributes:
     mode: int
-    mtime_ns: int
+    mtime_ns: int | None
     owner: tuple[int, int] | None
 
 
@@ -60,7 +60,7 @@ class Extraction:
         self._good: set[Parts] = set()
         """Files that hold what the archive has: hard links may point to them."""
         self._own: set[Parts] = set()
-        """Files of this run: a later member of the same name replaces them, as tar has it."""
+        """Files and links of this run: a later member of the same name replaces them, as tar has it."""
         self._folders: dict[Parts, _Attributes] = {}
 
     def remember_folder(self, member: Member) -> None:
@@ -72,11 +72,13 @@ class Extraction:
 
     def folder(self, member: Member, parts: Parts) -> Outcome:
         """Make a folder, open to us alone until the end."""
-        was_there = self._place.existing(parts) is not None
+        there = self._place.existing(parts)
+        if there is not None and stat.S_IMODE(there.st_mode) == FOLDER_AT_WORK:
+            self._place.made_folders.add(parts)  # by a restore that was killed
         if not self._rules.dry_run:
             self._place.folder(parts)
         self._folders[parts] = self._attributes(member)
-        return Outcome("same" if was_there and parts not in self._place.made_folders else "restored")
+        return Outcome("same" if there is not None and parts not in self._place.made_folders else "restored")
 
     def file(self, members: Members, member: Member, entry: Entry | None, parts: Parts) -> Outcome:
         """Write a file, or leave the one that is there."""
@@ -198,19 +200,27 @@ class Extraction:
                 self._place.remove(parts)
         if not self._rules.dry_run:
             self._place.symlink(parts, target, member.mtime_ns)
+        self._own.add(parts)
         return Outcome("restored", reason)
 
     def finish_folders(self) -> list[tuple[Parts, str]]:
-        """Give all folders that were made their owners, modes and times; return those where that failed, and why."""
-        failed = []
-        for parts in sorted(self._place.made_folders, key=len, reverse=True):
-            attributes = self._folders.get(parts)
+        """Give all folders that were made their owners, modes and times; return those where that failed, and why.
+
+        A folder that was there keeps its mode; only its time, which moved when something came into it, is set.
+        """
+        failed: list[tuple[Parts, str]] = []
+        if self._rules.dry_run:
+            return failed
+        touched = {parts[:-1] for parts in self._own if len(parts) > 1}
+        for parts in sorted(self._place.made_folders | touched, key=len, reverse=True):
+            attributes = self._folders.get(parts, _Attributes(_FOLDER_MODE, None, None))
+            is_made = parts in self._place.made_folders
             try:
                 self._place.finish_folder(
                     parts,
-                    attributes.mode if attributes else _FOLDER_MODE,
-                    attributes.mtime_ns if attributes else None,
-                    attributes.owner if attributes else None,
+                    attributes.mode if is_made else None,
+                    attributes.mtime_ns,
+                    attributes.owner if is_made else None,
                 )
             except (OSError, EntryRefusedError) as error:
                 failed.append((parts, os_reason(error) if isinstance(error, OSError) else str(error)))

@@ -10,7 +10,7 @@ import os
 
 from mltop.tasks.outcome import NoSpaceError, TaskError, os_reason
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHECK_BYTES = 256 << 20
 
 

@@ -21,6 +21,8 @@ Parts = tuple[str, ...]
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 AT_WORK = ".mltop-restore-"
+FOLDER_AT_WORK = 0o1700
+"""The mode of a folder until it is finished: nobody else's, and told apart when a killed restore is taken up again."""
 
 
 class EntryRefusedError(Exception):
@@ -83,7 +85,7 @@ class Place:
         return self.fd < 0 or not os.listdir(self.fd)
 
     def folder(self, parts: Parts) -> int:
-        """Return a descriptor of a folder below, made (0700) where it is missing; it stays open until the next call.
+        """Return a descriptor of a folder below, made where it is missing; it stays open until the next call.
 
         Raises `EntryRefusedError` where a link or a file is in the way, `FileNotFoundError` in a dry run.
         """
@@ -115,7 +117,7 @@ class Place:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise EntryRefusedError(f"{'/'.join(parts)} is a link or a file, not a folder") from error
             raise
-        os.mkdir(part, 0o700, dir_fd=fd)
+        os.mkdir(part, FOLDER_AT_WORK, dir_fd=fd)
         self.made_folders.add(parts)
         return os.open(part, _FOLDER, dir_fd=fd)
 
@@ -184,12 +186,15 @@ class Place:
         os.symlink(target, parts[-1], dir_fd=fd)
         os.utime(parts[-1], ns=(mtime_ns, mtime_ns), dir_fd=fd, follow_symlinks=False)
 
-    def finish_folder(self, parts: Parts, mode: int, mtime_ns: int | None, owner: tuple[int, int] | None) -> None:
-        """Give a folder that was made here its owner, mode and time; children first."""
+    def finish_folder(
+        self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
+    ) -> None:
+        """Give a folder its owner, mode and time; children first."""
         fd = self.folder(parts)
         if owner is not None:
             os.fchown(fd, *owner)
-        os.fchmod(fd, mode & 0o1777)
+        if mode is not None:
+            os.fchmod(fd, mode & 0o1777)
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
 

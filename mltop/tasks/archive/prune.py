@@ -95,13 +95,14 @@ def _refuse_last(owned: list[Archive], gone: list[str]) -> None:
 
 
 def _to_trash(target: Target, gone: list[str], now: Clock) -> None:
-    folder = f"{name.TRASH}/{now.wall.astimezone(UTC):{_STAMP}}"
-    for part in (name.TRASH, folder):
-        try:
-            os.mkdir(part, 0o700, dir_fd=target.fd)
-        except FileExistsError:
-            continue
-    into = _trash_fd(target, folder.rpartition("/")[2])
+    folder = f"{now.wall.astimezone(UTC):{_STAMP}}"
+    _make_folder(target.fd, name.TRASH)
+    trash_fd = _trash_fd(target)
+    try:
+        _make_folder(trash_fd, folder)
+    finally:
+        os.close(trash_fd)
+    into = _trash_fd(target, folder)
     try:
         for archive_id in gone:
             # the manifest goes first: from then on the archive is no backup, whatever happens in between
@@ -111,6 +112,13 @@ def _to_trash(target: Target, gone: list[str], now: Clock) -> None:
     finally:
         os.close(into)
     target.sync()
+
+
+def _make_folder(fd: int, folder: str) -> None:
+    try:
+        os.mkdir(folder, 0o700, dir_fd=fd)
+    except FileExistsError:
+        return
 
 
 def _trash_fd(target: Target, folder: str | None = None) -> int:

@@ -79,6 +79,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     directories: int = 0
     links: int = 0
     source_bytes: int = 0
+    stored_bytes: int = 0
+    """The same without the holes of sparse files."""
     archive_bytes: int = 0
     excluded: int = 0
     excluded_bytes: int = 0

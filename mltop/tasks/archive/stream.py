@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -9,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from types import TracebackType
+from typing import BinaryIO, cast
 
 from mltop.tasks.archive.compression import BLOCK, read_errors, unpacker
 from mltop.tasks.outcome import CorruptError, TaskError
@@ -71,11 +73,9 @@ class Blocks:
         """Stop the thread; the caller closes the file."""
         self._is_over.set()
         while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self._thread.join()
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()  # it may wait for room
+            self._thread.join(0.002)
 
     @property
     def sha256(self) -> str:
@@ -130,7 +130,7 @@ class Blocks:
         outcome: Exception | None = None
         expected_errors: tuple[type[Exception], ...] = (OSError, TaskError, *read_errors())
         try:
-            reader = unpacker(self._name, io.BufferedReader(self._source, BLOCK))
+            reader = unpacker(self._name, cast(BinaryIO, self._source))
             while not self._is_over.is_set() and (block := reader.read(BLOCK)):
                 self._put(block)
             while not self._is_over.is_set() and self._source.read(BLOCK):

@@ -1,5 +1,7 @@
 """A source tree with everything that a backup meets, and short ways to back it up and to compare."""
 
+# ruff: noqa: PTH115, PTH118
+
 from __future__ import annotations
 
 import os

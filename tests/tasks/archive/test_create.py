@@ -1,3 +1,5 @@
+# ruff: noqa: PTH103, PTH116, PTH208
+
 from __future__ import annotations
 
 import json

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mltop.tasks.archive.record import RestoreReport
+from mltop.tasks.archive.restore import RestoreJob, restore
+from mltop.tasks.archive.target import Target
+from mltop.tasks.outcome import CancelledError, Control, Exit, Progress
+
+Facts = Callable[[Path], dict[str, Any]]
+Restore = Callable[..., RestoreReport]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def bring_back(target: Path, out: Path) -> Restore:
+    def run(archive_id: str, control: Control | None = None, **options: Any) -> RestoreReport:
+        with Target(str(target)) as folder:
+            return restore(folder, RestoreJob(archive_id=archive_id, to=str(out), **options), control)
+
+    return run
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
+def test_everything_comes_back_as_it_was(
+    backup: Any, bring_back: Restore, source: Path, out: Path, facts: Facts, compression: str
+) -> None:
+    report = bring_back(backup(compression=compression).id)
+    assert (report.exit_code, report.entries, report.message) == (Exit.OK, (), None)
+    assert facts(out / "models") == facts(source)
+    inodes = {(out / "models" / each).stat().st_ino for each in ("second name.json", "llama/config.json")}
+    assert len(inodes) == 1
+    assert subprocess.run(["diff", "-r", "--no-dereference", source, out / "models"], capture_output=True).stdout == b""
+
+
+def test_again_leaves_all_alone(backup: Any, bring_back: Restore, out: Path, facts: Facts) -> None:
+    made = backup()
+    bring_back(made.id)
+    before = facts(out)
+    report = bring_back(made.id)
+    assert (report.exit_code, set(report.counts), report.restored_bytes) == (Exit.OK, {"same"}, 0)
+    assert facts(out) == before
+
+
+def test_what_is_there_is_not_overwritten(backup: Any, bring_back: Restore, source: Path, out: Path) -> None:
+    made = backup()
+    theirs = out / "models" / "llama"
+    theirs.mkdir(parents=True)
+    (theirs / "config.json").write_text("mine")
+    (theirs / "weights.bin").mkdir()
+    (out / "models" / "latest").write_text("a file where a link would be")
+    report = bring_back(made.id)
+    assert report.exit_code is Exit.PARTIAL
+    assert {each.path: each.result for each in report.entries} == {
+        "models/llama/config.json": "exists",
+        "models/llama/weights.bin": "exists",
+        "models/second name.json": "failed",
+        "models/latest": "exists",
+    }
+    assert (theirs / "config.json").read_text() == "mine"
+    assert (out / "models" / "llama" / "run.sh").exists()
+
+    report = bring_back(made.id, overwrite="if-different")
+    assert (theirs / "config.json").read_text() == '{"a": 1}'
+    assert (out / "models" / "latest").is_symlink()
+    assert {each.path: each.result for each in report.entries} == {"models/llama/weights.bin": "exists"}
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(backup: Any, bring_back: Restore, out: Path) -> None:
+    made = backup()
+    planned = bring_back(made.id, dry_run=True)
+    assert not out.exists()
+    real = bring_back(made.id)
+    assert (planned.counts, planned.entries, planned.exit_code) == (real.counts, real.entries, real.exit_code)
+    assert planned.restored_bytes == real.restored_bytes
+
+
+def test_part_of_it(backup: Any, bring_back: Restore, source: Path, out: Path, facts: Facts) -> None:
+    made = backup()
+    report = bring_back(made.id, select=("models/llama",))
+    assert report.exit_code is Exit.OK
+    assert facts(out / "models" / "llama") == facts(source / "llama")
+    assert sorted(each.name for each in (out / "models").iterdir()) == ["llama"]
+    assert bring_back(made.id, select=("nothing/like/this",)).exit_code is Exit.USAGE
+
+
+def test_patterns_and_a_hard_link_without_its_first_name(backup: Any, bring_back: Restore, out: Path) -> None:
+    made = backup()
+    report = bring_back(made.id, select=("second*", "*.sh"))
+    assert (report.exit_code, report.entries) == (Exit.OK, ())
+    assert (out / "models" / "second name.json").read_text() == '{"a": 1}'
+    found = {str(each.relative_to(out)) for each in out.rglob("*") if each.is_file()}
+    assert found == {"models/second name.json", "models/llama/run.sh"}
+
+
+def test_an_interrupted_restore_goes_on(
+    backup: Any, bring_back: Restore, source: Path, out: Path, facts: Facts
+) -> None:
+    made = backup()
+
+    class Eager(Control):
+        INTERVAL_S = 0.0
+
+    def stop(told: Progress) -> None:
+        if told.bytes > 1 << 20:
+            raise CancelledError("stop")
+
+    report = bring_back(made.id, control=Eager(stop))
+    assert report.exit_code is Exit.TERMINATED
+    assert not [each for each in out.rglob("*") if each.name.startswith(".mltop")]
+    assert bring_back(made.id).exit_code is Exit.OK
+    assert facts(out / "models") == facts(source)
+
+
+def test_a_damaged_archive_gives_what_is_good_in_it(backup: Any, bring_back: Restore, out: Path) -> None:
+    made = backup(compression="none")
+    with Path(made.path).open("r+b") as file:
+        position = file.read().index(b'{"a": 1}')
+        file.seek(position)
+        file.write(b"X")
+    report = bring_back(made.id)
+    assert report.exit_code is Exit.VERIFY_FAILED
+    assert {each.path: each.result for each in report.entries} == {
+        "models/llama/config.json": "failed",
+        "models/second name.json": "failed",
+    }
+    assert not (out / "models" / "llama" / "config.json").exists()
+    os.truncate(made.path, position)
+    report = bring_back(made.id)
+    assert report.exit_code is Exit.VERIFY_FAILED
+    assert report.message
+
+
+def test_links_that_lead_out(backup: Any, bring_back: Restore, source: Path, out: Path, tmp_path: Path) -> None:
+    (source / "absolute").symlink_to(source / "llama")
+    (source / "outside").symlink_to(tmp_path)
+    made = backup(external="keep")
+    report = bring_back(made.id)
+    assert report.exit_code is Exit.OK
+    assert {each.path for each in report.entries} == {"models/absolute", "models/outside"}
+    assert (out / "models" / "absolute").readlink() == source / "llama"
+    out.rename(tmp_path / "kept")
+    report = bring_back(made.id, links="rebase")
+    assert {each.path: each.result for each in report.entries} == {"models/outside": "skipped"}
+    assert str((out / "models" / "absolute").readlink()) == "llama"
+    out.rename(tmp_path / "rebased")
+    bring_back(made.id, links="skip")
+    assert not (out / "models" / "absolute").is_symlink()
+    assert (out / "models" / "latest").is_symlink()
+
+
+def test_a_changed_copy_is_said(backup: Any, bring_back: Restore, source: Path) -> None:
+    def rewrite(told: Progress) -> None:
+        if told.phase == "write" and told.current.endswith("weights.bin"):
+            with (source / "llama" / "weights.bin").open("r+b") as file:
+                file.write(os.urandom(64))
+
+    class Eager(Control):
+        INTERVAL_S = 0.0
+
+    made = backup(control=Eager(rewrite))
+    assert made.exit_code is Exit.PARTIAL
+    report = bring_back(made.id)
+    assert [(each.path, each.result) for each in report.entries] == [("models/llama/weights.bin", "restored")]
+
+
+def test_too_much_is_refused_at_once(backup: Any, bring_back: Restore, out: Path) -> None:
+    report = bring_back(backup().id, max_bytes=1000)
+    assert report.exit_code is Exit.NO_SPACE
+    assert not list(out.iterdir())
+
+
+def test_an_archive_that_is_not_there(bring_back: Restore, target: Path) -> None:
+    target.mkdir()
+    assert bring_back("nightly_20260101T000000Z_000001").exit_code is Exit.USAGE
+    assert bring_back("../../etc/passwd").exit_code is Exit.USAGE
+    assert bring_back("models_backup_1").exit_code is Exit.FAILED

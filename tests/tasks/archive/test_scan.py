@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mltop.tasks.archive.exclude import Excludes
+from mltop.tasks.archive.mount import refuse_unmounted
+from mltop.tasks.archive.record import State
+from mltop.tasks.archive.restore import RestoreJob, restore
+from mltop.tasks.archive.target import Target
+from mltop.tasks.outcome import Exit, RefusedError
+
+TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches", "spares"),
+    [
+        ("*.tmp", ["a.tmp", "x/y/b.tmp"], ["a.tmp.bin", "tmp"]),
+        ("/*.log", ["a.log"], ["x/a.log"]),
+        ("logs/", ["logs/", "a/logs/"], ["logs"]),
+        ("x/*.bin", ["x/a.bin"], ["x/y/a.bin", "z/x/a.bin"]),
+        ("x/**", ["x/a", "x/y/z"], ["x", "y"]),
+        ("**/cache/", ["cache/", "a/b/cache/"], ["a/cache"]),
+        ("[ab]?", ["a1", "b2"], ["c1", "a"]),
+        ("[!ab]1", ["c1"], ["a1"]),
+        ("a[b", ["a[b"], ["ab"]),
+        ("*", ["caf\udce9\n"], []),
+    ],
+)
+def test_patterns(pattern: str, matches: list[str], spares: list[str]) -> None:
+    excludes = Excludes([pattern])
+    assert all(excludes.match(each.rstrip("/"), each.endswith("/")) for each in matches)
+    assert not any(excludes.match(each.rstrip("/"), each.endswith("/")) for each in spares)
+
+
+def test_unfinished_files_stay_out_by_default(backup: Any, source: Path) -> None:
+    (source / "llama" / "x.safetensors.incomplete").write_bytes(b"x" * 100)
+    (source / "tmp-checkpoint-500").mkdir()
+    (source / "tmp-checkpoint-500" / "a").write_bytes(b"x" * 50)
+    report = backup()
+    assert (report.statistics.excluded, report.statistics.excluded_bytes) == (2, 150)
+
+
+def test_exclusions_that_drop_nearly_all_are_refused(backup: Any, source: Path) -> None:
+    (source / "sparse").unlink()
+    (source / "hole").unlink()
+    report = backup(exclude=("*.bin",))
+    assert report.exit_code is Exit.REFUSED
+    assert backup(exclude=("*.bin",), allow_large_exclusions=True).state is State.VERIFIED
+
+
+def test_cache_tags_count_below_the_source_only(backup: Any, source: Path) -> None:
+    (source / "CACHEDIR.TAG").write_text(TAG)
+    cache = source / "cache"
+    cache.mkdir()
+    (cache / "CACHEDIR.TAG").write_text(TAG)
+    (cache / "x").write_bytes(b"x" * 10)
+    whole = backup()
+    less = backup(exclude_caches=True)
+    assert (less.state, less.statistics.excluded) == (State.VERIFIED, 1)
+    assert less.statistics.files == whole.statistics.files - 2
+
+
+def _hub(root: Path) -> Path:
+    """A hub with a blob store that repositories share, as newer ones have it; return one model of it."""
+    store = root / "blobs" / "ab"
+    store.mkdir(parents=True)
+    (store / "xet1").write_bytes(b"weights" * 1000)
+    model = root / "models--org--m"
+    (model / "blobs").mkdir(parents=True)
+    (model / "snapshots" / "abc").mkdir(parents=True)
+    (model / "blobs" / "etag1").symlink_to("../../blobs/ab/xet1")
+    (model / "snapshots" / "abc" / "model.bin").symlink_to("../../blobs/etag1")
+    return model
+
+
+def test_a_model_of_a_shared_hub_has_its_weights(backup: Any, tmp_path: Path, target: Path) -> None:
+    model = _hub(tmp_path / "hub")
+    report = backup(sources=(str(model),))
+    assert (report.state, report.problems) == (State.VERIFIED, ())
+    with Target(str(target)) as folder:
+        assert restore(folder, RestoreJob(archive_id=report.id, to=str(tmp_path / "out"))).exit_code is Exit.OK
+    restored = tmp_path / "out" / "models--org--m" / "snapshots" / "abc" / "model.bin"
+    (tmp_path / "hub").rename(tmp_path / "gone")
+    assert restored.read_bytes() == b"weights" * 1000
+
+
+def test_a_hub_without_its_blobs_is_never_verified(backup: Any, tmp_path: Path) -> None:
+    model = _hub(tmp_path / "hub")
+    (tmp_path / "hub" / "blobs" / "ab" / "xet1").unlink()
+    report = backup(sources=(str(model),))
+    assert report.state is State.PARTIAL
+    assert {each.kind for each in report.problems} == {"dangling"}
+
+
+def test_links_out_of_the_source(backup: Any, source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "a").write_bytes(b"a")
+    (other / "loop").symlink_to(source)
+    (source / "out").symlink_to(other)
+    report = backup()
+    assert (report.state, [each.kind for each in report.problems]) == (State.PARTIAL, ["external"])
+    assert backup(external="keep").state is State.VERIFIED
+    followed = backup(external="follow")
+    assert followed.state is State.VERIFIED
+    assert backup(sources=(str(source), str(other))).state is State.VERIFIED, "into another source is not out"
+
+
+def test_a_target_under_a_mount_that_is_missing(tmp_path: Path) -> None:
+    fstab, mountinfo = tmp_path / "fstab", tmp_path / "mountinfo"
+    disk = tmp_path / "big disk"
+    disk.mkdir()
+    escaped = str(disk).replace(" ", "\\040")
+    fstab.write_text(
+        f"# comment\n\nUUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\nUUID=3 {escaped} ext4 noauto 0 2\n"
+    )
+    mountinfo.write_text("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
+    refuse_unmounted(str(tmp_path / "other"), fstab, mountinfo)
+    for path in (disk, disk / "backups" / "new"):
+        with pytest.raises(RefusedError, match="not mounted"):
+            refuse_unmounted(str(path), fstab, mountinfo)
+    mountinfo.write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:2 / {escaped} rw - ext4 /dev/sdb1 rw\n")
+    refuse_unmounted(str(disk / "backups"), fstab, mountinfo)
+    refuse_unmounted(str(disk / "backups"), tmp_path / "no fstab", mountinfo)

@@ -1,0 +1,148 @@
+"""The sampler as the dashboard has it: requests in, snapshots out, by pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+class Controlled:
+    """A `mltop --stream --control` and the times of its lines."""
+
+    def __init__(self, interval: str, env: dict[str, str]) -> None:
+        arguments = [sys.executable, "-m", "mltop", "--stream", "--control", "-i", interval]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | env)
+        self._rest = b""
+
+    def send(self, **request: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def line(self, timeout_s: float = 10) -> tuple[float, dict[str, Any]]:
+        """The next snapshot and when it came (monotonic)."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._rest:
+            left = deadline - time.monotonic()
+            assert select.select([self.process.stdout], [], [], max(0.0, left))[0], "no line within the time"
+            data = os.read(self.process.stdout.fileno(), 1 << 20)
+            assert data, "the stream has ended"
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return time.monotonic(), json.loads(line)
+
+    def has_line(self, within_s: float) -> bool:
+        assert self.process.stdout is not None
+        return b"\n" in self._rest or bool(select.select([self.process.stdout], [], [], within_s)[0])
+
+
+@pytest.fixture
+def controlled() -> Iterator[Any]:
+    started: list[Controlled] = []
+
+    def start(interval: str = "60", env: dict[str, str] | None = None) -> Controlled:
+        started.append(Controlled(interval, env or {}))
+        return started[-1]
+
+    yield start
+    for each in started:
+        with each.process:  # closes its pipes, and waits
+            each.process.kill()
+
+
+def test_a_dashboard_gets_its_first_rates_at_once_and_then_nothing_before_its_interval(controlled: Any) -> None:
+    stream = controlled("60")
+    first_at, first = stream.line()
+    second_at, second = stream.line()
+    assert first["cpu"]["usage_percent"] is None
+    assert second["cpu"]["usage_percent"] is not None
+    assert second_at - first_at < 5
+    assert not stream.has_line(within_s=0.5)
+
+
+def test_a_refresh_is_answered_at_once(controlled: Any) -> None:
+    stream = controlled("60")
+    stream.line()
+    stream.line()
+    asked_at = time.monotonic()
+    stream.send(refresh=True)
+    at, _ = stream.line()
+    assert at - asked_at < 5, "not at the end of the interval"
+
+
+def test_requests_that_made_snapshots_early_do_not_push_the_next_ones_away(controlled: Any) -> None:
+    stream = controlled("1")
+    stream.line()
+    stream.line()
+    for _ in range(5):
+        stream.send(refresh=True)
+        stream.line()
+    began, _ = stream.line()
+    end, _ = stream.line()
+    assert end - began < 2.5, "five early snapshots once meant five intervals of silence"
+
+
+def test_the_choice_of_processes_is_followed(controlled: Any) -> None:
+    stream = controlled("60")
+    stream.line()
+    stream.line()
+    stream.send(sort="pid", limit=3)
+    _, chosen = stream.line()
+    pids = [process["pid"] for process in chosen["processes"]["top"]]
+    assert len(pids) == 3
+    assert pids == sorted(pids)
+    stream.send(filter="no process has this name")
+    assert stream.line()[1]["processes"]["top"] == []
+
+
+def test_a_new_interval_holds_from_then_on(controlled: Any) -> None:
+    stream = controlled("60")
+    stream.line()
+    stream.line()
+    stream.send(interval_s=0.25, refresh=True)
+    stream.line()
+    assert stream.line()[1]["interval_s"] == 0.25
+
+
+def test_lines_that_are_no_requests_change_nothing(controlled: Any) -> None:
+    stream = controlled("60")
+    stream.line()
+    stream.line()
+    assert stream.process.stdin is not None
+    stream.process.stdin.write(b'\n{"future": 1}\nnonsense\n\xff\xfe\n{"limit": "x"}\n')
+    stream.send(refresh=True)
+    assert stream.line()[1]["schema"] == "mltop.snapshot/1"
+
+
+def test_the_end_of_the_requests_ends_the_stream(controlled: Any) -> None:
+    stream = controlled("60")
+    stream.line()
+    assert stream.process.stdin is not None
+    stream.process.stdin.close()
+    assert stream.process.wait(timeout=5) == 0
+
+
+def test_a_driver_that_falls_silent_is_told_within_three_seconds_however_long_the_interval(
+    controlled: Any, fake_nvml: Any
+) -> None:
+    fake_nvml.scenario("8xh100")
+    stream = controlled("60", fake_nvml.env)
+    while stream.line()[1]["driver"]["status"] != "ok":
+        pass
+    fake_nvml.scenario("8xh100", extra="fault = * 2 hang\n")
+    asked_at = time.monotonic()
+    stream.send(refresh=True)
+    while (said := stream.line())[1]["driver"]["status"] != "timeout":
+        pass
+    assert said[0] - asked_at < 3.5
+    assert "not answering" in said[1]["driver"]["reason"]
+    assert not stream.has_line(within_s=0.5), "told once, not again and again"

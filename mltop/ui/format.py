@@ -56,6 +56,17 @@ def clip_left(text: str, width: int, mark: str = "…") -> str:
     return text if cells(text) <= width else clip(text[::-1], width, mark)[::-1]
 
 
+def wrap(text: str, width: int, most: int) -> list[str]:
+    """The text in at most `most` lines, broken at spaces; what is left over is cut from the last one."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and (cells(lines[-1]) + 1 + cells(word) <= width or len(lines) == most):
+            lines[-1] += " " + word
+        else:
+            lines.append(word)
+    return [clip(line, width) for line in lines]
+
+
 def left(text: str, width: int) -> str:
     """Left-aligned in exactly `width` cells."""
     text = clip(text, width)

@@ -96,8 +96,9 @@ def _compact(view: View, width: int, height: int) -> Heights:
     least = HEAD + LEAST_PROCESSES if _shows(view, "process") else 0
     room = height - others - least
     if _shows(view, "gpu"):
-        paired = gpu.need_paired(view) if width >= gpu.TWO_A_ROW else gpu.need(view)
-        heights["gpu"] = max(1, min(gpu.need(view) if gpu.need(view) <= room else paired, room))
+        whole = gpu.need(view, width)
+        paired = gpu.need_paired(view, width) if width >= gpu.TWO_A_ROW else whole
+        heights["gpu"] = max(1, min(whole if whole <= room else paired, room))
     left = height - others - heights["gpu"]
     if not _shows(view, "process"):
         return heights
@@ -119,23 +120,23 @@ def _framed(view: View, width: int, height: int) -> Heights | None:
         return None
     for least in FRAMED_PROCESSES:
         heights = _least_framed(view, width, least)
-        if sum(_rows(view, heights).values()) <= height:
+        if sum(_rows(heights).values()) <= height:
             return _grown(view, width, height, heights, least)
     return None
 
 
 def _least_framed(view: View, width: int, processes: int) -> Heights:
-    gpus = gpu.need(view)
-    many = view.snapshot is not None and len(view.snapshot.gpus) > 8
-    gpus = gpu.need_paired(view) if many and processes == FRAMED_PROCESSES[-1] else gpus
+    gpus = view.snapshot.gpus if view.snapshot is not None else ()
+    is_paired = len(gpus) > gpu.PAIRED_FROM and processes == FRAMED_PROCESSES[-1]
+    rows = gpu.need_paired(view, width) if is_paired else gpu.need(view, width)
     heights: Heights = {
-        "header": 1, "cpu": 5, "memory": 5, "gpu": gpus + (2 if gpus > 1 else 0), "disk": 4, "network": 4,
+        "header": 1, "cpu": 5, "memory": 5, "gpu": rows + (2 if gpus else 0), "disk": 4, "network": 4,
         "jobs": 1 if view.jobs_line else 0, "process": processes, "footer": 1,
     }  # fmt: skip
     return heights | dict.fromkeys(view.hidden & heights.keys(), 0)
 
 
-def _rows(view: View, heights: Heights) -> Heights:
+def _rows(heights: Heights) -> Heights:
     """Rows of the screen that each band takes: those side by side take the higher one's."""
     return {
         "header": heights["header"],
@@ -150,7 +151,7 @@ def _rows(view: View, heights: Heights) -> Heights:
 
 def _grown(view: View, width: int, height: int, heights: Heights, least: int) -> Heights:
     """What is over, given out by wishes: first what shows more things, then what shows them larger."""
-    left = height - sum(_rows(view, heights).values())
+    left = height - sum(_rows(heights).values())
     mounts = max(_mounts(view), min(_interfaces(view), 6))
     aim = max(least, height * 3 // 10)
     gpus = len(view.snapshot.gpus) if view.snapshot else 0
@@ -161,8 +162,8 @@ def _grown(view: View, width: int, height: int, heights: Heights, least: int) ->
         ("host", 14 if height >= 80 else 10),
     ]  # fmt: skip
     for band, wanted in wishes:
-        spare -= _grant(view, heights, band, wanted, spare, gpus)
-    used = sum(_rows(view, heights).values())
+        spare -= _grant(view, width, heights, band, wanted, spare, gpus)
+    used = sum(_rows(heights).values())
     last = "process" if _shows(view, "process") else "gpu" if _shows(view, "gpu") and gpus else "cpu"
     if heights[last]:
         heights[last] += height - used
@@ -172,14 +173,14 @@ def _grown(view: View, width: int, height: int, heights: Heights, least: int) ->
 _BANDS = {"disk": ("disk", "network"), "host": ("cpu", "memory"), "header": ("header",), "gpu": ("gpu",)}
 
 
-def _grant(view: View, heights: Heights, band: str, wanted: int, spare: int, gpus: int) -> int:
+def _grant(view: View, width: int, heights: Heights, band: str, wanted: int, spare: int, gpus: int) -> int:
     """Make a band higher, as far as there is room; for the GPUs `wanted` is lines each, all or nothing."""
     panes = [pane for pane in _BANDS[band] if heights[pane]]
     if not panes:
         return 0
     now = max(heights[pane] for pane in panes)
     if band == "gpu":
-        more = gpu.need(view, wanted) + 2 - now if gpus else 0
+        more = gpu.need(view, width, wanted) + 2 - now if gpus else 0
         more = more if 0 < more <= spare else 0
     else:
         more = max(0, min(wanted - now, spare))

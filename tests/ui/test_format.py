@@ -23,6 +23,7 @@ from mltop.ui.format import (
     size,
     span_of,
     watts,
+    wrap,
 )
 
 G = 1 << 30
@@ -66,6 +67,17 @@ def test_size_fits_its_column(count: float) -> None:
 )
 def test_pair(used: float | None, total: float | None, text: str) -> None:
     assert pair(used, total) == text
+
+
+@given(TEXT, st.integers(1, 20), st.integers(1, 4))
+def test_wrapped_text_fits(text: str, width: int, most: int) -> None:
+    lines = wrap(text, width, most)
+    assert len(lines) <= most
+    assert all(cells(line) <= width for line in lines)
+
+
+def test_wrap_breaks_at_spaces() -> None:
+    assert wrap("reboot the node or reload", 10, 2) == ["reboot the", "node or r…"]
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,37 @@ def _places(view: Any) -> Any:
     return arrange(view, 80, 24)
 
 
+def test_the_remedy_is_never_cut(build: Any) -> None:
+    """M20: a long reason takes another line at 80 columns."""
+    reason = "NVIDIA driver and library do not match (kernel module 550.54.15, library 550.90.07): reboot, or reload it"
+    text = build.screen(build.view(build.snapshot(0, driver=Driver(status=Status.ERROR, reason=reason))), 80, 24)
+    assert "550.90.07" in text
+    assert "or reload it" in text
+
+
+def test_a_refused_column_says_so(build: Any) -> None:
+    """M6, M15."""
+    gpu = build.gpu(0, mig_mode=True, memory_used_bytes=None, memory_total_bytes=None, utilization_percent=None)
+    gpu = build.replace(gpu, reason="memory: no permission; utilization: not supported; fan: not supported")
+    text = _text(build.view(build.snapshot((gpu,))), "gpu", 80, 2)
+    assert "by instance       no permission" in text
+    assert "utilization" not in text
+    assert "fan" not in text
+
+
+def test_unified_is_said_before_all_else_that_is_well(build: Any) -> None:
+    """M17; the PCIe numbers of such a device are placeholders."""
+    gpu = build.gpu(0, memory_is_unified=True, pcie_width=1, pcie_generation=1, clock_event_reasons=("sw-power-cap",))
+    text = _text(build.view(build.snapshot((gpu,))), "gpu", 80, 2)
+    assert "unified, 69.9G held" in text
+    assert "x1 of" not in text
+
+
+def test_a_gpu_without_a_name_is_counted_as_unknown(build: Any) -> None:
+    snapshot = build.snapshot((build.gpu(0), build.replace(build.lost(1), name=None)))
+    assert "1x H100 80GB HBM3 + 1 unknown" in _text(build.view(snapshot), "header")
+
+
 def test_a_missing_card_is_named(build: Any) -> None:
     """M19."""
     driver = Driver(status=Status.OK, version="1", gpu_count=8, pci_count=9, reason="0000:9b:00.0 is missing")

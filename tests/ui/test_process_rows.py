@@ -47,6 +47,16 @@ def test_lost_gpus_processes_stay_and_say_so(build: Any) -> None:
     assert {role for text, role in line if text.strip()} == {Role.STALE}
 
 
+def test_a_lost_gpus_foreign_pids_are_not_taken_for_local_ones(build: Any) -> None:
+    """D16: the last known process of a lost GPU may be another container's."""
+    process = GpuProcess(pid=400002, gpu_memory_bytes=70 * build.G, status=Status.LOST)
+    view = _view(build, _process(5), gpus=(build.replace(build.lost(0), processes=(process,)),))
+    row = rows(view)[0]
+    assert row.status is Status.LOST
+    assert row.pid is None
+    assert row.gpus == (0,)
+
+
 @pytest.mark.parametrize(
     ("sort", "first"), [("cpu", 2), ("memory", 3), ("pid", 1), ("user", 2), ("time", 1), ("command", 3), ("gpu", 2)]
 )

@@ -46,6 +46,8 @@ def _state(view: View, gpu: Gpu, width: int) -> list[Line]:
         age = age_of(view, gpu)
         told = f"values are {duration(age)} old: " if age else ""
         lines.append([(told + why_not(gpu), Role.STALE)])
+    elif gpu.reason:
+        lines.append([(gpu.reason, Role.DIM)])
     lines += [alert(finding) for finding in sorted(findings.values(), key=lambda finding: -finding.level)]
     if not lines:
         found = gpu_state.words(gpu, findings, view)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mltop.model.finding import Finding, Level
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
-from mltop.ui.format import span_of
+from mltop.ui.format import span_of, wrap
 from mltop.ui.line import Line, Pen, Role, cut, marked
 from mltop.ui.panes import gpu_row, gpu_state
 from mltop.ui.panes.frame import EDGES, MARGIN, framed, message, titled
@@ -21,6 +21,7 @@ TWO_A_ROW = 76
 PAIRED_FROM = 8
 """More GPUs than this may stand two a row inside a frame."""
 FRAME_WIDTH = 80
+REASON_LINES = 3
 MOST_LINES = 5
 """A GPU's block is not higher than this: above, processes are worth more."""
 
@@ -52,19 +53,19 @@ def _driver_words(driver: Driver) -> str:
     return "no NVIDIA GPU on this box" if driver.status is Status.ABSENT else f"driver: {WORDS[driver.status]}"
 
 
-def need(view: View, lines: int = 1) -> int:
-    """Rows that all GPUs take at so many lines each, with the head and the driver's trouble; 1 with no GPU."""
+def need(view: View, width: int, lines: int = 1) -> int:
+    """Rows that all GPUs take at so many lines each, with the head and the driver's trouble; the reason with no GPU."""
     snapshot = view.snapshot
     if snapshot is None or not snapshot.gpus:
-        return 1
+        return len(_none(view, width))
     return 1 + (1 if trouble(view) else 0) + len(snapshot.gpus) * lines + _instances(snapshot)
 
 
-def need_paired(view: View) -> int:
+def need_paired(view: View, width: int) -> int:
     """Rows that all GPUs take two a row; as `need` where they cannot stand so."""
     snapshot = view.snapshot
     if snapshot is None or len(snapshot.gpus) < 2 or _instances(snapshot):
-        return need(view)
+        return need(view, width)
     return 1 + (1 if trouble(view) else 0) + ceil(len(snapshot.gpus) / 2)
 
 
@@ -90,7 +91,8 @@ def plan(view: View, snapshot: Snapshot, width: int, height: int) -> Plan:
     """A frame where all GPUs and a frame have room; many lines a GPU, two GPUs a line, or only the worst ones."""
     rows = gpu_rows(view)
     gpus = len(snapshot.gpus)
-    least = min(need(view), need_paired(view)) if gpus > PAIRED_FROM else need(view)
+    least = need(view, width)
+    least = min(least, need_paired(view, width)) if gpus > PAIRED_FROM else least
     is_framed = width >= FRAME_WIDTH and height >= least + EDGES
     width, height = (width - MARGIN, height - EDGES) if is_framed else (width - 1, height)
     room = height - 1 - bool(trouble(view))
@@ -119,7 +121,7 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     """The pane."""
     snapshot = view.snapshot
     if snapshot is None or not snapshot.gpus:
-        return [_none(view, width)][:height]
+        return _none(view, width)[:height]
     chosen = plan(view, snapshot, width, height)
     lines = [cut(line, chosen.width) for line in _table(view, snapshot, chosen)]
     if not chosen.is_framed:
@@ -149,11 +151,13 @@ def row_at(view: View, y: int, width: int, height: int, x: int = 0) -> int | Non
     return None
 
 
-def _none(view: View, width: int) -> Line:
+def _none(view: View, width: int) -> list[Line]:
+    """Why there is no GPU, with the remedy, in as few lines as it takes."""
     if view.snapshot is None:
-        return message("GPU", "waiting for the first sample", Role.DIM, width)
+        return [message("GPU", "waiting for the first sample", Role.DIM, width)]
     line = trouble(view) or [("no GPU listed by the driver", Role.DIM)]
-    return message("GPU", line[0][0], line[0][1], width)
+    first, *others = wrap(line[0][0], max(1, width - 6), REASON_LINES)
+    return [message("GPU", first, line[0][1], width), *[[("      ", Role.TEXT), (text, line[0][1])] for text in others]]
 
 
 def _table(view: View, snapshot: Snapshot, chosen: Plan) -> list[Line]:

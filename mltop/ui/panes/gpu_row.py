@@ -66,7 +66,7 @@ def columns(gpus: tuple[Gpu, ...], width: int) -> Columns:
         spare += power - 5
         power = 5
     if spare >= 72:
-        state = min(22 + (spare - 72) // 6, 44)
+        state = min(27 + (spare - 72) // 6, 44)
         size_bar = min(8 + (spare - 72) // 16, 16)
         return Columns(size_bar, memory, power, (spare - state - 2 * size_bar - 3) * 2 // 5, state)
     size_bar = min(max((spare - 23) // 2, 4), 16)
@@ -149,10 +149,8 @@ def _numbers(
     _utilization(pen.to(at.utilization_x), gpu, at.bar, view, old)
     if graphs:
         pen.put(" ").put(graphs[1], Role.STALE if old else Role.GPU)
-    share = memory_percent(gpu.memory_used_bytes, gpu.memory_total_bytes)
     full = Role.STALE if old else role_of(findings, Role.MEMORY, "gpu.mem")
-    pen.to(at.memory_x).add(bar(share, at.bar, full, view.graphs)).put(" ")
-    pen.put(right(pair(gpu.memory_used_bytes, gpu.memory_total_bytes), at.memory), text)
+    _memory(pen.to(at.memory_x), gpu, at, view, full, text)
     if graphs:
         pen.put(" ").put(graphs[2], full)
     if at.power:
@@ -162,11 +160,22 @@ def _numbers(
 
 
 def _utilization(pen: Pen, gpu: Gpu, width: int, view: View, old: bool) -> None:
-    if gpu.utilization_percent is None and gpu.mig_mode:
-        pen.put(left("by instance", width + 5), Role.DIM)
+    told = "by instance" if gpu.mig_mode else gpu_state.why(gpu, "utilization")
+    if gpu.utilization_percent is None and told:
+        pen.put(left(told, width + 5), Role.DIM)
         return
     pen.add(bar(gpu.utilization_percent, width, Role.STALE if old else Role.GPU, view.graphs))
     pen.put(right(percent(gpu.utilization_percent), 5), Role.STALE if old else Role.TEXT)
+
+
+def _memory(pen: Pen, gpu: Gpu, at: Columns, view: View, role: Role, text: Role) -> None:
+    told = gpu_state.why(gpu, "memory")
+    if gpu.memory_used_bytes is None and told:
+        pen.put(left(told, at.bar + 1 + at.memory), Role.DIM)
+        return
+    share = memory_percent(gpu.memory_used_bytes, gpu.memory_total_bytes)
+    pen.add(bar(share, at.bar, role, view.graphs)).put(" ")
+    pen.put(right(pair(gpu.memory_used_bytes, gpu.memory_total_bytes), at.memory), text)
 
 
 def _details(pen: Pen, gpu: Gpu, at: Columns, number: int, graphs: list[str], old: bool) -> None:

@@ -33,7 +33,7 @@ Word = tuple[Level, str]
 def words(gpu: Gpu, findings: dict[str, Finding], view: View) -> list[Word]:
     """What is to be said of the GPU, the worst first; within a level, what breaks hardware first."""
     found = [*_status(gpu, view), *_heat(gpu, findings), *_damage(gpu, findings), *_speed(gpu, findings)]
-    found += _memory(gpu, findings)
+    found += _memory(gpu, findings, view)
     found.sort(key=lambda word: -word[0])
     return found
 
@@ -52,6 +52,22 @@ def _status(gpu: Gpu, view: View) -> Iterator[Word]:
     if gpu.status not in (Status.OK, Status.STALE, Status.TIMEOUT):
         reason = f": {gpu.reason}" if gpu.reason and gpu.status is Status.ERROR else ""
         yield Level.UNKNOWN, WORDS[gpu.status] + reason
+    if gpu.memory_is_unified:
+        total = sum(process.gpu_memory_bytes or 0 for process in gpu.processes)
+        yield Level.OK, f"unified, {size(total)} held" if total else "unified"
+    for column, value in (("temperature", gpu.temperature_c), ("power", gpu.power_w)):
+        told = why(gpu, column) if value is None else ""
+        if told:
+            yield Level.OK, f"{column}: {told}"
+
+
+def why(gpu: Gpu, column: str) -> str:
+    """Why a column has no value, from a reason like `memory: no permission; power: not supported`; "" if not told."""
+    for part in (gpu.reason or "").split("; ") if gpu.status is Status.OK else ():
+        name, _, told = part.partition(": ")
+        if name == column:
+            return told
+    return ""
 
 
 def _heat(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
@@ -88,6 +104,8 @@ def _speed(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
         # The driver sets hw-slowdown beside its cause: the cause says it all.
         if name != "gpu-idle" and not (name == "hw-slowdown" and causes):
             yield throttle, CLOCK_EVENTS.get(name, name.replace("-", " "))
+    if gpu.memory_is_unified:
+        return  # on the processor's own package: the PCIe numbers are the driver's placeholders
     narrow = worst(findings, "gpu.pcie_width")
     if gpu.pcie_width and gpu.pcie_width_max and gpu.pcie_width < gpu.pcie_width_max and (narrow or _is_busy(gpu)):
         yield narrow, f"x{gpu.pcie_width} of x{gpu.pcie_width_max}"
@@ -97,15 +115,12 @@ def _speed(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
         yield slow, f"gen{gpu.pcie_generation} of gen{gpu.pcie_generation_max}"
 
 
-def _memory(gpu: Gpu, findings: dict[str, Finding]) -> Iterator[Word]:
+def _memory(gpu: Gpu, findings: dict[str, Finding], view: View) -> Iterator[Word]:
     if gpu.idle_held_s is not None and gpu.idle_held_s >= IDLE_HELD_S:
         yield worst(findings, "gpu.idle"), f"idle {duration(gpu.idle_held_s)}"
     if gpu.unattributed_bytes is not None and gpu.unattributed_bytes > UNATTRIBUTED_BYTES:
         yield worst(findings, "gpu.mem_orphan"), f"{size(gpu.unattributed_bytes)} unattributed"
-    if gpu.memory_is_unified:
-        total = sum(process.gpu_memory_bytes or 0 for process in gpu.processes)
-        yield Level.OK, f"unified, {size(total)} held" if total else "unified"
-    if gpu.processes_status is Status.NO_PERMISSION and gpu.status is Status.OK:
+    if gpu.processes_status is Status.NO_PERMISSION and "process" in view.hidden:
         yield Level.OK, "processes not permitted"
     if worst(findings, "gpu.persistence") is not Level.OK:
         yield worst(findings, "gpu.persistence"), "persistence off"

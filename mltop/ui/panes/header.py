@@ -25,9 +25,9 @@ def draw(view: View, width: int, height: int) -> list[Line]:
     return lines[:height]
 
 
-def model_of(name: str | None) -> str:
+def model_of(name: str) -> str:
     """A GPU's name without the vendor's."""
-    return (name or "GPU").removeprefix("NVIDIA ").removeprefix("GeForce ")
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
 
 
 def _identity(view: View) -> list[Line]:
@@ -53,8 +53,10 @@ def _identity(view: View) -> list[Line]:
 
 def models_line(snapshot: Snapshot) -> str:
     """`8x H100 80GB HBM3`, each model with its count."""
-    counts = Counter(model_of(gpu.name) for gpu in snapshot.gpus)
-    return " + ".join(f"{count}x {name}" for name, count in counts.most_common(3))
+    counts = Counter(model_of(gpu.name) for gpu in snapshot.gpus if gpu.name)
+    unnamed = sum(not gpu.name for gpu in snapshot.gpus)
+    parts = [f"{count}x {name}" for name, count in counts.most_common(3)]
+    return " + ".join([*parts, f"{unnamed} unknown"] if unnamed else parts)
 
 
 def _modes(view: View) -> Line:

@@ -76,11 +76,17 @@ def joined(snapshot: Snapshot) -> list[Row]:
     for process in snapshot.processes.top:
         on = held.pop(process.pid, None)
         found.append(_row(process, on) if on else _plain_row(process))
-    found += [_gpu_row(pid, on) for pid, on in held.items()]
-    return found + list(_foreign(snapshot.gpus))
+    found += [_gpu_row(pid, on) for pid, on in held.items() if _is_local(on[0][1])]
+    unknown = {pid for pid, on in held.items() if not _is_local(on[0][1])}
+    return found + list(_foreign(snapshot.gpus, unknown))
 
 
 _On = list[tuple[Gpu, GpuProcess]]
+
+
+def _is_local(process: GpuProcess) -> bool:
+    """Whether the pid was found in this namespace: a lost GPU's last processes do not say so any more."""
+    return process.status is not Status.LOST or process.started_at is not None
 
 
 def _held(gpus: Iterable[Gpu]) -> dict[int, _On]:
@@ -122,17 +128,14 @@ def _gpu_row(pid: int, on: _On) -> Row:
     )  # fmt: skip
 
 
-def _foreign(gpus: Iterable[Gpu]) -> Iterable[Row]:
+def _foreign(gpus: Iterable[Gpu], unknown: set[int]) -> Iterable[Row]:
     """Processes of other containers: the driver's pid is not of this namespace: neither shown nor signalled."""
     number = -1
     for gpu in gpus:
         for process in gpu.processes:
-            if process.status is Status.ABSENT or process.pid is None:
-                yield Row(
-                    id=number, user=process.user, command=process.command or process.name, container=process.container,
-                    gpus=_indices([(gpu, process)]), gpu_memory_bytes=process.gpu_memory_bytes,
-                    sm_percent=process.sm_percent, status=Status.ABSENT,
-                )  # fmt: skip
+            if process.status is Status.ABSENT or process.pid is None or process.pid in unknown:
+                status = Status.LOST if process.status is Status.LOST else Status.ABSENT
+                yield replace(_gpu_row(number, [(gpu, process)]), pid=None, ppid=None, started_at=None, status=status)
                 number -= 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ RETRY_S, RETRY_MAX_S = 5.0, 60.0
 _LOOKUP_S = 5.0
 """How often a lost GPU is looked for."""
 _RECOUNT_S = 30.0
+_SLOW_BUDGET_S = 1.0
+"""What the slow facts of all GPUs may take in one refresh, lest the fast ones of a slow driver go stale meanwhile."""
 _AT_FIRST = ("identity", "mig_mode", "mig_layout")
 """Facts that the others need: who it is, and which children to ask where it refuses."""
 
@@ -64,6 +67,8 @@ class _Card:
         self.index = index
         self.rota = Rota(phase=index * 0.37 % 1.0)
         self.device: Device | None = None
+        self.slow_at = 0.0
+        """When it last had a turn of slow facts."""
         self.look_at = 0.0
         """When to look for it again, where there is no handle."""
 
@@ -172,10 +177,14 @@ class Probe:
             if card.device is None and not self._find(card):
                 continue
             self._ask(card, card.rota.fast(time.monotonic()), is_fast=True)
-        for card in cards:
-            slow = card.rota.slow(time.monotonic())
-            if card.device is not None and (slow or pcie):
-                self._ask(card, [*slow, "throughput"] if pcie else slow)
+        deadline = time.monotonic() + _SLOW_BUDGET_S
+        for card in sorted(cards, key=lambda card: card.slow_at):
+            now = time.monotonic()
+            slow = ["throughput"] if pcie else []
+            slow += card.rota.slow(now) if now < deadline else []
+            if card.device is not None and slow:
+                card.slow_at = now
+                self._ask(card, slow, deadline)
 
     def _find(self, card: _Card) -> bool:
         """Look for a card that has no handle, not too often; whether it is there."""
@@ -197,7 +206,8 @@ class Probe:
         self.say(GpuSaid(index=card.index, answers=answers))
         return True
 
-    def _ask(self, card: _Card, facts: Iterable[str], *, is_fast: bool = False) -> None:
+    def _ask(self, card: _Card, facts: Iterable[str], deadline: float = math.inf, *, is_fast: bool = False) -> None:
+        """Ask for facts, at least one, until `deadline`; what is left is due still."""
         if card.device is None:
             return
         answers: dict[str, Answer] = {}
@@ -205,6 +215,8 @@ class Probe:
             for fact in facts:
                 answers[fact] = answer = card.device.read(fact, time.monotonic())
                 card.rota.done(fact, answer)
+                if time.monotonic() >= deadline:
+                    break
         except GpuLost as lost:
             self._lose(card, lost)
             return

@@ -26,8 +26,9 @@ class Rota:
         return [fact for fact in FAST if self._is_due(fact, now)]
 
     def slow(self, now: float) -> list[str]:
-        """The slow facts to ask now."""
-        return [fact for fact in SLOW_CADENCE_S if self._is_due(fact, now)]
+        """The slow facts to ask now, the most overdue first: there may not be time for all."""
+        due = [fact for fact in SLOW_CADENCE_S if self._is_due(fact, now)]
+        return sorted(due, key=lambda fact: self._due.get(fact, 0.0))
 
     def done(self, fact: str, answer: Answer) -> None:
         """Note that `fact` was asked, and set its next turn."""

@@ -459,6 +459,8 @@ def test_a_slow_driver_is_slow_and_not_stuck(fake_nvml: driver.FakeNvml, start: 
     assert readings.driver.status is Status.OK
     assert not readings.fresh
     assert watch.whole().driver.status is Status.OK
+    full = watch.until(lambda readings: all(gpu.persistence_mode is not None for gpu in readings.gpus), "all facts")
+    assert full.driver.status is Status.OK
 
 
 def test_xids_since_boot(start: Start, tmp_path: Path) -> None:

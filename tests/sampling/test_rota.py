@@ -68,3 +68,14 @@ def test_overdue_is_three_of_its_own_cadence() -> None:
     assert overdue_s("ecc", 2.0) == 90.0
     assert overdue_s("nvlinks", 2.0) == 180.0
     assert overdue_s("clocks", 60.0) == 180.0
+
+
+def test_the_most_overdue_first() -> None:
+    rota = Rota(0.0)
+    for fact in SLOW_CADENCE_S:
+        rota.done(fact, Answer(at=1000.0))
+    late = rota.slow(1040.0)
+    rota.done(late[0], Answer(at=1040.0))
+    assert rota.slow(1040.0) == late[1:]
+    never = Rota(0.0).slow(0.0)
+    assert never == list(SLOW_CADENCE_S)

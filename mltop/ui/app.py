@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
+from rich.console import COLOR_SYSTEMS
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
@@ -28,7 +29,7 @@ from mltop.ui.paint import Painter
 from mltop.ui.session import Session
 from mltop.ui.theme import DEFAULT, PALETTES
 
-END_S = 0.8
+END_S = 0.6
 """After this the end no longer waits for Textual to close its screens."""
 NOTE_S = 8.0
 """How long a note stays in the footer."""
@@ -51,7 +52,6 @@ class Dashboard(App[int]):
         *,
         theme: str = DEFAULT,
         reopen: Callable[[], Source] | None = None,
-        opened: Callable[[], None] | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
@@ -65,10 +65,9 @@ class Dashboard(App[int]):
         """The first frame is on the screen already."""
         self._source = source
         self._reopen = reopen
-        self._opened = opened
         self._recorder = recorder
         self._feed = self._new_feed(source)
-        self._painter = Painter(self.console._color_system)
+        self._painter = Painter(COLOR_SYSTEMS.get(self.console.color_system or ""))
         self._note_timer: Any = None
         self._is_leaving = False
         for palette in PALETTES.values():
@@ -89,8 +88,6 @@ class Dashboard(App[int]):
         self._feed.start()
         self._await_history()
         self.set_interval(1.0, self._look_after)
-        if self._opened is not None:
-            self.call_after_refresh(self._opened)
 
     def on_sampled(self, message: Sampled) -> None:
         """Show the new snapshot."""
@@ -213,6 +210,8 @@ class Dashboard(App[int]):
 
     def action_show_screen(self, name: str) -> None:
         """Switch to a numbered screen."""
+        if self.screen.is_modal:
+            return
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != self.current_mode:
@@ -272,6 +271,8 @@ class Dashboard(App[int]):
         self._repaint_all()
 
     def _repaint_all(self) -> None:
+        if self._is_leaving:
+            return
         self._painter.forget()
         self.screen.refresh()
 

@@ -227,11 +227,17 @@ class TerminalDriver(LinuxDriver):
         self._app.exit(return_code=code)
 
     def suspend(self) -> None:
-        """Give the terminal back, stop, and take it again when continued in the foreground."""
+        """Give the terminal back, stop, and take it again when continued in the foreground.
+
+        Stops by SIGTSTP's own default: the kernel does not stop a process that no shell could continue (`ssh -t`).
+        """
         self.suspend_application_mode()
         self._must_signal_resume = True
-        os.kill(os.getpid(), signal.SIGSTOP)
-        # Continued: the loop runs `_continue` for the SIGCONT.
+        self._loop.remove_signal_handler(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        self._loop.add_signal_handler(signal.SIGTSTP, self.suspend)
+        if not self._is_active:
+            self._continue()
 
     def _continue(self) -> None:
         if self._is_active:  # stopped from outside with SIGSTOP: somebody may have written on our screen

@@ -261,14 +261,35 @@ def test_is_resized_to_anything(terminal: Scripted) -> None:
     assert terminal.wait(1.5) == 0
 
 
-def test_stops_and_goes_on(terminal: Scripted) -> None:
+def test_stops_under_a_shell_and_goes_on(real: Callable[..., Real]) -> None:
+    shell = real(argv=["/bin/bash", "--norc", "--noprofile", "-i"], env={"PS1": "PROMPT> "})
+    shell.shows("PROMPT>")
+    shell.key(f"{sys.executable} -m mltop\n".encode())
+    shell.shows("load")
+    shell.output.clear()
+    shell.key(b"\x1a")
+    shell.until(lambda: b"Stopped" in shell.output and b"PROMPT>" in shell.output, "the shell's prompt")
+    assert all(sequence in shell.output for sequence in RESTORED)
+    shell.output.clear()
+    shell.key(b"fg\n")
+    shell.shows("load")
+    shell.key(b"q")
+    shell.until(lambda: b"PROMPT>" in shell.output, "the shell's prompt again")
+
+
+def test_where_no_shell_could_continue_it_it_does_not_stop(terminal: Scripted) -> None:
+    """As under `ssh -t HOST mltop`: the process group is orphaned."""
+    terminal.output.clear()
     terminal.key(b"\x1a")
-    pid, status = os.waitpid(terminal.pid, os.WUNTRACED)
-    assert pid == terminal.pid
-    assert os.WIFSTOPPED(status)
-    while terminal.read(0.1):
-        pass
-    assert is_restored(terminal)
+    terminal.until(lambda: b"\x1b[?1049h" in terminal.output, "the screen again")
+    terminal.shows("train-29.py")
+    terminal.key(b"q")
+    assert terminal.wait(1.5) == 0
+
+
+def test_repaints_when_continued_from_outside(terminal: Scripted) -> None:
+    terminal.signal(signal.SIGSTOP)
+    os.waitpid(terminal.pid, os.WUNTRACED)
     terminal.output.clear()
     terminal.signal(signal.SIGCONT)
     terminal.shows("train-29.py")
@@ -301,8 +322,8 @@ def test_readable_on_every_terminal(scripted: Callable[..., Scripted], env: dict
 class Real(Terminal):
     """`mltop` itself, on this machine."""
 
-    def __init__(self, *options: str, size: tuple[int, int] = (80, 24), env: dict[str, str] | None = None) -> None:
-        super().__init__([sys.executable, "-m", "mltop", *options], size=size, env=env or {}, pass_fd=None)
+    def __init__(self, *options: str, argv: list[str] | None = None, env: dict[str, str] | None = None) -> None:
+        super().__init__(argv or [sys.executable, "-m", "mltop", *options], size=(80, 24), env=env or {}, pass_fd=None)
 
 
 @pytest.fixture

@@ -32,6 +32,4 @@ class GpuScreen(PageScreen):
         gpus = self.view.snapshot.gpus if self.view.snapshot else ()
         gpu = next((gpu for gpu in gpus if gpu_identity(gpu) == self.identity), None)
         name = f"{gpu_label(gpu)} · {gpu.name or 'GPU'}" if gpu else f"{self.identity} is not listed any more"
-        if self.view.graphs == "ascii":
-            name = name.replace("·", "-")
         return [(" ", Role.TEXT), (name, Role.TITLE)]

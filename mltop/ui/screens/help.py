@@ -9,7 +9,7 @@ from mltop.ui.line import Line, Role
 from mltop.ui.screens.page import PageScreen
 
 KEY_WIDTH = 17
-TWO_COLUMNS = 110
+TWO_COLUMNS = 160
 """From this width on, two columns of groups."""
 
 

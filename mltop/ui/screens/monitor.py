@@ -295,13 +295,25 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             row = rows[min(self.view.gpu_cursor, len(rows) - 1)]
             self.app.push_screen(GpuScreen(gpu_identity(row.gpu)))
         elif self.view.focus == "process":
-            pid = self.view.processes.cursor
-            if pid is not None and not self.view.processes.by_user:
-                from mltop.ui.screens.process_detail import ProcessScreen
-
-                self.app.push_screen(ProcessScreen(pid))
+            self._open_process()
         else:
             self.action_full()
+
+    def _open_process(self) -> None:
+        """A process's page, or a user's processes."""
+        row = ProcessCursor(self.view, self._place_of("process")).row
+        if row is None:
+            return
+        if self.view.processes.by_user:
+            self.view.processes.by_user = False
+            self.view.processes.filter = row.user or ""
+            self.redraw()
+        elif row.pid is None:
+            self.dashboard.tell("a process of another container: the row is all that is known of it")
+        else:
+            from mltop.ui.screens.process_detail import ProcessScreen
+
+            self.app.push_screen(ProcessScreen(row.pid))
 
     def action_full(self) -> None:
         """Give the pane in focus the whole screen, or all panes their place again."""
@@ -356,6 +368,10 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         if message.pane in ("gpu", "process"):
             self.view.focus = message.pane
             self.action_move(message.step * WHEEL_ROWS if message.pane == "process" else message.step)
+
+    def on_screen_resume(self) -> None:
+        """A page was left."""
+        self.redraw()
 
     def on_resize(self, _: events.Resize) -> None:
         """Another size shows another number of processes."""

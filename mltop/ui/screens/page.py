@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from mltop.ui.commands import PAGE, bindings, shown
+from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role
 from mltop.ui.view import View
 from mltop.ui.widgets.line_pane import LinePane
@@ -57,13 +58,16 @@ class PageScreen(Screen[None]):
         width, height = self.size
         if not width or not height:
             return
-        lines = self.content(width)
+        is_ascii = self.view.graphs == "ascii"
+        lines = ascii_only(self.content(width)) if is_ascii else self.content(width)
         room = self._room
         self.offset_y = max(0, min(self.offset_y, len(lines) - room))
         shown_lines = lines[self.offset_y : self.offset_y + room]
         shown_lines += [[]] * (room - len(shown_lines))
         rest = len(lines) - self.offset_y - room
-        self._pane.update([*([self.title_line(), []] if height > 4 else []), *shown_lines, self._keys(rest)][-height:])
+        title = self.title_line()
+        head = [*(ascii_only([title]) if is_ascii else [title]), []] if height > 4 else []
+        self._pane.update([*head, *shown_lines, self._keys(rest)][-height:])
 
     @property
     def _room(self) -> int:
@@ -81,8 +85,8 @@ class PageScreen(Screen[None]):
         return line
 
     def on_mount(self) -> None:
-        """First drawing."""
-        self.redraw()
+        """First drawing; the screen below tells the sampler what is shown now."""
+        self.dashboard.redraw()
 
     def on_resize(self, _: events.Resize) -> None:
         """Another size."""

@@ -8,7 +8,7 @@ from mltop.ui.layout import Place
 from mltop.ui.line import text_of
 from mltop.ui.panes import DRAW
 from mltop.ui.panes.gpu import gpu_rows
-from mltop.ui.panes.process import capacity, first_visible, row_at, rows
+from mltop.ui.panes.process import Row, capacity, first_visible, row_at, rows
 from mltop.ui.view import View
 
 GPU_PAGE = 8
@@ -71,6 +71,11 @@ class ProcessCursor:
             at = len(ids) - 1 if step > len(ids) else at
         shown.cursor = ids[at]
         self._show(at, len(ids))
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return next((row for row in rows(self._view) if row.id == self._view.processes.cursor), None)
 
     def _show(self, at: int, count: int) -> None:
         """Scroll as little as needed for the row to be visible."""

@@ -1,0 +1,61 @@
+"""The table of commands: everything documented, nothing bound twice in a scope (M32)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from mltop.ui.commands import APP, DIALOG, MONITOR, PAGE, PANES, SCREENS, available, bindings, shown
+from mltop.ui.panes import DRAW
+
+SCOPES = {"monitor": (*MONITOR, *APP), "page": (*PAGE, *APP), "dialog": DIALOG}
+ALL = (*APP, *MONITOR, *PAGE, *DIALOG)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_no_key_has_two_meanings(scope: str) -> None:
+    keys = Counter(key for command in SCOPES[scope] for key in command.keys)
+    assert [key for key, count in keys.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.id)
+def test_every_command_is_told_to_people(command) -> None:
+    assert command.keys
+    assert command.title
+    assert command.help.endswith(".")
+    assert command.group
+
+
+def test_ids_are_unique() -> None:
+    assert len({command.id for command in ALL}) == len(ALL)
+
+
+def test_bindings_say_what_the_table_says() -> None:
+    for command, binding in zip(ALL, bindings(ALL), strict=True):
+        assert (binding.id, binding.description, binding.tooltip) == (command.id, command.title, command.help)
+        assert binding.key_display == "/".join(map(shown, command.keys))
+
+
+HANDS = (
+    "q ctrl+c question_mark escape slash less_than_sign greater_than_sign I t space Z u K f9 tab shift+tab enter f r "
+    "ctrl+l plus minus up down left right j k g G pageup pagedown home end ctrl+p e 1"
+)
+
+
+@pytest.mark.parametrize("key", HANDS.split(" "))
+def test_the_keys_that_hands_know(key: str) -> None:
+    assert any(key in command.keys for command in SCOPES["monitor"])
+
+
+def test_letters_are_panes_and_digits_are_screens() -> None:
+    assert set(PANES.values()) <= set(DRAW)
+    assert all(len(key) == 1 and key.isalpha() for key in PANES)
+    assert [entry.number for entry in SCREENS] == sorted({entry.number for entry in SCREENS})
+    assert all(1 <= entry.number <= 7 for entry in SCREENS)
+
+
+def test_no_signals_without_hands() -> None:
+    assert {command.id for command in available(MONITOR, has_hands=False)} == {
+        command.id for command in MONITOR if command.id != "process.signal"
+    }

@@ -17,6 +17,8 @@ from mltop.ui.view import View
 
 LABEL = 22
 TWO_COLUMNS = 92
+FIRST_COLUMN = 56
+"""The first column takes no more, so that the uuid beside it is whole at 120 columns."""
 GRAPH_ROWS = 4
 NOT_KNOWN = "not known"
 
@@ -61,7 +63,7 @@ def _facts(view: View, gpu: Gpu, width: int) -> list[Line]:
     role = Role.STALE if is_old(view, gpu) else None
     if width < TWO_COLUMNS:
         return [_fact(fact, role) for fact in [*first, *second]] + [[]]
-    half = width // 2
+    half = min(width // 2, FIRST_COLUMN)
     lines = []
     for place in range(max(len(first), len(second))):
         pen = Pen()
@@ -132,8 +134,8 @@ def _health(view: View, gpu: Gpu) -> Iterator[Fact]:
     corrected = gpu.ecc_corrected_volatile
     yield "ECC corrected", _known(corrected, f"{corrected} since the load"), role_of(found, text, "gpu.ecc_corrected")
     remap = role_of(found, text, "gpu.row_remap")
-    yield "Row remap pending", _word(gpu.remap_pending), remap
-    yield "Row remap failed", _word(gpu.remap_failed), remap
+    yield "Row remap pending", _word(gpu.remap_pending), remap if gpu.remap_pending else text
+    yield "Row remap failed", _word(gpu.remap_failed), remap if gpu.remap_failed else text
     pages = gpu.retired_pages
     yield "Retired pages", _known(pages, str(pages)), role_of(found, text, "gpu.retired_pages")
     link = f"gen{gpu.pcie_generation} of gen{gpu.pcie_generation_max or '?'}"

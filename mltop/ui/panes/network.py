@@ -15,6 +15,7 @@ from mltop.ui.view import View
 
 LEAST_TOP = 1 << 20
 """The lowest scale of a rate's graph: 1 MiB/s; above it steps of 1, 2 and 5, so that it stays put."""
+MOST_LINES = 12
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1024)
 
 
@@ -29,7 +30,7 @@ def draw(view: View, width: int, height: int) -> list[Line]:
         return [_compact(view, snapshot.network, width)][:height]
     room = height - EDGES
     kept, hidden = shown(snapshot.network, room)
-    lines = _rows(view, kept, width - MARGIN, max(1, min(4, room // len(kept))))
+    lines = _rows(view, kept, width - MARGIN, max(1, min(MOST_LINES, room // len(kept))))
     note = told_age(view, kept[0]) or ([(f"+{hidden} more", Role.DIM)] if hidden else [])
     return framed(lines, width, height, titled("Network"), note, view.focus == "network")
 

@@ -50,7 +50,7 @@ def make_gpu(index: int, **changes: Any) -> Gpu:
         nvlinks_active=18, nvlinks_total=18, persistence_mode=True, mig_mode=False, unattributed_bytes=100 << 20,
         processes=(
             GpuProcess(
-                pid=412201 + index // 2, name="python3", command="python train.py --config h100.yaml", user="anna",
+                pid=412201 + index // 2, name="python3", command="python train.py --config h100.yaml", user="mluser",
                 gpu_memory_bytes=int(used * G) - (100 << 20), sm_percent=float(busy), cpu_percent=101.0,
                 rss_bytes=31 * G, running_s=3.2 * 86400, started_at="2026-02-27T09:00:00Z",
             ),
@@ -102,7 +102,7 @@ def make_processes(gpus: tuple[Gpu, ...], count: int) -> Processes:
                 gpus=tuple(on),
             )
         )
-    users = ("root", "bob", "anna", "postgres")
+    users = ("root", "ops", "mluser", "postgres")
     names = ("dockerd", "python -m http.server 8000", "jupyter-lab --no-browser --port 8888", "postgres: writer")
     for i in range(count - len(top)):
         top.append(

@@ -19,7 +19,7 @@ def _view(build: Any, *processes: Process, gpus: Any = ()) -> Any:
 
 
 def _process(pid: int, **changes: Any) -> Process:
-    return Process(**{"pid": pid, "name": f"n{pid}", "user": "anna", "cpu_percent": 1.0, "rss_bytes": 1} | changes)
+    return Process(**{"pid": pid, "name": f"n{pid}", "user": "mluser", "cpu_percent": 1.0, "rss_bytes": 1} | changes)
 
 
 def test_gpu_facts_are_joined_by_pid(build: Any) -> None:
@@ -63,9 +63,9 @@ def test_a_lost_gpus_foreign_pids_are_not_taken_for_local_ones(build: Any) -> No
 def test_sorts(build: Any, sort: str, first: int) -> None:
     view = _view(
         build,
-        _process(1, running_s=9.0, command="zz", user="zoe"),
-        _process(2, cpu_percent=80.0, running_s=1.0, command="mm", user="abe"),
-        _process(3, rss_bytes=900, running_s=2.0, command="aa", user="bob"),
+        _process(1, running_s=9.0, command="zz", user="zz"),
+        _process(2, cpu_percent=80.0, running_s=1.0, command="mm", user="aa"),
+        _process(3, rss_bytes=900, running_s=2.0, command="aa", user="ops"),
     )
     view.processes.sort = sort
     assert rows(view)[0].pid == first
@@ -74,10 +74,10 @@ def test_sorts(build: Any, sort: str, first: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "pids"), [("n1", {1, 12}), ("ANNA", {1}), ("!anna", {2, 12}), ("12", {12}), ("!", {1, 2, 12})]
+    ("text", "pids"), [("n1", {1, 12}), ("MLUSER", {1}), ("!mluser", {2, 12}), ("12", {12}), ("!", {1, 2, 12})]
 )
 def test_filters(build: Any, text: str, pids: set[int]) -> None:
-    view = _view(build, _process(1), _process(2, user="bob"), _process(12, user="bob"))
+    view = _view(build, _process(1), _process(2, user="ops"), _process(12, user="ops"))
     view.processes.filter = text
     assert {row.pid for row in rows(view)} == pids
 
@@ -105,12 +105,12 @@ def test_by_user_sums_over_all_gpus(build: Any) -> None:
     """M22."""
     view = build.view(build.snapshot(8))
     view.processes.by_user = True
-    anna = rows(view)[0]
-    assert anna.user == "anna"
-    assert anna.pid is None
-    assert anna.gpus == (0, 1, 2, 3, 4, 5, 7)
+    mluser = rows(view)[0]
+    assert mluser.user == "mluser"
+    assert mluser.pid is None
+    assert mluser.gpus == (0, 1, 2, 3, 4, 5, 7)
     total = sum(p.gpu_memory_bytes or 0 for gpu in view.snapshot.gpus for p in gpu.processes)
-    assert anna.gpu_memory_bytes == total
+    assert mluser.gpu_memory_bytes == total
 
 
 def test_refused_lists_are_not_called_none(build: Any) -> None:
@@ -156,7 +156,7 @@ def test_tags_and_cursor_are_seen_without_colour(build: Any) -> None:
     view.processes.sort = "pid"
     view.processes.cursor = 2
     lines = DRAW["process"](view, 80, 4)
-    assert text_of(lines[2]).startswith(" 4194304*anna")
+    assert text_of(lines[2]).startswith(" 4194304*mluser")
     assert lines[1][1][1] is Role.CURSOR
 
 

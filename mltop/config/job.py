@@ -1,0 +1,131 @@
+"""A job of mltop's own as the config defines it, with the defaults laid under it. Durations in seconds, sizes in bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["backup", "cleanup", "rotate", "metrics", "check", "command"]
+Backend = Literal["auto", "cron", "cron.d", "systemd"]
+DAY_S = 86400.0
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """Which backups stay: the newest of each of so many hours, days, …; `min` whatever the rest says."""
+
+    last: int = 0
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    within_s: float = 0.0
+    min: int = 1
+
+
+class BackupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):
+    """`kind = "backup"`."""
+
+    sources: tuple[str, ...]
+    target: str
+    engine: Literal["archive", "restic"] = "archive"
+    compression: Literal["zstd", "gzip", "none"] = "zstd"
+    level: int = 1
+    keep: Keep = Keep(within_s=30 * DAY_S)
+    exclude: tuple[str, ...] = ()
+    encrypt_to: tuple[str, ...] = ()
+    drill: str = "@monthly"
+    settle_s: float = 0.0
+
+
+class CleanupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup"):
+    """`kind = "cleanup"`."""
+
+    paths: tuple[str, ...] = ()
+    older_than_s: float = 7 * DAY_S
+    profiles: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class RotateRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[[jobs.X.rules]]`."""
+
+    paths: tuple[str, ...]
+    size_bytes: int | None = None
+    age_s: float | None = None
+    keep: int = 10
+    max_bytes: int | None = None
+    mode: Literal["rename", "copytruncate"] = "rename"
+    compression: Literal["zstd", "gzip", "none"] = "zstd"
+    after: tuple[str, ...] = ()
+
+
+class RotateSpec(msgspec.Struct, frozen=True, kw_only=True, tag="rotate"):
+    """`kind = "rotate"`."""
+
+    rules: tuple[RotateRule, ...] = ()
+
+
+class MetricsSpec(msgspec.Struct, frozen=True, kw_only=True, tag="metrics"):
+    """`kind = "metrics"`."""
+
+    format: Literal["csv", "jsonl"] = "csv"
+    keep_days: int = 7
+
+
+class CheckSpec(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
+    """`kind = "check"`."""
+
+    profile: str | None = None
+
+
+class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+    """`kind = "command"`: an argv, or a text for `/bin/sh -c`."""
+
+    command: tuple[str, ...] | str
+
+
+Spec = BackupSpec | CleanupSpec | RotateSpec | MetricsSpec | CheckSpec | CommandSpec
+
+
+class JobConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[jobs.<id>]` over `[defaults]` (D24, interface)."""
+
+    id: str
+    kind: Kind
+    spec: Spec
+    source: str = ""
+    """The file and line it stands in: `config.toml:40`."""
+    scope: Literal["user", "system"] = "user"
+    schedule: tuple[str, ...] = ()
+    """Empty: by hand only."""
+    enabled: bool = True
+    backend: Backend = "auto"
+    description: str | None = None
+    run_as: str | None = None
+    persistent: bool = False
+    jitter_s: float = 0.0
+    timeout_s: float | None = 3600.0
+    """`None`: no limit (`timeout = "0"`)."""
+    kill_grace_s: float = 30.0
+    start_grace_s: float = 900.0
+    warn_after_s: float | None = None
+    on_overlap: str = "skip"
+    """`skip`, `wait:SECONDS`, `queue`, `replace` or `allow`."""
+    retries: int = 0
+    retry_wait_s: float = 300.0
+    soft_fail: tuple[int, ...] = ()
+    history_runs: int = 200
+    history_days: int = 90
+    log_max_bytes: int = 10 << 20
+    nice: int | None = None
+    io_class: Literal["idle", "best-effort", "realtime"] | None = None
+    memory_max_bytes: int | None = None
+    cpu_quota_percent: float | None = None
+    env: dict[str, str] = {}
+    env_file: str | None = None
+    workdir: str | None = None
+    tags: tuple[str, ...] = ()
+    alert: dict[str, object] = {}
+    """The raw `[jobs.<id>.alert]`: the alert engine reads it."""

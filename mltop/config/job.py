@@ -1,4 +1,4 @@
-"""A job of mltop's own as the config defines it, with the defaults laid under it. Durations in seconds, sizes in bytes."""
+"""A job of mltop's own as the config defines it, the defaults laid under it. Durations in seconds, sizes in bytes."""
 
 from __future__ import annotations
 

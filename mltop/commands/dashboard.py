@@ -14,6 +14,7 @@ from mltop.commands.setting import settings_of
 from mltop.config.settings import Settings, Theme
 
 if TYPE_CHECKING:
+    from mltop.sampling.recorder import Recorder
     from mltop.ui.app import Dashboard
     from mltop.ui.feed import Source
     from mltop.ui.session import Session
@@ -40,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     view = _view(options, settings)
     is_shown = splash.show(view, no_color=no_color)
     try:
-        app = _dashboard(source, view, settings, theme, reopen)
+        recorder = _recorder(options)
+        app = _dashboard(source, _session(view, settings), theme, reopen, recorder)
     except BaseException:
         if is_shown:
             splash.hide()
@@ -51,14 +53,28 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _dashboard(
-    source: Source, view: View, settings: Settings, theme: str, reopen: Callable[[], Source] | None
+    source: Source,
+    session: Session,
+    theme: str,
+    reopen: Callable[[], Source] | None,
+    recorder: Recorder | None,
 ) -> Dashboard:
     """The app: this is where Textual is imported."""
     gc.disable()  # nothing of an import is garbage; looking for it costs a tenth of the time
     from mltop.ui.app import Dashboard
 
     gc.enable()
-    return Dashboard(source, _session(view, settings), theme=theme, reopen=reopen)
+    return Dashboard(source, session, theme=theme, reopen=reopen, recorder=recorder)
+
+
+def _recorder(options: argparse.Namespace) -> Recorder | None:
+    """Who keeps this box's history; another box's is not kept here. Forks, so it comes before Textual."""
+    if options.host:
+        return None
+    from mltop.config.location import state_directory
+    from mltop.sampling.recorder import Recorder
+
+    return Recorder(state_directory(options.state_dir))
 
 
 def _sources(options: argparse.Namespace, settings: Settings) -> tuple[Source | str, Callable[[], Source] | None]:

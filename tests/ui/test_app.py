@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from mltop.checks.event import changes
 from mltop.model.finding import Finding, Level
@@ -345,7 +346,13 @@ async def test_every_command_of_the_palette_runs(start: Start, box: Snapshot) ->
         assert {command.title for command in MONITOR} <= names
         await bench.press("ctrl+p")
         await bench.until(lambda: bench.app.screen.is_modal, "the palette")
-        await bench.press("escape")
+        await bench.press(*"pause")
+        hits = bench.app.screen.query_one(OptionList)
+        await bench.until(
+            lambda: hits.option_count and str(hits.get_option_at_index(0).prompt).startswith("Pause"), "hit"
+        )
+        await bench.press("enter")
+        await bench.until(lambda: bench.view.paused, "paused by the palette")
 
 
 async def test_the_mouse(start: Start, box: Snapshot) -> None:

@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from importlib import import_module
 from typing import NoReturn
 
 from mltop import __version__
 
+COMMANDS = ("config", "init", "jobs", "run")
+"""Each is a module of `mltop.commands` with a `main`."""
 INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
 
@@ -105,8 +108,12 @@ def _check(top: Parser, options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run mltop; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        command: int = import_module(f"mltop.commands.{words[0]}").main(words[1:])
+        return command
     top = parser()
-    options = top.parse_args(arguments)
+    options = top.parse_args(words)
     _check(top, options)
     if options.schema:
         from mltop.commands.schema import run

@@ -20,24 +20,34 @@ _CELLS = tuple(tuple(chr(0x2800 | a | b) if a | b else " " for b in _RIGHT_DOTS)
 
 
 def bar(value: float | None, width: int, role: Role, graphs: Graphs, top: float = 100.0) -> Line:
-    """`value` of `top` as a bar of `width` cells, in steps of an eighth of a cell; unknown is an empty track."""
+    """`value` of `top` as a bar of `width` cells; unknown is an empty track.
+
+    Lines in steps of half a cell: bars one above the other stay apart, which blocks (in eighths) do not.
+    """
     if width <= 0:
         return []
     share = 0.0 if value is None else min(max(value / top, 0.0), 1.0)
     if graphs == "ascii":
         return _ascii_bar(share, width, role)
+    is_block = graphs == "block"
     if role is Role.STALE:  # another texture: dimming alone is not seen on every terminal
-        filled = "░" * round(share * width)
-        return [(filled, role), ("·" * (width - len(filled)), Role.TRACK)]
-    eighths = round(share * width * 8)
-    if eighths == 0 and share > 0:
-        eighths = 1
-    whole, part = divmod(eighths, 8)
-    filled = "█" * whole + (_LEFT[part] if part else "")
-    rest = "·" * (width - len(filled))
-    return (
-        [(filled, role), (rest, Role.TRACK)] if filled and rest else [(filled or rest, role if filled else Role.TRACK)]
-    )
+        filled = ("░" if is_block else "╍") * round(share * width)
+    elif is_block:
+        filled = _stepped(share * width, width, "█", _LEFT)
+    else:
+        filled = _stepped(share * width, width, "━", " ╸")
+    rest = ("·" if is_block else "─") * (width - len(filled))
+    return [(text, kind) for text, kind in ((filled, role), (rest, Role.TRACK)) if text]
+
+
+def _stepped(cells: float, width: int, full: str, parts: str) -> str:
+    """So many cells full, the last one in part; full to the end and empty only where that is the value."""
+    steps = len(parts)
+    count = round(cells * steps)
+    if 0 < cells < width:
+        count = min(max(count, 1), width * steps - 1)
+    whole, part = divmod(count, steps)
+    return full * whole + (parts[part] if part else "")
 
 
 def _ascii_bar(share: float, width: int, role: Role) -> Line:
@@ -103,6 +113,7 @@ def heat(values: Sequence[float], graphs: Graphs) -> str:
 
 _PLAIN = str.maketrans(
     {
+        "━": "=", "╸": "-", "╍": "-",
         "·": "|", "…": "~", "─": "-", "│": "|", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "├": "|", "└": "`",
         "▲": "^", "▼": "v", "↑": "^", "↓": "v", "°": " ", "–": "-", "—": "-", "✓": "+", "✗": "x", "●": "*",
     }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -59,3 +63,20 @@ def test_no_signals_without_hands() -> None:
     assert {command.id for command in available(MONITOR, has_hands=False)} == {
         command.id for command in MONITOR if command.id != "process.signal"
     }
+
+
+def test_the_sampler_starts_before_textual_is_there() -> None:
+    code = (
+        "import sys, mltop.cli, mltop.commands.dashboard, mltop.sampling.local, mltop.ui.splash;"
+        "print([name for name in ('textual', 'rich', 'asyncio', 'psutil') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_the_themes_of_the_config_are_the_ones_there_are() -> None:
+    from mltop.config.settings import Theme
+    from mltop.ui.theme import NAMES
+
+    assert get_args(get_args(Theme)[0]) == NAMES

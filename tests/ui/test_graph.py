@@ -19,18 +19,28 @@ def test_a_bar_has_its_width(value: float | None, width: int, mode: Graphs) -> N
     assert width_of(bar(value, width, Role.CPU, mode)) == width
 
 
-def test_bars_go_by_eighths() -> None:
-    assert text_of(bar(50, 4, Role.CPU, "braille")) == "██··"
-    assert text_of(bar(53.2, 4, Role.CPU, "braille")) == "██▏·"
-    assert text_of(bar(0.1, 4, Role.CPU, "braille")) == "▏···"
-    assert text_of(bar(0, 4, Role.CPU, "braille")) == "····"
-    assert text_of(bar(None, 4, Role.CPU, "braille")) == "····"
+def test_bars_of_lines_go_by_halves() -> None:
+    assert text_of(bar(50, 4, Role.CPU, "braille")) == "━━──"
+    assert text_of(bar(62.5, 4, Role.CPU, "braille")) == "━━╸─"
+    assert text_of(bar(0.1, 4, Role.CPU, "braille")) == "╸───", "a little is not nothing"
+    assert text_of(bar(99.9, 4, Role.CPU, "braille")) == "━━━╸", "nearly full is not full"
+    assert text_of(bar(100, 4, Role.CPU, "braille")) == "━━━━"
+    assert text_of(bar(0, 4, Role.CPU, "braille")) == "────"
+    assert text_of(bar(None, 4, Role.CPU, "braille")) == "────"
+
+
+def test_bars_of_blocks_go_by_eighths() -> None:
+    assert text_of(bar(50, 4, Role.CPU, "block")) == "██··"
+    assert text_of(bar(53.2, 4, Role.CPU, "block")) == "██▏·"
+    assert text_of(bar(0.1, 4, Role.CPU, "block")) == "▏···"
+    assert text_of(bar(99.9, 4, Role.CPU, "block")) == "███▉"
     assert text_of(bar(50, 10, Role.CPU, "ascii")) == "[####    ]"
 
 
 def test_stale_bars_have_another_texture() -> None:
     """M34: seen where the terminal knows no dimming."""
     assert text_of(bar(50, 4, Role.STALE, "block")) == "░░··"
+    assert text_of(bar(50, 4, Role.STALE, "braille")) == "╍╍──"
     assert text_of(bar(50, 10, Role.STALE, "ascii")) == "[----    ]"
 
 

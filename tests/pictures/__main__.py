@@ -1,0 +1,178 @@
+"""`python tests/pictures`: the pictures in `screenshots/`, SVG and PNG, taken of the real app on a scripted box."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ |= {"TZ": "UTC", "COLORTERM": "truecolor", "TERM": "xterm-256color"}
+os.environ.pop("NO_COLOR", None)
+time.tzset()
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "fakes")]
+
+import msgspec
+from box import G, lost_gpu, make_gpu, make_history, make_snapshot
+from cells import DARK, LIGHT, Picture
+from rich.console import Console
+
+from mltop.checks.event import changes
+from mltop.checks.judge import Memory, judge
+from mltop.config.limits import Limits
+from mltop.model.request import Request
+from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
+from mltop.ui.app import Dashboard
+from mltop.ui.session import Session
+from mltop.ui.view import View
+
+TARGET = HERE.parent.parent / "screenshots"
+PATIENCE_S = 20.0
+
+
+class PipeSource:
+    """A source that gives one snapshot and then nothing."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._out, self._in = os.pipe()
+        os.set_blocking(self._in, False)
+        data = msgspec.json.encode(snapshot) + b"\n"
+        assert os.write(self._in, data) == len(data), "the snapshot is larger than a pipe"
+
+    def fileno(self) -> int:
+        return self._out
+
+    def send(self, request: Request) -> None:
+        del request
+
+    def trouble(self) -> str | None:
+        return None
+
+    def close(self) -> None:
+        os.close(self._out)
+
+
+def replaced(gpu: Gpu, **values: Any) -> Gpu:
+    return msgspec.structs.replace(gpu, **values)
+
+
+def healthy() -> tuple[Gpu, ...]:
+    """Eight cards as a busy box has them: one at its power cap, one held idle."""
+    cards = [make_gpu(index) for index in range(8)]
+    cards[0] = replaced(cards[0], clock_event_reasons=("sw-power-cap",), power_w=698.0)
+    cards[6] = replaced(cards[6], memory_used_bytes=71 * G, idle_held_s=2520.0, utilization_percent=0, power_w=118.0)
+    return tuple(cards)
+
+
+def troubled() -> tuple[Gpu, ...]:
+    """One card lost, one hot and slowed, one with a pending row remap, one with a narrow link."""
+    cards = list(healthy())
+    cards[1] = replaced(cards[1], temperature_c=91, clock_event_reasons=("hw-thermal-slowdown",), clock_sm_mhz=1065)
+    cards[3] = lost_gpu(3)
+    cards[4] = replaced(cards[4], remap_pending=True, ecc_uncorrected_volatile=2)
+    cards[7] = replaced(cards[7], pcie_width=4)
+    return tuple(cards)
+
+
+def hung() -> Snapshot:
+    """The driver has not answered for 14 s: the values are the last ones."""
+    why = "driver not answering for 14 s (GPU 2: nvmlDeviceGetPowerUsage)"
+    stale = tuple(
+        replaced(gpu, status=Status.TIMEOUT if gpu.index == 2 else Status.STALE, reason=why, age_s=14.0)
+        for gpu in healthy()
+    )
+    driver = Driver(
+        status=Status.TIMEOUT,
+        reason=why,
+        age_s=14.0,
+        version="550.54.15",
+        gpu_count=8,
+        pci_count=8,
+        cuda_version="12.4",
+    )
+    return make_snapshot(stale, driver=driver, processes=40)
+
+
+@dataclass
+class Shot:
+    """One picture: what the box is like, how large the terminal, which keys were pressed."""
+
+    name: str
+    snapshot: Callable[[], Snapshot]
+    size: tuple[int, int]
+    keys: tuple[str, ...] = ()
+    theme: str = "terminal"
+    colours: tuple[str, str] = DARK
+    view: dict[str, Any] = field(default_factory=dict)
+
+
+SHOTS = (
+    Shot("dashboard-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24)),
+    Shot("dashboard-120x40", lambda: make_snapshot(healthy(), processes=40), (120, 40)),
+    Shot("dashboard-200x60", lambda: make_snapshot(troubled(), processes=40), (200, 60)),
+    Shot("gpu-lost-80x24", lambda: make_snapshot(troubled(), processes=40), (80, 24)),
+    Shot(
+        "gpu-detail-120x40", lambda: make_snapshot(troubled(), processes=40), (120, 40), ("tab", "tab", "tab", "enter")
+    ),
+    Shot("driver-hung-80x24", hung, (80, 24)),
+    Shot("no-gpu-80x24", lambda: make_snapshot(0, cores=16, processes=40), (80, 24)),
+    Shot("light-120x40", lambda: make_snapshot(healthy(), processes=40), (120, 40), theme="light", colours=LIGHT),
+    Shot("ascii-80x24", lambda: make_snapshot(troubled(), processes=40), (80, 24), view={"graphs": "ascii"}),
+    Shot("help-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("?",)),
+    Shot("signal-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("K",)),
+)
+
+
+async def until(is_true: Callable[[], Any], wait: Callable[[], Awaitable[Any]]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the app never came to show its snapshot")
+        await wait()
+
+
+async def take(shot: Shot) -> None:
+    """Run the app headless at the size, press the keys, and save what the screen shows."""
+    snapshot = shot.snapshot()
+    memory = Memory()
+    view = View(history=make_history(snapshot), **shot.view)
+    session = Session(view, lambda taken: judge(taken, Limits(), memory), changes, at=time.monotonic())
+    app = Dashboard(PipeSource(snapshot), session, theme=shot.theme)
+    async with app.run_test(size=shot.size) as pilot:
+        await until(lambda: view.snapshot is not None, pilot.pause)
+        for key in shot.keys:
+            await pilot.press(key)
+        await pilot.pause()
+        (TARGET / f"{shot.name}.svg").write_text(app.export_screenshot(title=f"mltop {shot.size[0]}x{shot.size[1]}"))
+        Picture(shot.colours).save(ansi(app), *shot.size, TARGET / f"{shot.name}.png")
+        app.exit()
+
+
+def ansi(app: Dashboard) -> str:
+    """The screen as a terminal would be sent it."""
+    width, height = app.size
+    console = Console(
+        width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor", record=True,
+        legacy_windows=False, no_color=False,
+    )  # fmt: skip
+    console.print(app.screen._compositor.render_update(full=True))
+    return console.export_text(styles=True)
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures named, or all."""
+    TARGET.mkdir(exist_ok=True)
+    for shot in SHOTS:
+        if not names or shot.name in names:
+            asyncio.run(take(shot))
+            print(f"{shot.name}.svg .png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -55,7 +55,7 @@ class Bench:
         self.seconds = seconds
         self.library = driver.build(directory)
         self.fake = driver.FakeNvml(self.library, directory)
-        self._children = [subprocess.Popen(["sleep", "86400"]) for _ in range(5)]
+        self._children = [subprocess.Popen(["sleep", "7200"]) for _ in range(5)]
         self._number = 0
 
     def play(self, scenario: str) -> None:

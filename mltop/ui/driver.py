@@ -68,7 +68,8 @@ class TerminalDriver(LinuxDriver):
         self._is_entered: bool = getattr(app, "has_splash", False)
         """The alternate screen is entered already, and shows the first frame."""
         self._parser: XTermParser | None = None
-        self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        self._encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        self._decode = getincrementaldecoder(self._encoding)(errors="replace").decode
 
     # -- output ------------------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ class TerminalDriver(LinuxDriver):
         """Send or queue `data`; drop it when too much is waiting already. Never blocks."""
         if not self._is_active or self._is_stalled or data.startswith(_POINTER_SHAPE):
             return
-        encoded = data.encode("utf-8", "replace")
+        encoded = data.encode(self._encoding, "replace")
         if self._pending and len(self._pending) + len(encoded) > MAX_PENDING_BYTES:
             self._is_stalled = True
             return

@@ -62,29 +62,32 @@ class Painter:
     def paint(self, update: CompositorUpdate) -> str:
         """The bytes that bring the terminal to `update`; "" when it shows that already."""
         out: list[str] = []
-        style: Style | None = None
+        code = ""
         for y, x, strip in _strips(update):
             if 0 <= y < len(self._rows):
-                style = self._paint_row(y, x, cells((s.text, s.style) for s in strip if not s.control), out, style)
-        if style is not None:
+                code = self._paint_row(y, x, cells((s.text, s.style) for s in strip if not s.control), out, code)
+        if code:
             out.append("\x1b[0m")
         return "".join(out)
 
-    def _paint_row(self, y: int, x: int, new: list[Cell], out: list[str], style: Style | None) -> Style | None:
+    def _paint_row(self, y: int, x: int, new: list[Cell], out: list[str], code: str) -> str:
+        """Append what differs; `code` is the style that the terminal writes in, before and after."""
         row = self._rows[y]
         new = new[: max(0, self._width - x)]
         if row[x : x + len(new)] == new:
-            return style
+            return code
+        style: Style | str | None = ""
         for start, end in _runs(row, new, x):
             out.append(f"\x1b[{y + 1};{x + start + 1}H")
             for character, cell_style in new[start:end]:
                 if cell_style is not style:
-                    if cell_style != style:
-                        out.append("\x1b[0m" + self._code(cell_style))
                     style = cell_style
+                    if (wanted := self._code(cell_style)) != code:
+                        out.append("\x1b[0m" + wanted)
+                        code = wanted
                 out.append(character)
         row[x : x + len(new)] = new
-        return style
+        return code
 
     def _code(self, style: Style | None) -> str:
         code = self._codes.get(style)

@@ -8,13 +8,10 @@ does not take is dropped, and when the terminal takes bytes again the app is ask
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import select
 import signal
 import sys
 import termios
-import time
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,13 +22,12 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
 from mltop.ui.messages import Drained
+from mltop.ui.output import Output
 from mltop.ui.splash import ENTER
 
 if TYPE_CHECKING:
     from textual.app import App
 
-MAX_PENDING_BYTES = 64 * 1024
-"""What waits for a terminal that does not read; frames beyond it are dropped (a full 200x60 frame is about 40 KiB)."""
 RESTORE_S = 0.25
 """How long the end waits for the terminal to take the bytes that restore it."""
 ESCAPE_TICK_S = 0.12
@@ -45,8 +41,6 @@ _MOUSE = "\x1b[?1000h\x1b[?1002h\x1b[?1006h"
 """Clicks, wheel and drags; not every motion: a moved mouse over ssh costs nothing."""
 _POINTER_SHAPE = "\x1b]22;"
 """Textual names a shape for the mouse's pointer; the kernel's console prints that."""
-_CANCEL = "\x18"
-"""CAN ends a sequence that was cut in the middle."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -60,11 +54,7 @@ class TerminalDriver(LinuxDriver):
         self.input_tty = os.isatty(0)
         self.attrs_before: list[Any] | None = None
         self._must_signal_resume = False
-        self._output = -1
-        self._shared_flags: int | None = None
-        self._pending = bytearray()
-        self._is_stalled = False
-        self._is_active = False
+        self._output: Output | None = None
         self._is_entered: bool = getattr(app, "has_splash", False)
         """The alternate screen is entered already, and shows the first frame."""
         self._parser: XTermParser | None = None
@@ -76,67 +66,15 @@ class TerminalDriver(LinuxDriver):
     @property
     def is_stalled(self) -> bool:
         """Whether frames are being dropped because the terminal does not read."""
-        return self._is_stalled
+        return self._output is not None and self._output.is_stalled
 
     def write(self, data: str) -> None:
-        """Send or queue `data`; drop it when too much is waiting already. Never blocks."""
-        if not self._is_active or self._is_stalled or data.startswith(_POINTER_SHAPE):
-            return
-        encoded = data.encode(self._encoding, "replace")
-        if self._pending and len(self._pending) + len(encoded) > MAX_PENDING_BYTES:
-            self._is_stalled = True
-            return
-        self._pending += encoded
-        self.flush()
+        """Send `data`, or drop it where the terminal does not read. Never blocks."""
+        if self._output is not None and not data.startswith(_POINTER_SHAPE):
+            self._output.write(data.encode(self._encoding, "replace"))
 
     def flush(self) -> None:
-        """Send what the terminal takes now; the loop calls again when it takes more."""
-        was_empty_handed = self._send()
-        if not self._is_active:
-            return
-        if was_empty_handed:
-            self._loop.add_writer(self._output, self._writable)
-
-    def _send(self) -> bool:
-        """Write until nothing is left or the terminal is full; `True` when something is left."""
-        while self._pending:
-            try:
-                sent = os.write(self._output, self._pending)
-            except (BlockingIOError, InterruptedError):
-                return True
-            except OSError:  # EIO: the terminal is gone
-                self._pending.clear()
-                self._end(HANGUP)
-                return False
-            del self._pending[:sent]
-        return False
-
-    def _writable(self) -> None:
-        if self._send():
-            return
-        self._loop.remove_writer(self._output)
-        if self._is_stalled:
-            self._is_stalled = False
-            self._app.post_message(Drained())
-
-    def _open_output(self) -> None:
-        """A description of our own, so that O_NONBLOCK is not shared with the shell that started us."""
-        try:
-            self._output = os.open(os.ttyname(1), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:  # a terminal of another user (su) or of another mount namespace (docker exec)
-            self._output = os.dup(1)
-            self._shared_flags = fcntl.fcntl(self._output, fcntl.F_GETFL)
-            fcntl.fcntl(self._output, fcntl.F_SETFL, self._shared_flags | os.O_NONBLOCK)
-
-    def _close_output(self) -> None:
-        if self._output < 0:
-            return
-        self._loop.remove_writer(self._output)
-        if self._shared_flags is not None:
-            fcntl.fcntl(self._output, fcntl.F_SETFL, self._shared_flags)
-            self._shared_flags = None
-        os.close(self._output)
-        self._output = -1
+        """Nothing is held back."""
 
     # -- input -------------------------------------------------------------------------------------------------
 
@@ -181,9 +119,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal over: raw input, the alternate screen, mouse, and the signals that end or resize us."""
-        self._open_output()
-        self._is_active = True
-        self._is_stalled = False
+        self._output = Output(self._loop, lambda: self._app.post_message(Drained()), lambda: self._end(HANGUP))
         self._parser = XTermParser(self._debug)
         self._catch_signals()
         self._set_raw()
@@ -237,11 +173,11 @@ class TerminalDriver(LinuxDriver):
         self._loop.remove_signal_handler(signal.SIGTSTP)
         os.kill(os.getpid(), signal.SIGTSTP)
         self._loop.add_signal_handler(signal.SIGTSTP, self.suspend)
-        if not self._is_active:
+        if self._output is None:
             self._continue()
 
     def _continue(self) -> None:
-        if self._is_active:  # stopped from outside with SIGSTOP: somebody may have written on our screen
+        if self._output is not None:  # stopped from outside with SIGSTOP: somebody may have written on our screen
             self._set_raw_again()
             self._app.post_message(Drained())
             return
@@ -273,40 +209,17 @@ class TerminalDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Restore the terminal, waiting at most `RESTORE_S` for one that does not read. Safe to call twice."""
-        if not self._is_active:
+        output, self._output = self._output, None
+        if output is None:
             return
-        self._is_active = False
         self.disable_input()
-        self._loop.remove_writer(self._output)
-        cut = self._discard_pending()
-        self._pending += ((_CANCEL if cut else "") + _LEAVE).encode()
-        self._send_until(time.monotonic() + RESTORE_S)
+        output.close(_LEAVE.encode(), RESTORE_S)
         if self.attrs_before is not None:
             try:
                 termios.tcflush(self.fileno, termios.TCIFLUSH)
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
             except termios.error:
                 pass  # the terminal is gone; there is nothing to restore
-        self._close_output()
-
-    def _discard_pending(self) -> bool:
-        """Forget what was not sent; `True` when a frame was cut by it."""
-        is_cut = bool(self._pending)
-        self._pending.clear()
-        if is_cut:
-            # What the kernel holds for a terminal that does not read goes too: that makes room for what restores it.
-            with contextlib.suppress(termios.error):
-                termios.tcflush(self._output, termios.TCOFLUSH)
-        return is_cut
-
-    def _send_until(self, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(self._output, select.POLLOUT)
-        while self._send():
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                self._pending.clear()
-                return
 
     def close(self) -> None:
         """Nothing is left to join: there are no threads."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
-from textual.screen import Screen
 from textual.widget import Widget
 
 from mltop.model.identity import gpu_identity
@@ -18,20 +17,16 @@ from mltop.ui.line import Line, Role
 from mltop.ui.panes import DRAW
 from mltop.ui.panes.footer import hints
 from mltop.ui.panes.gpu import gpu_rows
-from mltop.ui.screens.rows import GpuCursor, ProcessCursor, chosen
-from mltop.ui.view import View
+from mltop.ui.screens.process_list import ProcessListScreen
+from mltop.ui.screens.rows import GpuCursor, ProcessCursor
 from mltop.ui.widgets.line_pane import LinePane, PaneClicked, PaneScrolled
 
 if TYPE_CHECKING:
-    from textual.widgets import Input
-
-    from mltop.ui.app import Dashboard
+    pass
 
 FOCUSABLE = ("process", "gpu", "cpu", "memory", "disk", "network")
 """In the order of Tab, as far as they are on the screen."""
 ZOOMS_S = (60.0, 300.0, 900.0, 3600.0, 10800.0, 21600.0)
-SORTS = ("pid", "user", "gpu", "cpu", "memory", "time", "command")
-"""In the order of the table's columns."""
 MAX_PROCESSES = 200
 WHEEL_ROWS = 3
 
@@ -52,7 +47,7 @@ class PlacesLayout(Layout):
         ]
 
 
-class MonitorScreen(Screen[None], inherit_bindings=False):
+class MonitorScreen(ProcessListScreen, inherit_bindings=False):
     """CPU, memory, disks, GPUs and processes, live."""
 
     BINDINGS = bindings(MONITOR)
@@ -63,7 +58,6 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._layout = PlacesLayout()
         self._places: list[Place] = []
         self._panes = {pane: LinePane(pane) for pane in DRAW}
-        self._filter: Input | None = None
         self._is_placed = False
         """Whether the cursor was moved: until then it stays on the first row, whichever process that is."""
 
@@ -76,16 +70,6 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         """All panes; those without a place are not on the screen."""
         yield from self._panes.values()
 
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
-
-    @property
-    def view(self) -> View:
-        """What is shown."""
-        return self.dashboard.view
-
     # -- drawing -----------------------------------------------------------------------------------------------
 
     def place(self, size: Size) -> dict[str, Region]:
@@ -94,7 +78,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._settle_focus()
         self._draw()
         regions = {f"pane-{place.pane}": Region(*place[1:]) for place in self._places}
-        if self._filter is not None:
+        if self.filter_line is not None:
             regions["filter"] = Region(1, size.height - 1, max(1, size.width - 1), 1)
         return regions
 
@@ -107,13 +91,13 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         self._ask()
 
     def _draw(self) -> None:
-        ProcessCursor(self.view, self._place_of("process")).settle(is_placed=self._is_placed)
+        ProcessCursor(self.view, self.place_of("process")).settle(is_placed=self._is_placed)
         for place in self._places:
             self._panes[place.pane].update(self._lines(place))
 
     def _lines(self, place: Place) -> list[Line]:
         if place.pane == "footer":
-            if self._filter is not None:
+            if self.filter_line is not None:
                 return [[("/", Role.KEY)]]
             if self.dashboard.note:
                 return [[(" ", Role.TEXT), (self.dashboard.note, Role.TITLE)]]
@@ -121,14 +105,15 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def _ask(self) -> None:
         """Tell the sampler what is on the screen now."""
-        processes = self._place_of("process")
+        processes = self.place_of("process")
         rows = processes.height if processes else 0
         wanted = min(MAX_PROCESSES, -(-(self.view.processes.offset + 2 * rows) // 20) * 20)
         request = self.dashboard.session.wanted(limit=wanted, pcie=self.dashboard.shows_pcie)
         if request is not None:
             self.dashboard.request(request)
 
-    def _place_of(self, pane: str) -> Place | None:
+    def place_of(self, pane: str) -> Place | None:
+        """Where a pane is, if it is on the screen."""
         return next((place for place in self._places if place.pane == pane), None)
 
     # -- focus -------------------------------------------------------------------------------------------------
@@ -157,7 +142,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     def _cursor(self) -> GpuCursor | ProcessCursor:
         if self.view.focus == "gpu":
             return GpuCursor(self.view)
-        place = self._place_of("process")
+        place = self.place_of("process")
         return ProcessCursor(self.view, place)
 
     def _move(self, rows: int) -> None:
@@ -177,104 +162,13 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
         """Move the cursor to the first or the last row."""
         self._move(side * 1_000_000)
 
-    # -- the processes -----------------------------------------------------------------------------------------
-
-    def action_sort(self, step: int) -> None:
-        """Sort by a column beside."""
-        processes = self.view.processes
-        at = SORTS.index(processes.sort) if processes.sort in SORTS else 0
-        processes.sort = SORTS[(at + step) % len(SORTS)]
-        self.redraw()
-
-    def action_invert(self) -> None:
-        """Turn the order round."""
-        self.view.processes.invert = not self.view.processes.invert
-        self.redraw()
-
-    def action_tree(self) -> None:
-        """Show or leave the tree."""
-        self.view.processes.tree = not self.view.processes.tree
-        self.view.processes.by_user = False
-        self.redraw()
-
-    def action_by_user(self) -> None:
-        """Show or leave the sums by user."""
-        self.view.processes.by_user = not self.view.processes.by_user
-        self.view.processes.offset = 0
-        self.redraw()
-
-    def action_tag(self) -> None:
-        """Tag the process under the cursor, or take its tag away, and go on to the next."""
-        processes = self.view.processes
-        if processes.cursor is not None and not processes.by_user:
-            processes.tagged ^= {processes.cursor}
-            self.view.focus = "process"
-            self.action_move(1)
-
-    async def action_filter(self) -> None:
-        """Open the line for the filter."""
-        if self._filter is not None:
-            return
-        from textual.widgets import Input
-
-        line = Input(
-            self.view.processes.filter, placeholder="text in pid, user, name or command", id="filter", compact=True
-        )
-        line.cursor_blink = False
-        self._filter = line
-        await self.mount(line)
-        line.focus()
-        self.redraw()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter as the text is typed."""
-        event.stop()
-        self.view.processes.filter = event.value.strip()
-        self.view.processes.offset = 0
-        self.redraw()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter, close the line."""
-        event.stop()
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        if self._filter is not None:
-            line, self._filter = self._filter, None
-            line.remove()
-            self.set_focus(None)
-            self.redraw()
-
-    def action_signal(self) -> None:
-        """Ask which signal to send to the process under the cursor or to the tagged ones."""
-        if not self.dashboard.has_hands:
-            self.dashboard.tell("read-only: no signals")
-            return
-        from mltop.ui.screens.signal import SignalScreen, send
-
-        processes, refusal = chosen(self.view)
-        if refusal:
-            self.dashboard.tell(refusal)
-            return
-        dialog = SignalScreen(processes)
-
-        def answered(number: int | None) -> None:
-            if number:
-                self.dashboard.tell(send(dialog.targets, number))
-                self.view.processes.tagged.clear()
-            for target in dialog.targets:
-                target.close()
-            self.redraw()
-
-        self.app.push_screen(dialog, answered)
-
     # -- the view ----------------------------------------------------------------------------------------------
 
     def action_back(self) -> None:
         """One level back: the filter line, the full screen, the filter, the tags. Never the end."""
         view = self.view
-        if self._filter is not None:
-            self._close_filter()
+        if self.filter_line is not None:
+            self.close_filter()
         elif self.dashboard.note:
             self.dashboard.tell("")
         elif view.full is not None:
@@ -295,25 +189,9 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             row = rows[min(self.view.gpu_cursor, len(rows) - 1)]
             self.app.push_screen(GpuScreen(gpu_identity(row.gpu)))
         elif self.view.focus == "process":
-            self._open_process()
+            self.open_process()
         else:
             self.action_full()
-
-    def _open_process(self) -> None:
-        """A process's page, or a user's processes."""
-        row = ProcessCursor(self.view, self._place_of("process")).row
-        if row is None:
-            return
-        if self.view.processes.by_user:
-            self.view.processes.by_user = False
-            self.view.processes.filter = row.user or ""
-            self.redraw()
-        elif row.pid is None:
-            self.dashboard.tell("a process of another container: the row is all that is known of it")
-        else:
-            from mltop.ui.screens.process_detail import ProcessScreen
-
-            self.app.push_screen(ProcessScreen(row.pid))
 
     def action_full(self) -> None:
         """Give the pane in focus the whole screen, or all panes their place again."""
@@ -351,7 +229,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
             return
         if message.pane in FOCUSABLE:
             self.view.focus = message.pane
-            place = self._place_of(message.pane)
+            place = self.place_of(message.pane)
             found = place is not None and self._cursor.click(message.y, place)
             self._is_placed = self._is_placed or (found and message.pane == "process")
             self.redraw()

@@ -230,12 +230,14 @@ def test_a_small_change_writes_little(terminal: Scripted) -> None:
     assert 0 < len(terminal.output) - before < 200
 
 
-def test_quits_while_the_terminal_does_not_read(terminal: Scripted) -> None:
-    for second in range(60):
-        terminal.send(snapshot(cpu=float(second), second=second))
-    terminal.key(b"/" + b"x" * 200 + b"\x1b")
-    terminal.signal(signal.SIGTERM)
-    assert terminal.wait(2.0, reading=False) == 143
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (b"\x03", 0), (None, 143)])
+def test_quits_while_the_terminal_does_not_read(terminal: Scripted, key: bytes | None, code: int) -> None:
+    terminal.key(b"\x0c" * 60)
+    if key is None:
+        terminal.signal(signal.SIGTERM)
+    else:
+        terminal.key(key)
+    assert terminal.wait(2.0, reading=False) == code
 
 
 def test_comes_back_whole_after_a_stall(terminal: Scripted) -> None:

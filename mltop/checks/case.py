@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from mltop.checks.judgement import Judgement
 from mltop.config.limit import Limit
 from mltop.config.limits import TABLE, Limits
-from mltop.model.finding import Finding, Level
+from mltop.model.finding import Level
 from mltop.model.snapshot import Reading, Snapshot, Status
+from mltop.model.surroundings import Surroundings
 
 NOT_READ = frozenset({Status.STALE, Status.TIMEOUT, Status.ERROR, Status.LOST})
 """What is there is old, or should be there and is not: never OK (M13)."""
@@ -73,12 +77,16 @@ class Memory:
 
 
 class Case:
-    """One judgement. A check yields findings for whatever is not OK."""
+    """One judgement of a whole box. A check yields a `Judgement` for each of its targets, whatever it finds."""
 
-    def __init__(self, snapshot: Snapshot, limits: Limits, memory: Memory | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, limits: Limits, memory: Memory | None, surroundings: Surroundings | None = None
+    ) -> None:
         self.snapshot = snapshot
         self.limits = limits
         self.memory = memory
+        self.surroundings = surroundings
+        """`None` where only the snapshot is known: another box's, or the dashboard's."""
         self.now = _moment(snapshot)
 
     def level(self, check: str, target: str, value: float, free: int | None = None, row: str | None = None) -> Level:
@@ -95,18 +103,95 @@ class Case:
             return Level.OK if momentary and level is not Level.CRITICAL else level
         return self.memory.settle(check, target, level, self.limits[name], self.now, momentary=momentary)
 
+    def measured(
+        self,
+        check: str,
+        value: float,
+        summary: str,
+        action: str | None = None,
+        *,
+        target: str = "",
+        name: str = "",
+        free: int | None = None,
+        most: Level = Level.CRITICAL,
+        group: Reading | None = None,
+    ) -> Judgement:
+        """A value against its limits; no worse than `most`, and by the age of its `group` where one is given."""
+        limit = self.limits[check]
+        level = min(self.level(check, target, value, free), most)
+        if level is Level.OK and limit.warn is None and limit.crit is None:
+            return skip(check, f"{summary}, no limit set", target=target, name=name, reason="no-limit", value=value)
+        if group is not None:
+            level, summary = aged(group, level, summary)
+        return judgement(check, level, summary, action, target=target, name=name, value=value, limit=limit)
 
-def finding(
-    check: str, level: Level, summary: str, action: str | None = None, *, target: str = "", name: str = ""
-) -> Finding:
-    """A finding about a target, or about the box; `name` is what a reader calls it, where that is not the target."""
-    return Finding(
+    def unread(self, check: str, group: Reading, what: str, *, target: str = "", name: str = "") -> Judgement:
+        """Why a check has no value: its group was not read, is refused, or does not have it."""
+        if group.status in NOT_READ:
+            summary = f"not read: {group.reason or group.status}"
+            reason = REASONS.get(group.status, "error")
+            return judgement(
+                check, Level.UNKNOWN, summary, target=target, name=name, reason=reason, is_quiet=is_awaited(group)
+            )
+        if group.status is Status.NO_PERMISSION:
+            return skip(check, group.reason or "not permitted", target=target, name=name, reason="permission")
+        return skip(check, f"no {what}", target=target, name=name, reason="unsupported")
+
+
+REASONS = {
+    Status.TIMEOUT: "timeout",
+    Status.STALE: "stale",
+    Status.LOST: "lost",
+    Status.NO_PERMISSION: "permission",
+    Status.ERROR: "error",
+    Status.ABSENT: "absent",
+    Status.UNSUPPORTED: "unsupported",
+}
+"""A group's status as a judgement's reason."""
+
+
+def judgement(
+    check: str,
+    level: Level,
+    summary: str,
+    action: str | None = None,
+    *,
+    target: str = "",
+    name: str = "",
+    reason: str = "limit",
+    value: float | None = None,
+    limit: Limit | None = None,
+    is_quiet: bool = False,
+    data: dict[str, Any] | None = None,
+) -> Judgement:
+    """A judgement of a target, or of the box; `name` is what a reader calls it, where that is not the target."""
+    return Judgement(
         check=check,
         target=target,
         target_name=name or target,
         level=level,
         summary=summary,
         action=action,
+        reason=reason,
+        value=value if value is not None and math.isfinite(value) else None,
+        limit=limit,
+        is_quiet=is_quiet,
+        data=data,
+    )
+
+
+def skip(
+    check: str, summary: str, *, target: str = "", name: str = "", reason: str = "absent", value: float | None = None
+) -> Judgement:
+    """There is nothing to judge here, and nothing wrong with that."""
+    return Judgement(
+        check=check,
+        target=target,
+        target_name=name or target,
+        level=None,
+        summary=summary,
+        reason=reason,
+        value=value,
     )
 
 

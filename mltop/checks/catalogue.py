@@ -1,14 +1,14 @@
-"""The checks that a snapshot can answer: one table of ids, families and what they read. Ids are a public contract."""
+"""The checks: one table of ids, families and what they read. Ids are a public contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from mltop.checks import gpu, host
+from mltop.checks import disk, gpu, host
 from mltop.checks.case import Case
-from mltop.model.finding import Finding
+from mltop.checks.judgement import Judgement
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -50,9 +50,21 @@ CATALOGUE: tuple[Check, ...] = (
     Check("cpu.load", "cpu", "load of 15 minutes by the number of CPUs"),
     Check("cpu.psi", "cpu", "time that processes wait for a CPU"),
     Check("cpu.thermal", "cpu", "slowdown by heat"),
+    Check("svc.unit", "services", "systemd units (docker and ssh where they are enabled)"),
+    Check("api", "services", "model APIs over HTTP"),
+    Check("redis", "services", "Redis servers: PING"),
+    Check("pg", "services", "PostgreSQL servers: the start of a connection"),
+    Check("tcp", "services", "TCP ports"),
+    Check("self.config", "self", "the config files of mltop itself"),
 )
 """In the order in which findings of one level are told: what breaks a job first."""
 
 ORDER = {check.id: place for place, check in enumerate(CATALOGUE)}
 
-FAMILIES: tuple[Callable[[Case], Iterator[Finding]], ...] = (gpu.gpus, host.disks, host.memory, host.cpu)
+FAMILIES: Mapping[str, Callable[[Case], Iterator[Judgement]]] = {
+    "gpu": gpu.gpus,
+    "disk": disk.disks,
+    "memory": host.memory,
+    "cpu": host.cpu,
+}
+"""Those that a snapshot can answer."""

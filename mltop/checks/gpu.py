@@ -4,67 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mltop.checks.case import NOT_READ, Case, age, aged, finding, is_awaited
+import msgspec
+
+from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip
 from mltop.checks.gpu_health import health
+from mltop.checks.judgement import Judgement
 from mltop.checks.xid import RECENT_S, xid
-from mltop.model.finding import Finding, Level
+from mltop.model.finding import Level
 from mltop.model.identity import gpu_identity, gpu_label
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
 
+SLOW_S = 5.0
+"""A driver that takes longer than this for one round is in trouble: nvidia_gpu_exporter's rules."""
 _REBOOT = "drain and reboot the node"
 
 
-def gpus(case: Case) -> Iterator[Finding]:
+def gpus(case: Case) -> Iterator[Judgement]:
     """`gpu.driver`, `gpu.responsive`, `gpu.count`, and each GPU's own."""
-    fault = _driver(case.snapshot.driver)
-    if fault is not None:
-        yield fault
-    count = _count(case.snapshot)
-    if count is not None:
-        yield count
-    is_muted = fault is not None and fault.level is Level.CRITICAL
+    driver = _driver(case)
+    yield driver
+    if driver.level is not None:
+        yield _responsive(case)
+    yield from _count(case.snapshot)
+    is_muted = driver.level is not Level.OK or case.snapshot.driver.status is Status.TIMEOUT
     for gpu in case.snapshot.gpus:
         if gpu.status is Status.LOST:
             yield _lost(gpu)
-        elif not is_muted:
+        elif driver.level is None:
+            continue  # cards that are not this box's to use
+        elif is_muted and driver.reason != "permission":
+            yield _muted(gpu, case.snapshot.driver)
+        else:
             yield from _one(case, gpu)
 
 
-def _driver(driver: Driver) -> Finding | None:
-    if driver.status is Status.ERROR:
-        return finding("gpu.driver", Level.CRITICAL, driver.reason or "driver not usable", name="driver")
+def _driver(case: Case) -> Judgement:
+    driver = case.snapshot.driver
+    match driver.status:
+        case Status.ABSENT:
+            return skip("gpu.driver", driver.reason or "no NVIDIA GPU on this box", name="driver")
+        case Status.ERROR if _is_not_passed_in(case):
+            summary = f"NVIDIA GPUs of the host, not passed into this container: {driver.reason}"
+            return skip("gpu.driver", summary, name="driver")
+        case Status.ERROR:
+            summary = driver.reason or "driver not usable"
+            return judgement("gpu.driver", Level.CRITICAL, summary, name="driver", reason="error")
+        case Status.NO_PERMISSION:
+            summary = driver.reason or "not permitted"
+            return judgement("gpu.driver", Level.UNKNOWN, summary, name="driver", reason="permission")
+        case _ if is_awaited(driver):
+            return judgement("gpu.driver", Level.UNKNOWN, "not read yet", name="driver", reason="stale", is_quiet=True)
+        case Status.TIMEOUT if driver.version is None:
+            return judgement("gpu.driver", Level.UNKNOWN, "no answer", name="driver", reason="timeout", is_quiet=True)
+    return judgement("gpu.driver", Level.OK, f"version {driver.version or 'not known'}", name="driver")
+
+
+def _is_not_passed_in(case: Case) -> bool:
+    """A container sees the host's PCI bus, also where no GPU was given to it."""
+    here = case.surroundings
+    return here is not None and here.is_container and not here.has_device_nodes and not _expected(case)
+
+
+def _expected(case: Case) -> int:
+    return case.snapshot.driver.expected_count or 0
+
+
+def _responsive(case: Case) -> Judgement:
+    driver = case.snapshot.driver
     if driver.status is Status.TIMEOUT:
         reason = driver.reason or "driver not answering"
         action = "if it stays so: end its processes, reset the GPU or reboot"
-        return finding("gpu.responsive", Level.CRITICAL, reason, action, name="driver")
-    if driver.status is Status.STALE and driver.age_s is not None:
-        return finding("gpu.responsive", Level.UNKNOWN, f"last read {age(driver)}", name="driver")
-    if driver.status is Status.NO_PERMISSION:
-        return finding("gpu.driver", Level.UNKNOWN, driver.reason or "not permitted", name="driver")
-    return None
+        return judgement("gpu.responsive", Level.CRITICAL, reason, action, name="driver", reason="timeout")
+    if driver.status in NOT_READ and driver.status is not Status.ERROR:
+        is_quiet = is_awaited(driver)
+        summary = f"last read {age(driver)}"
+        return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason="stale", is_quiet=is_quiet)
+    took_s = case.surroundings.driver_s if case.surroundings is not None else None
+    level = Level.WARNING if took_s is not None and took_s > SLOW_S else Level.OK
+    summary = "answers" if took_s is None else f"answered in {took_s:.1f} s"
+    found = judgement("gpu.responsive", level, summary, name="driver", reason="slow")
+    return msgspec.structs.replace(found, duration_s=took_s)
 
 
-def _count(snapshot: Snapshot) -> Finding | None:
+def _count(snapshot: Snapshot) -> Iterator[Judgement]:
     """Fewer GPUs than the bus has or the config expects, where rows of lost ones do not say so already."""
     driver = snapshot.driver
     # in a container the bus shows cards that were not passed in: only sampling, which knows, says that one is missing
     wanted = max(driver.expected_count or 0, (driver.pci_count or 0) if driver.reason else 0)
-    if driver.status is Status.ABSENT:
-        if not driver.expected_count:
-            return None
+    if driver.status is Status.ABSENT and driver.expected_count:
         seen = 0
     elif driver.status is Status.OK and driver.gpu_count is not None:
         seen = driver.gpu_count
     else:
-        return None
+        return
     lost = sum(gpu.status is Status.LOST for gpu in snapshot.gpus)
-    if seen >= wanted or (lost and wanted <= len(snapshot.gpus)):
-        return None
-    summary = f"{seen} of {wanted} GPUs"
-    return finding("gpu.count", Level.CRITICAL, summary, driver.reason or "check seating and power", name="driver")
+    data = {"driver": driver.gpu_count, "pci": driver.pci_count, "expected": driver.expected_count}
+    if seen < wanted and not (lost and wanted <= len(snapshot.gpus)):
+        action = driver.reason or "check seating and power"
+        summary = f"{seen} of {wanted} GPUs"
+        yield judgement(
+            "gpu.count", Level.CRITICAL, summary, action, name="driver", reason="count", value=seen, data=data
+        )
+    elif not lost:
+        yield judgement("gpu.count", Level.OK, f"{seen} GPUs", name="driver", value=seen, data=data)
 
 
-def _lost(gpu: Gpu) -> Finding:
+def _lost(gpu: Gpu) -> Judgement:
     """A lost GPU; its Xid, where the kernel log told it, says what to do."""
     summary, action = "lost", _REBOOT
     if gpu.xid_last is not None:
@@ -72,19 +117,62 @@ def _lost(gpu: Gpu) -> Finding:
         summary, action = f"lost, Xid {gpu.xid_last} {known.words}", known.action or _REBOOT
     elif gpu.index is None and gpu.reason:
         summary = gpu.reason
-    return finding("gpu.count", Level.CRITICAL, summary, action, target=gpu_identity(gpu), name=gpu_label(gpu))
-
-
-def _one(case: Case, gpu: Gpu) -> Iterator[Finding]:
+    data = {"uuid": gpu.uuid, "pci_bus_id": gpu.pci_bus_id, "xid": gpu.xid_last}
     target, name = gpu_identity(gpu), gpu_label(gpu)
-    if gpu.status in NOT_READ and not is_awaited(gpu) and case.snapshot.driver.status not in NOT_READ:
-        level = Level.CRITICAL if gpu.status is Status.TIMEOUT else Level.UNKNOWN
-        summary = gpu.reason or f"last read {age(gpu)}"
-        yield finding("gpu.responsive", level, summary, target=target, name=name)
+    return judgement("gpu.count", Level.CRITICAL, summary, action, target=target, name=name, reason="lost", data=data)
+
+
+def _muted(gpu: Gpu, driver: Driver) -> Judgement:
+    """A GPU that cannot be read because the driver cannot: told once, by the driver."""
+    summary = f"not read: {driver.reason or driver.status}"
+    return judgement(
+        "gpu.responsive",
+        Level.UNKNOWN,
+        summary,
+        target=gpu_identity(gpu),
+        name=gpu_label(gpu),
+        reason=REASONS.get(driver.status, "error"),
+        is_quiet=True,
+    )
+
+
+def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
+    target, name = gpu_identity(gpu), gpu_label(gpu)
+    yield _answering(case, gpu)
+    yield _xid(case, gpu)
+    for one in health(case, gpu):
+        level, summary = one.level, one.summary
+        if level:  # an OK of old values is told by `gpu.responsive`
+            level, summary = aged(gpu, level, summary)
+        yield msgspec.structs.replace(one, level=level, summary=summary, target=target, target_name=name)
+
+
+def _answering(case: Case, gpu: Gpu) -> Judgement:
+    target, name = gpu_identity(gpu), gpu_label(gpu)
+    if gpu.status not in NOT_READ:
+        return judgement("gpu.responsive", Level.OK, "answers", target=target, name=name)
+    level = Level.CRITICAL if gpu.status is Status.TIMEOUT else Level.UNKNOWN
+    summary = gpu.reason or f"last read {age(gpu)}"
+    return judgement(
+        "gpu.responsive",
+        level,
+        summary,
+        target=target,
+        name=name,
+        reason=REASONS.get(gpu.status, "error"),
+        is_quiet=is_awaited(gpu) or case.snapshot.driver.status in NOT_READ,
+    )
+
+
+def _xid(case: Case, gpu: Gpu) -> Judgement:
+    target, name = gpu_identity(gpu), gpu_label(gpu)
     if gpu.xid_last is not None and gpu.xid_last_age_s is not None and gpu.xid_last_age_s <= RECENT_S:
         known = xid(gpu.xid_last)
         summary = f"Xid {gpu.xid_last} {known.words}"
-        yield finding("gpu.xid", known.level, summary, known.action, target=target, name=name)
-    for check, level, summary, action in health(case, gpu):
-        level, summary = aged(gpu, level, summary) if level is not Level.OK else (level, summary)
-        yield finding(check, level, summary, action, target=target, name=name)
+        data = {"xid": gpu.xid_last, "age_s": gpu.xid_last_age_s}
+        return judgement(
+            "gpu.xid", known.level, summary, known.action, target=target, name=name, reason="xid", data=data
+        )
+    if case.surroundings is not None and case.surroundings.kernel_log is not None:
+        return skip("gpu.xid", case.surroundings.kernel_log, target=target, name=name, reason="permission")
+    return judgement("gpu.xid", Level.OK, "no Xid within a day", target=target, name=name)

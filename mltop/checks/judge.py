@@ -1,14 +1,18 @@
-"""A snapshot to findings: what is wrong with the box, the worst first. Pure; what is not OK is never left out."""
+"""A snapshot to judgements, and the findings among them: what is wrong with the box, the worst first. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from mltop.checks.case import Case, Memory
 from mltop.checks.catalogue import FAMILIES, ORDER
+from mltop.checks.judgement import Judgement
 from mltop.config.limits import Limits
-from mltop.model.finding import Finding, Level
+from mltop.model.finding import Finding
 from mltop.model.snapshot import Snapshot
+from mltop.model.surroundings import Surroundings
 
-__all__ = ["Memory", "judge"]
+__all__ = ["Memory", "judge", "judgements"]
 
 
 def judge(snapshot: Snapshot, limits: Limits | None = None, memory: Memory | None = None) -> tuple[Finding, ...]:
@@ -17,8 +21,21 @@ def judge(snapshot: Snapshot, limits: Limits | None = None, memory: Memory | Non
     With a `memory` (one for each watched box, changed by this), levels are left later than entered (`clear`) and what
     has to last is told when it has lasted (`for`); without one, the moment counts.
     """
-    case = Case(snapshot, limits or Limits(), memory)
-    found = [one for family in FAMILIES for one in family(case) if one.level is not Level.OK]
+    found = [one.finding() for one in judgements(snapshot, limits, memory) if one.is_finding]
+    return tuple(sorted(found, key=lambda one: (-one.level, ORDER[one.check])))
+
+
+def judgements(
+    snapshot: Snapshot,
+    limits: Limits | None = None,
+    memory: Memory | None = None,
+    surroundings: Surroundings | None = None,
+    families: Collection[str] = FAMILIES.keys(),
+) -> Iterator[Judgement]:
+    """What these families' checks say of each target, also where it is OK or there is nothing to judge."""
+    case = Case(snapshot, limits or Limits(), memory, surroundings)
+    for name, family in FAMILIES.items():
+        if name in families:
+            yield from family(case)
     if memory is not None:
         memory.forget()
-    return tuple(sorted(found, key=lambda one: (-one.level, ORDER[one.check])))

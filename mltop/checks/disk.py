@@ -1,0 +1,107 @@
+"""The mounts: space, inodes, and whether they are there, answer and can be written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from mltop.checks.case import NOT_READ, Case, age, judgement, skip
+from mltop.checks.judgement import Judgement
+from mltop.model.finding import Level
+from mltop.model.snapshot import Disk, Status
+
+SHARED_MEMORY = "/dev/shm"
+_NEVER_BEARABLE = frozenset({"/", "/var", "/var/lib/docker"})
+"""Here a full disk stops the box, however large it is: `unless_free` does not count."""
+
+
+def disks(case: Case) -> Iterator[Judgement]:
+    """The `disk.*` family, a mount at a time; a stuck mount is one finding."""
+    yield from _expected(case)
+    for disk in case.snapshot.disks:
+        if disk.status is Status.TIMEOUT:
+            yield _stuck(case, disk)
+        elif disk.status in (Status.ABSENT, Status.LOST):
+            yield _missing(disk.mount)
+        else:
+            yield judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
+            yield _space(case, disk)
+            yield _inodes(case, disk)
+            yield _readonly(case, disk)
+    if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
+        yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)
+
+
+def _expected(case: Case) -> Iterator[Judgement]:
+    """Mounts that the config expects; where only the snapshot is known, its rows say which of them are gone."""
+    mounts = case.surroundings.mounts if case.surroundings is not None else None
+    if not case.limits.mounts:
+        yield skip("disk.mount_missing", "no mounts are expected (expect.mounts)", name="mounts")
+    elif case.surroundings is not None:
+        for mount in case.limits.mounts:
+            if mounts is None:
+                summary = "not read: /proc/self/mountinfo"
+                yield judgement("disk.mount_missing", Level.UNKNOWN, summary, target=mount, reason="error")
+            elif mount in mounts:
+                yield judgement("disk.mount_missing", Level.OK, "mounted", target=mount)
+            else:
+                yield _missing(mount)
+
+
+def _missing(mount: str) -> Judgement:
+    return judgement("disk.mount_missing", Level.CRITICAL, "not mounted", "mount it", target=mount, reason="absent")
+
+
+def _stuck(case: Case, disk: Disk) -> Judgement:
+    summary = disk.reason or f"no answer, last read {age(disk)}"
+    level = Level.CRITICAL if disk.mount in case.limits.mounts else Level.WARNING
+    action = "check its server or device: what touches it hangs"
+    return judgement("disk.mount_stuck", level, summary, action, target=disk.mount, reason="timeout")
+
+
+def _space(case: Case, disk: Disk) -> Judgement:
+    check = "disk.shm" if disk.mount == SHARED_MEMORY else "disk.space"
+    if disk.used_percent is None:
+        return case.unread(check, disk, "size", target=disk.mount)
+    free = None if disk.mount in _NEVER_BEARABLE else disk.available_bytes
+    left = "" if disk.available_bytes is None else f", {disk.available_bytes / (1 << 30):.1f} GiB free"
+    summary = f"{disk.used_percent:.0f} % used{left}"
+    action = "data loaders die when it is full" if check == "disk.shm" else "free space"
+    return case.measured(check, disk.used_percent, summary, action, target=disk.mount, free=free, group=disk)
+
+
+def _inodes(case: Case, disk: Disk) -> Judgement:
+    percent = disk.inodes_used_percent
+    if percent is None or disk.status in NOT_READ:
+        return _quiet(case.unread("disk.inodes", disk, "count of inodes", target=disk.mount))
+    summary = f"{percent:.0f} % of inodes used"
+    return case.measured("disk.inodes", percent, summary, "remove small files", target=disk.mount)
+
+
+def _readonly(case: Case, disk: Disk) -> Judgement:
+    """A local file system that is read-only is suspect; one that became so under our eyes has failed.
+
+    A network mount or an overlay is often read-only by intent.
+    """
+    if disk.is_readonly is None or disk.status in NOT_READ:
+        return _quiet(case.unread("disk.readonly", disk, "word on being writable", target=disk.mount))
+    if disk.is_network or disk.fstype == "overlay":
+        what = "a network mount" if disk.is_network else "an overlay"
+        return skip("disk.readonly", f"{what} may be read-only by intent", target=disk.mount, reason="unsupported")
+    was_writable = case.memory is not None and case.memory.is_known("disk.readonly", disk.mount, Level.OK)
+    level = Level.OK
+    if disk.is_readonly:
+        level = Level.CRITICAL if was_writable else Level.WARNING
+        if case.memory is not None:
+            level = max(level, case.memory.level("disk.readonly", disk.mount))
+    if case.memory is not None:
+        case.memory.keep("disk.readonly", disk.mount, level)
+    summary = "read-only" if disk.is_readonly else "writable"
+    action = "see the kernel log, then fsck"
+    return judgement("disk.readonly", level, summary, action, target=disk.mount, reason="read-only")
+
+
+def _quiet(unread: Judgement) -> Judgement:
+    """That a mount was not read is told once, by its space."""
+    return msgspec.structs.replace(unread, is_quiet=True)

@@ -1,0 +1,19 @@
+"""What a verdict has to know of the box beside the snapshot, whose keys are fixed."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one look at the box."""
+
+    mounts: frozenset[str] | None = None
+    """Every path that something is mounted on, shown or not; `None` where that could not be read."""
+    is_container: bool = False
+    has_device_nodes: bool = True
+    """Whether there is a node of the NVIDIA driver in /dev."""
+    kernel_log: str | None = None
+    """Why the kernel log cannot be read; `None` where it can."""
+    driver_s: float | None = None
+    """How long the driver took to answer for all GPUs, in seconds."""

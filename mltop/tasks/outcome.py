@@ -115,7 +115,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a task is; totals are `None` where nobody knows them."""
 
     phase: str
-    """`scan`, `settle`, `write`, `flush`, `verify`, `restore`, `cleanup`."""
+    """`scan`, `write`, `flush`, `verify`, `restore`, `cleanup`."""
     files: int
     files_total: int | None
     bytes: int
@@ -162,6 +162,12 @@ class Control:
         """One more file is at work."""
         self._files += 1
         self._current = path
+        self._report()
+
+    def wait(self, reason: str) -> None:
+        """Nothing moves for now, and why."""
+        self.check()
+        self._current = reason
         self._report()
 
     def advance(self, count: int) -> None:

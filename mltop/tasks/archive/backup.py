@@ -20,7 +20,7 @@ import msgspec
 from mltop import __version__
 from mltop.tasks.archive import compression, manifest, name, shelf
 from mltop.tasks.archive.job import BackupJob
-from mltop.tasks.archive.lock import Lock, clock
+from mltop.tasks.archive.lock import Lock, clock, clock_fault
 from mltop.tasks.archive.output import Output, full_or_failed
 from mltop.tasks.archive.prune import prune, purge
 from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State, Statistics
@@ -90,23 +90,27 @@ class _Run:
     def __init__(self, job: BackupJob, target: Target, lock: Lock, control: Control, started: datetime) -> None:
         self.job, self.target, self.lock, self.control, self.started = job, target, lock, control, started
         self.last: Head | None = None
+        """The newest verified archive."""
+        self.before: Clock | None = None
+        """The clock of the last run."""
         self.scan_s = self.write_s = self.verify_s = 0.0
 
     def go(self) -> BackupReport:
         self.target.sweep(self.job.job)
         heads = shelf.heads(self.target, self.job.job)
+        self.before = self.lock.last or max((head.created for head in heads), key=lambda each: each.wall, default=None)
         self.last = next((head for head in reversed(heads) if head.state is State.VERIFIED), None)
         began = time.monotonic()
         self.control.begin("scan")
         found = scan(self.job, self.target.identity, self.control)
         if not found.found:
             raise TaskError("no source could be read", found.problems[0].hint if found.problems else None)
-        check_weights(found, self.job.strict_models)
         self.scan_s = time.monotonic() - began
         fingerprint = found.fingerprint(self.job)
         if self._is_unchanged(found, fingerprint):
             return self._unchanged(found)
         self._check_space(found)
+        check_weights(found, self.job.strict_models)
         return self._make(found, fingerprint)
 
     def _is_unchanged(self, found: Scan, fingerprint: str) -> bool:
@@ -122,7 +126,7 @@ class _Run:
     def _unchanged(self, found: Scan) -> BackupReport:
         last = self.last
         assert last is not None
-        self.lock.stamp(clock())
+        self._stamp(clock())
         report = self._report(State.UNCHANGED, Exit.OK, last, notes=tuple(found.notes))
         return msgspec.structs.replace(report, message=f"unchanged (verified {last.verified_at:%Y-%m-%d %H:%M}Z)")
 
@@ -207,7 +211,7 @@ class _Run:
         quiet_at = max(each.status.st_mtime_ns for each in young) / 1e9 + self.job.settle_s
         end = time.monotonic() + min(self.job.settle_s, quiet_at - time.time())
         while (left := end - time.monotonic()) > 0:
-            self.control.check()
+            self.control.wait(f"waiting {left:.0f} s: {len(young)} files were written to a moment ago")
             time.sleep(min(left, 0.2))
 
     def _note_changes(self, found: Scan, writer: Writer) -> None:
@@ -277,9 +281,8 @@ class _Run:
         now = clock()
         pruned = None
         if head.state is State.VERIFIED:  # R1: only a new verified archive may cost an old one
-            pruned = prune(self.target, self.job, now, self.lock.last)
-        if pruned is None or pruned.exit_code is not Exit.REFUSED:
-            self.lock.stamp(now)
+            pruned = prune(self.target, self.job, now, self.before)
+        self._stamp(now)
         code = Exit.PARTIAL if head.state is State.PARTIAL else pruned.exit_code if pruned else Exit.OK
         report = self._report(head.state, code, head, head.problems, head.notes)
         message = f"{len(head.problems)} problems: not all of the source is in it" if head.problems else None
@@ -289,6 +292,11 @@ class _Run:
             message=message or (pruned.message if pruned else None),
             hint=pruned.hint if pruned else None,
         )
+
+    def _stamp(self, now: Clock) -> None:
+        """Note this run's clock, but never one that has jumped: then the next run would take it for the true one."""
+        if self.job.accept_clock or clock_fault(now, self.before) is None:
+            self.lock.stamp(now)
 
     def _report(
         self,

@@ -1,17 +1,19 @@
-"""The headers of a tar, PAX format on `tarfile`'s own: times to the nanosecond, names as bytes, sparse maps.
+"""The headers of a tar in PAX format: times to the nanosecond, names as bytes, sparse maps.
 
 A sparse file goes in as GNU's PAX format 1.0, which GNU tar, bsdtar and `tarfile` read.
 """
 
 from __future__ import annotations
 
+import os
 import stat
 import tarfile
 from collections.abc import Sequence
 
+from mltop.tasks.archive import ustar
 from mltop.tasks.archive.scan import Found
 
-BLOCK = tarfile.BLOCKSIZE
+BLOCK = ustar.BLOCK
 END = bytes(2 * BLOCK)
 """Two empty blocks end a tar."""
 
@@ -47,17 +49,15 @@ def sparse(found: Found, size: int, extents: Sequence[Extent]) -> tuple[bytes, b
     map_bytes = ("\n".join(lines) + "\n").encode()
     map_bytes += padding(len(map_bytes))
     stored = len(map_bytes) + sum(length for _, length in extents)
-    info = _info(found, tarfile.REGTYPE, size=stored)
     records = {
-        "GNU.sparse.major": "1",
-        "GNU.sparse.minor": "0",
-        "GNU.sparse.name": found.name,
-        "GNU.sparse.realsize": str(size),
+        b"GNU.sparse.major": b"1",
+        b"GNU.sparse.minor": b"0",
+        b"GNU.sparse.name": os.fsencode(found.name),
+        b"GNU.sparse.realsize": b"%d" % size,
     }
-    info.pax_headers = {**info.pax_headers, **records}
     head, _, tail = found.name.rpartition("/")
-    info.name = f"{head}/GNUSparseFile.0/{tail}" if head else f"GNUSparseFile.0/{tail}"
-    return _bytes(info), map_bytes
+    stand_in = f"{head}/GNUSparseFile.0/{tail}" if head else f"GNUSparseFile.0/{tail}"
+    return _header(found, tarfile.REGTYPE, stored, name=stand_in, records=records), map_bytes
 
 
 def padding(size: int) -> bytes:
@@ -65,29 +65,64 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def _header(found: Found, kind: bytes, size: int = 0, link: str = "") -> bytes:
-    return _bytes(_info(found, kind, size, link))
+def _header(
+    found: Found,
+    kind: bytes,
+    size: int = 0,
+    link: str = "",
+    name: str | None = None,
+    records: dict[bytes, bytes] | None = None,
+) -> bytes:
+    """Return a header and, before it, the PAX records for what does not fit into it.
 
-
-def _info(found: Found, kind: bytes, size: int = 0, link: str = "") -> tarfile.TarInfo:
+    Users are numbers only: to ask for a name may mean to ask a directory server.
+    """
     status = found.status
-    info = tarfile.TarInfo(found.name)
-    info.type, info.size, info.linkname = kind, size, link
-    info.mode = stat.S_IMODE(status.st_mode)
-    # numbers only: to ask for a user's name may mean to ask a directory server
-    info.uid, info.gid = status.st_uid, status.st_gid
+    path, target = os.fsencode(found.name if name is None else name), os.fsencode(link)
+    if kind == tarfile.DIRTYPE:
+        path += b"/"
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
-    info.mtime = seconds
-    if nanoseconds or seconds < 0:
-        info.pax_headers = {"mtime": _decimal(status.st_mtime_ns)}
-    return info
+    records = dict(records or {})
+    if len(path) > ustar.NAME_MAX or not path.isascii():
+        records[b"path"] = path
+    if len(target) > ustar.NAME_MAX or not target.isascii():
+        records[b"linkpath"] = target
+    for key, number in ((b"uid", status.st_uid), (b"gid", status.st_gid)):
+        if number > ustar.NUMBER_MAX:
+            records[key] = b"%d" % number
+    if size > ustar.SIZE_MAX:
+        records[b"size"] = b"%d" % size
+    if nanoseconds or not 0 <= seconds <= ustar.SIZE_MAX:
+        records[b"mtime"] = _decimal(status.st_mtime_ns)
+    mode = stat.S_IMODE(status.st_mode)
+    block = ustar.pack(path[:100], kind, mode, status.st_uid, status.st_gid, size, seconds, target[:100])
+    return _pax(records) + block if records else block
 
 
-def _decimal(nanoseconds: int) -> str:
-    sign = "-" if nanoseconds < 0 else ""
+def _pax(records: dict[bytes, bytes]) -> bytes:
+    """Return a PAX header with its records (`length key=value`, POSIX.1-2001 pax)."""
+    data = b"".join(_record(key, value) for key, value in records.items())
+    if not all(_is_text(value) for value in records.values()):
+        data = _record(b"hdrcharset", b"BINARY") + data
+    return ustar.pack(b"././@PaxHeader", tarfile.XHDTYPE, 0, 0, 0, len(data), 0) + data + padding(len(data))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    rest = len(key) + len(value) + 3  # a space, an equals sign, a line end
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decimal(nanoseconds: int) -> bytes:
+    sign = b"-" if nanoseconds < 0 else b""
     seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
-    return f"{sign}{seconds}.{rest:09d}"
-
-
-def _bytes(info: tarfile.TarInfo) -> bytes:
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    return b"%b%d.%09d" % (sign, seconds, rest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +16,8 @@ import msgspec
 from mltop.tasks.archive.record import Clock
 from mltop.tasks.outcome import LockedError, TaskError, os_reason
 
+_JUMP = timedelta(days=7)
+_DRIFT = timedelta(hours=1)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -31,6 +33,33 @@ def clock() -> Clock:
     except OSError:
         boot_id = ""
     return Clock(wall=datetime.now(UTC), boot_id=boot_id, since_boot_s=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def clock_fault(now: Clock, last: Clock | None) -> str | None:
+    """Return why the clock is not to be trusted, or `None`. `last` is the clock of the last run that was trusted.
+
+    Within one boot the monotonic clock tells a jump from time that passed; over a restart a gap of more than a week
+    is taken for one.
+    """
+    if last is None:
+        return None
+    if now.wall < last.wall - _DRIFT:
+        return f"the clock went back: the last run is dated {last.wall:%Y-%m-%d %H:%M}Z"
+    passed = now.wall - last.wall
+    if now.boot_id and now.boot_id == last.boot_id:
+        off = abs(passed - timedelta(seconds=now.since_boot_s - last.since_boot_s))
+        return f"the clock jumped by {off.days} days since the last run" if off > _JUMP else None
+    if passed > _JUMP:
+        return f"{passed.days} days since the last run and a restart between: the clock may have jumped"
+    return None
+
+
+def last_stamp(path: str) -> Clock | None:
+    """Return the stamp in a lock that is not taken, without making one."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=_Stamp).last
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 class Lock:

@@ -1,7 +1,6 @@
 """The members of a tar, read once from front to end: ustar, GNU and PAX, with bounds on all that a file could claim.
 
-Headers are `tarfile`'s; what hangs on them (long names, PAX records, sparse maps) is read here, because `tarfile`'s
-own stream copies every byte several times and trusts the sizes it is told.
+Not by `tarfile`: its stream copies every byte several times and trusts the sizes that it is told.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mltop.tasks.archive import ustar
 from mltop.tasks.archive.header import BLOCK, Extent
 from mltop.tasks.archive.stream import Blocks
 from mltop.tasks.outcome import CorruptError
@@ -111,7 +111,7 @@ class Members:
             raise CorruptError("the archive ends in the middle of a file")
         self._padding = 0
 
-    def _next(self, pax: dict[str, bytes]) -> tarfile.TarInfo | None:
+    def _next(self, pax: dict[str, bytes]) -> ustar.Header | None:
         """Return the next real header with all that precedes it put into `pax`; `None` at the end mark."""
         while True:
             block = self._blocks.take(BLOCK)
@@ -119,10 +119,7 @@ class Members:
                 raise CorruptError("the archive ends without an end mark: it is cut short")
             if block == _END:
                 return None
-            try:
-                info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            except tarfile.HeaderError as error:
-                raise CorruptError(f"the archive is damaged: {error}") from error
+            info = ustar.unpack(block)
             if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
                 pax |= _records(self._extension(info.size))
             elif info.type == tarfile.XGLTYPE:
@@ -141,7 +138,7 @@ class Members:
         self._blocks.take(-size % BLOCK)
         return data
 
-    def _member(self, index: int, info: tarfile.TarInfo, pax: dict[str, bytes]) -> Member:
+    def _member(self, index: int, info: ustar.Header, pax: dict[str, bytes]) -> Member:
         stored = _number(pax.get("size"), info.size)
         kind = _KINDS.get(info.type, "unknown")
         if kind not in ("file", "unknown"):
@@ -158,24 +155,23 @@ class Members:
         elif info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse") for key in pax):
             kind = "unknown"
             self._old_sparse(info)
-        member_name = os.fsdecode(path) if path is not None else info.name
+        member_name = os.fsdecode(path if path is not None else info.name)
         return Member(
             index=index,
             name=(member_name.rstrip("/") or "/") if kind == "dir" else member_name,
             kind=kind,
             size=size if kind == "file" else 0,
-            link=os.fsdecode(pax["linkpath"]) if "linkpath" in pax else info.linkname,
-            mode=info.mode & 0o7777,
+            link=os.fsdecode(pax.get("linkpath", info.link)),
+            mode=info.mode,
             uid=_number(pax.get("uid"), info.uid),
             gid=_number(pax.get("gid"), info.gid),
-            mtime_ns=_nanoseconds(pax.get("mtime"), int(info.mtime)),
+            mtime_ns=_nanoseconds(pax.get("mtime"), info.mtime),
             extents=extents,
         )
 
-    def _old_sparse(self, info: tarfile.TarInfo) -> None:
+    def _old_sparse(self, info: ustar.Header) -> None:
         """Pass over the further map blocks of an old GNU sparse member."""
-        structs = getattr(info, "_sparse_structs", None)
-        has_more = bool(structs and structs[1])
+        has_more = info.type == tarfile.GNUTYPE_SPARSE and info.is_extended
         for _ in range(_MAX_EXTENTS):
             if not has_more:
                 return

@@ -5,7 +5,7 @@ that are ours by manifest, job and name are ever touched, each by its name in th
 """
 
 # Descriptors
-# ruff: noqa: PTH208
+# ruff: noqa: PTH118, PTH208
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 from mltop.tasks.archive import name, shelf
 from mltop.tasks.archive.job import BackupJob
+from mltop.tasks.archive.lock import Lock, clock, clock_fault, last_stamp
 from mltop.tasks.archive.record import Archive, Clock, PruneReport, State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.outcome import Exit, RefusedError, TaskError, os_reason
 from mltop.tasks.retention import Dated, choose
 
-JUMP = timedelta(days=7)
-_DRIFT = timedelta(hours=1)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -31,8 +30,9 @@ def prune(target: Target, job: BackupJob, now: Clock, last: Clock | None, dry_ru
     """
     try:
         owned = [each for each in shelf.archives(target, job.job) if each.state in (State.VERIFIED, State.PARTIAL)]
-        # a run looks at its own archive too, which was made by the same clock: the newest before it is what tells
-        _refuse_jump(owned, now, last, job.accept_clock)
+        if not job.accept_clock and (fault := clock_fault(now, last)):
+            # R6: with a clock that is wrong every age is wrong
+            raise RefusedError(fault, "check the clock; to go on with it, accept it once (--accept-clock)")
         dated = [_dated(each) for each in owned]
         choices = choose(dated, job.keep, now.wall.astimezone())
         gone = [choice.id for choice in choices if not choice.keep]
@@ -55,6 +55,28 @@ def prune(target: Target, job: BackupJob, now: Clock, last: Clock | None, dry_ru
     )
 
 
+def prune_by_hand(job: BackupJob, dry_run: bool = False) -> PruneReport:
+    """Apply the retention of `job` outside of a backup, under its lock. A dry run takes no lock and makes no file."""
+    try:
+        with Target(job.target) as target:
+            path = job.lock_path or os.path.join(target.path, name.lock_name(job.job))
+            last = last_stamp(path) or last_clock(target, job.job)
+            if dry_run:
+                return prune(target, job, clock(), last, dry_run=True)
+            with Lock(path) as lock:
+                report = prune(target, job, clock(), last)
+                if job.accept_clock:
+                    lock.stamp(clock())
+                return report
+    except TaskError as error:
+        return PruneReport(exit_code=error.code, dry_run=dry_run, message=str(error), hint=error.hint)
+
+
+def last_clock(target: Target, job: str) -> Clock | None:
+    """Return when the newest archive was begun: where no stamp is, it tells of the last run."""
+    return max((head.created for head in shelf.heads(target, job)), key=lambda each: each.wall, default=None)
+
+
 def _dated(archive: Archive) -> Dated:
     created = archive.created or datetime.now(UTC)
     return Dated(
@@ -63,28 +85,6 @@ def _dated(archive: Archive) -> Dated:
         created=created.astimezone(),
         is_verified=archive.state is State.VERIFIED,
     )
-
-
-def _refuse_jump(owned: list[Archive], now: Clock, last: Clock | None, accepted: bool) -> None:
-    """R6: with a clock that is wrong every age is wrong, so nothing is deleted by age then."""
-    if accepted:
-        return
-    hint = "check the clock; to go on with it, accept it once (--accept-clock)"
-    newest = max((each.created for each in owned if each.created), default=None)
-    known = [moment for moment in (newest, last.wall if last else None) if moment is not None]
-    if known and now.wall < max(known) - _DRIFT:
-        raise RefusedError(f"the clock went back: an archive or a run is dated {max(known):%Y-%m-%d %H:%M}Z", hint)
-    if last is None:
-        return
-    passed = now.wall - last.wall
-    if now.boot_id and now.boot_id == last.boot_id:
-        real = timedelta(seconds=now.since_boot_s - last.since_boot_s)
-        if abs(passed - real) > JUMP:
-            raise RefusedError(f"the clock jumped by {abs(passed - real).days} days since the last run", hint)
-    elif passed > JUMP:
-        raise RefusedError(
-            f"{passed.days} days since the last run and a restart between: the clock may have jumped", hint
-        )
 
 
 def _refuse_last(owned: list[Archive], gone: list[str]) -> None:

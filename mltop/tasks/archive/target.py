@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -152,8 +153,12 @@ class Target:
             return
 
     def sync(self) -> None:
-        """Bring the names to the disk."""
-        os.fsync(self.fd)
+        """Bring the names to the disk, where the file system can do that for a folder."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                raise
 
     def commit(self, head: Head, entries: bytes, sums: bytes) -> None:
         """Give an archive that is whole, synced and verified its final name; its manifest comes last.

@@ -13,6 +13,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from mltop.tasks.archive.gguf import NotGgufError, expected_size
 from mltop.tasks.archive.scan import Scan
 from mltop.tasks.outcome import problem
 
@@ -64,4 +65,12 @@ def _zip(file: BinaryIO, size: int) -> str | None:
     return None if _EOCD in file.read(_EOCD_REACH) else "it is a zip without its end: cut short"
 
 
-_CHECKS = {".safetensors": _safetensors, ".pt": _zip, ".pth": _zip, ".ckpt": _zip}
+def _gguf(file: BinaryIO, size: int) -> str | None:
+    try:
+        expected = expected_size(file)
+    except NotGgufError as error:
+        return str(error)
+    return f"it has {size} bytes and should have {expected}: cut short" if size < expected else None
+
+
+_CHECKS = {".safetensors": _safetensors, ".gguf": _gguf, ".pt": _zip, ".pth": _zip, ".ckpt": _zip}

@@ -62,9 +62,9 @@ def test_kill_at_any_moment(source: Path, target: Path, backup: Any) -> None:
         child.wait()
     span = time.monotonic() - began
     generator = random.Random(5)
-    for round_ in range(14):
+    for round_ in range(10):
         child = _start(source, target)
-        delay = span * (round_ + generator.random()) / 14
+        delay = span * (round_ + generator.random()) / 10
         try:
             child.wait(delay)
         except subprocess.TimeoutExpired:

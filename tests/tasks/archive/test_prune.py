@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mltop.tasks.archive import manifest, name, shelf
 from mltop.tasks.archive.job import BackupJob
-from mltop.tasks.archive.lock import clock
-from mltop.tasks.archive.prune import prune, purge, trash, undelete
+from mltop.tasks.archive.lock import Lock, clock
+from mltop.tasks.archive.prune import prune, prune_by_hand, purge, trash, undelete
 from mltop.tasks.archive.record import Clock, PruneReport, State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.outcome import Exit, TaskError
@@ -92,6 +92,18 @@ def test_old_ones_go_to_the_trash_and_come_back(shelf_of: Any, run: Any, target:
     assert _ids(target) == [ids[1], *ids[3:]]
 
 
+def test_by_hand(shelf_of: Any, job: BackupJob, target: Path) -> None:
+    ids = shelf_of(50, 40, 35, 20, 10, 1)
+    before = sorted(os.listdir(target))
+    planned = prune_by_hand(job, dry_run=True)
+    assert sorted(os.listdir(target)) == before
+    with Lock(str(target / name.lock_name("nightly"))):
+        assert prune_by_hand(job).exit_code is Exit.LOCKED
+    done = prune_by_hand(job)
+    assert (sorted(done.removed), done.removed) == (ids[:3], planned.removed)
+    assert prune_by_hand(msgspec.structs.replace(job, target="/nonexistent/x"), dry_run=True).exit_code is Exit.FAILED
+
+
 def test_the_trash_is_emptied_after_its_time(shelf_of: Any, run: Any, target: Path) -> None:
     ids = shelf_of(50, 3, 2, 1)
     run(Keep.days(30))
@@ -161,11 +173,18 @@ def test_a_backup_prunes_only_when_it_is_verified(backup: Any, shelf_of: Any, so
 
 def test_a_jump_is_said_by_the_backup_and_stays_said(backup: Any, shelf_of: Any, source: Path, target: Path) -> None:
     ids = shelf_of(-30, 5)  # one from the future
+    (target / name.lock_name("nightly")).unlink()  # and no stamp of a run that could be trusted
     report = backup(keep=Keep(last=1, min=1), skip_unchanged=False)
     assert (report.state, report.exit_code) == (State.VERIFIED, Exit.REFUSED)
     assert "clock" in report.message
     assert set(ids) < set(_ids(target))
+    assert backup().state is State.UNCHANGED
+    assert backup(sources=(str(source), "/nonexistent")).state is State.PARTIAL
     assert backup(keep=Keep(last=1, min=1), skip_unchanged=False).exit_code is Exit.REFUSED
+    assert backup(keep=Keep(last=1, min=1), skip_unchanged=False, accept_clock=True).exit_code is Exit.OK
+    last = backup(keep=Keep(last=1, min=1), skip_unchanged=False)
+    assert last.exit_code is Exit.OK, "accepted once is accepted"
+    assert ids[-1] in _ids(target), "what is dated in the future stays"
 
 
 def test_a_corrupt_one_does_not_count(shelf_of: Any, run: Any, target: Path) -> None:

@@ -44,6 +44,40 @@ def test_zip_checkpoints(tmp_path: Path) -> None:
     assert damage(str(path)) is None
 
 
+def _text(value: bytes) -> bytes:
+    return struct.pack("<Q", len(value)) + value
+
+
+def _gguf(path: Path, missing: int = 0) -> None:
+    pairs = [
+        _text(b"general.alignment") + struct.pack("<II", 4, 64),
+        _text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + _text(b"a") + _text("ö".encode()),
+        _text(b"scores") + struct.pack("<IIQ", 9, 6, 3) + bytes(12),
+        _text(b"name") + struct.pack("<I", 8) + _text(b"m"),
+    ]
+    tensors = [
+        _text(b"w1") + struct.pack("<IQQIQ", 2, 64, 4, 8, 0),  # Q8_0: 8 blocks of 34 bytes
+        _text(b"w2") + struct.pack("<IQIQ", 1, 10, 0, 320),  # F32
+    ]
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs)) + b"".join(pairs + tensors)
+    data = bytes(320 + 40)
+    path.write_bytes(head + bytes(-len(head) % 64) + data[: len(data) - missing])
+
+
+def test_gguf(tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    _gguf(path)
+    assert damage(str(path)) is None
+    whole = path.read_bytes()
+    _gguf(path, missing=1)
+    assert "cut short" in (damage(str(path)) or "")
+    for length in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:length])
+        assert damage(str(path)), length
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 1 << 60))
+    assert damage(str(path))
+
+
 def test_what_is_not_known_is_not_judged(tmp_path: Path) -> None:
     assert damage(str(tmp_path / "gone.safetensors")) is None
     (tmp_path / "a.bin").write_bytes(b"")

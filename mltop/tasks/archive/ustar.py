@@ -1,0 +1,115 @@
+"""One header of a tar as 512 bytes (POSIX ustar; read with GNU's extensions): packed and unpacked.
+
+`tarfile` does the same and takes 80 microseconds a header to write and 30 to read, two headers a file; with a hundred
+thousand small files that is most of a backup.
+"""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+from dataclasses import dataclass
+
+from mltop.tasks.outcome import CorruptError
+
+BLOCK = tarfile.BLOCKSIZE
+NAME_MAX = 100
+NUMBER_MAX = 8**7 - 1
+"""Of mode, uid and gid."""
+SIZE_MAX = 8**11 - 1
+"""Of size and mtime; what is beyond goes into a PAX record."""
+
+_LAYOUT = struct.Struct("100s 8s 8s 8s 12s 12s 8s c 100s 6s 2s 32s 32s 8s 8s 155s 12x")
+"""name mode uid gid size mtime checksum type link magic version uname gname devmajor devminor prefix (ustar(5))."""
+_SUM_START, _SUM_END = 148, 156
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What one header says; nothing of it has been checked but its checksum."""
+
+    name: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    type: bytes
+    link: bytes
+    is_extended: bool
+    """Of an old GNU sparse header: whether another map block follows."""
+
+
+def pack(name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes = b"") -> bytes:
+    """Return a header. Names beyond `NAME_MAX` are cut, numbers beyond their maximum are 0: PAX records have them."""
+    block = _LAYOUT.pack(
+        name,
+        b"%07o\0" % mode,
+        b"%07o\0" % (uid if 0 <= uid <= NUMBER_MAX else 0),
+        b"%07o\0" % (gid if 0 <= gid <= NUMBER_MAX else 0),
+        b"%011o\0" % (size if size <= SIZE_MAX else 0),
+        b"%011o\0" % (mtime if 0 <= mtime <= SIZE_MAX else 0),
+        b" " * 8,
+        kind,
+        link,
+        b"ustar\0",
+        b"00",
+        b"",
+        b"",
+        b"0000000\0",
+        b"0000000\0",
+        b"",
+    )
+    return block[:_SUM_START] + b"%06o\0 " % sum(block) + block[_SUM_END:]
+
+
+def unpack(block: bytes) -> Header:
+    """Return what a header says; raises `CorruptError` when it is none."""
+    name, mode, uid, gid, size, mtime, checksum, kind, link, magic, version, *_, prefix = _LAYOUT.unpack(block)
+    _check(block, _number(checksum))
+    name, prefix = _text(name), _text(prefix)
+    is_gnu = (magic, version) == (b"ustar ", b" \0")
+    if prefix and magic == b"ustar\0":
+        name = prefix + b"/" + name
+    if kind == tarfile.AREGTYPE and name.endswith(b"/"):
+        kind = tarfile.DIRTYPE  # older than types
+    return Header(
+        name=name,
+        mode=_number(mode) & 0o7777,
+        uid=_number(uid),
+        gid=_number(gid),
+        size=_number(size),
+        mtime=_number(mtime),
+        type=kind,
+        link=_text(link),
+        is_extended=is_gnu and bool(block[482]),
+    )
+
+
+def _check(block: bytes, stored: int) -> None:
+    counted = block[:_SUM_START] + b" " * 8 + block[_SUM_END:]
+    total = sum(counted)
+    # some old programs summed signed characters
+    if stored != total and stored != total - 256 * sum(byte > 127 for byte in counted):
+        raise CorruptError("the archive is damaged: a header does not match its checksum")
+
+
+def _text(field: bytes) -> bytes:
+    return field.split(b"\0", 1)[0]
+
+
+def _number(field: bytes) -> int:
+    """Return an octal number, or GNU's binary one (its first byte is 0x80, or 0xff for negative ones)."""
+    if field[0] in (0x80, 0xFF):
+        value = int.from_bytes(field[1:], "big")
+        return value if field[0] == 0x80 else value - (1 << 8 * (len(field) - 1))
+    text = field.split(b"\0", 1)[0].strip()
+    if not text:
+        return 0
+    try:
+        value = int(text, 8)
+    except ValueError as error:
+        raise CorruptError("the archive is damaged: a number in a header is none") from error
+    if value < 0:
+        raise CorruptError("the archive is damaged: a number in a header is negative")
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import sys
 import time
@@ -19,13 +20,14 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "fakes")]
 
 import msgspec
-from box import G, lost_gpu, make_gpu, make_history, make_snapshot
+from box import NOW, G, lost_gpu, make_gpu, make_snapshot
 from cells import DARK, LIGHT, Picture
 from rich.console import Console
 
 from mltop.checks.event import changes
 from mltop.checks.judge import Memory, judge
 from mltop.config.limits import Limits
+from mltop.model.history import History
 from mltop.model.request import Request
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
 from mltop.ui.app import Dashboard
@@ -80,6 +82,40 @@ def troubled() -> tuple[Gpu, ...]:
     return tuple(cards)
 
 
+def history(snapshot: Snapshot, samples: int = 150) -> History:
+    """The five minutes before: training steps with a pause for each checkpoint, memory filling up."""
+    past = History()
+    for step in range(samples):
+        dip = 0.12 if step % 38 < 3 else 1.0
+        ripple = 0.93 + 0.07 * math.sin(step / 2.3) + 0.03 * math.sin(step * 1.7)
+        filled = min(1.0, 0.35 + step / 60)
+        gpus = tuple(
+            replaced(
+                gpu,
+                utilization_percent=min(100, round((gpu.utilization_percent or 0) * dip * ripple)),
+                memory_used_bytes=round((gpu.memory_used_bytes or 0) * filled),
+                temperature_c=round((gpu.temperature_c or 0) * (0.86 + 0.14 * min(1.0, step / 70)) - 2 * (dip < 1)),
+                power_w=(gpu.power_w or 0) * dip * ripple,
+            )
+            if gpu.status is Status.OK
+            else gpu
+            for gpu in snapshot.gpus
+        )
+        load = 0.55 + 0.35 * math.sin(step / 9) ** 2 + 0.1 * math.sin(step * 1.3)
+        cpu = msgspec.structs.replace(snapshot.cpu, usage_percent=(snapshot.cpu.usage_percent or 0) * 1.4 * load)
+        net = tuple(
+            msgspec.structs.replace(
+                each,
+                receive_bytes_per_s=(each.receive_bytes_per_s or 0) * load * ripple,
+                transmit_bytes_per_s=(each.transmit_bytes_per_s or 0) * dip * ripple,
+            )
+            for each in snapshot.network
+        )
+        moment = msgspec.structs.replace(snapshot, gpus=gpus, cpu=cpu, network=net)
+        past.add(moment, NOW - (samples - step) * 2.0)
+    return past
+
+
 def hung() -> Snapshot:
     """The driver has not answered for 14 s: the values are the last ones."""
     why = "driver not answering for 14 s (GPU 2: nvmlDeviceGetPowerUsage)"
@@ -118,7 +154,10 @@ SHOTS = (
     Shot("dashboard-200x60", lambda: make_snapshot(troubled(), processes=40), (200, 60)),
     Shot("gpu-lost-80x24", lambda: make_snapshot(troubled(), processes=40), (80, 24)),
     Shot(
-        "gpu-detail-120x40", lambda: make_snapshot(troubled(), processes=40), (120, 40), ("tab", "tab", "tab", "enter")
+        "gpu-detail-120x40",
+        lambda: make_snapshot(troubled(), processes=40),
+        (120, 40),
+        ("tab", "down", "enter"),
     ),
     Shot("driver-hung-80x24", hung, (80, 24)),
     Shot("no-gpu-80x24", lambda: make_snapshot(0, cores=16, processes=40), (80, 24)),
@@ -141,13 +180,14 @@ async def take(shot: Shot) -> None:
     """Run the app headless at the size, press the keys, and save what the screen shows."""
     snapshot = shot.snapshot()
     memory = Memory()
-    view = View(history=make_history(snapshot), **shot.view)
+    view = View(history=history(snapshot), **shot.view)
     session = Session(view, lambda taken: judge(taken, Limits(), memory), changes, at=time.monotonic())
     app = Dashboard(PipeSource(snapshot), session, theme=shot.theme)
     async with app.run_test(size=shot.size) as pilot:
-        await until(lambda: view.snapshot is not None, pilot.pause)
+        await until(lambda: view.processes.cursor is not None, pilot.pause)
         for key in shot.keys:
             await pilot.press(key)
+            await pilot.pause()
         await pilot.pause()
         (TARGET / f"{shot.name}.svg").write_text(app.export_screenshot(title=f"mltop {shot.size[0]}x{shot.size[1]}"))
         Picture(shot.colours).save(ansi(app), *shot.size, TARGET / f"{shot.name}.png")

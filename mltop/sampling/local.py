@@ -106,6 +106,7 @@ def _be_sampler(control: int, out: int, errors: int, interval_s: float, expected
             os.dup2(fd, target)
         os.closerange(3, 256)
         set_name("mltop-sampler")
+        signal.set_wakeup_fd(-1)  # that of the dashboard's loop, where it starts a second sampler
         for number in (signal.SIGINT, signal.SIGTSTP, signal.SIGWINCH):
             signal.signal(number, signal.SIG_IGN)
         from mltop.sampling.sampler import Sampler

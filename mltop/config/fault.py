@@ -26,9 +26,14 @@ class Source:
         self.name = name
         self._lines: dict[str, int] = {}
         table: tuple[str, ...] = ()
+        counts: dict[tuple[str, ...], int] = {}
         for number, line in enumerate(text.splitlines(), 1):
             if header := _HEADER.match(line):
                 table = _parts(header["path"])
+                if line.lstrip().startswith("[["):  # the n-th of an array of tables
+                    self._note(table, number)
+                    counts[table] = counts.get(table, -1) + 1
+                    table = (*table, str(counts[table]))
                 self._note(table, number)
             elif key := _KEY.match(line):
                 self._note((*table, *_parts(key["path"])), number)
@@ -52,8 +57,9 @@ class Source:
 
 
 def dotted(path: Sequence[str]) -> str:
-    """A path as TOML writes it."""
-    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"' for part in path)
+    """A path as TOML writes it; the place in an array of tables as `[0]`."""
+    words = [part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"' for part in path]
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(words))
 
 
 def shown(value: object) -> str:

@@ -15,11 +15,18 @@ from mltop.config.fault import Fault, Source, nearest, shown
 from mltop.config.limit import Limit
 from mltop.config.limits import KEYS, TABLE, Limits, parse_limit
 from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
+from mltop.config.service import Checks, Services, collect_services
 from mltop.config.settings import Expect, Remote, Settings, Ui
 
-UNREAD = frozenset({"checks", "services", "notify", "defaults", "jobs"})
+UNREAD = frozenset({"notify", "defaults", "jobs"})
 """Tables that other parts of mltop read for themselves."""
-_STRUCTS: Mapping[str, type[msgspec.Struct]] = {"ui": Ui, "expect": Expect, "remote": Remote}
+_STRUCTS: Mapping[str, type[msgspec.Struct]] = {
+    "ui": Ui,
+    "expect": Expect,
+    "remote": Remote,
+    "checks": Checks,
+    "services": Services,
+}
 _MAX_BYTES = 1 << 20
 
 
@@ -120,6 +127,8 @@ def _collect(
             yield source.fault((name,), f"expected a table, got {shown(value)}")
         elif name == "limits":
             yield from _collect_limits(value, source, limits)
+        elif name == "services":
+            yield from collect_services(value, source, merged.setdefault(name, {}))
         else:
             yield from _collect_table(name, value, source, merged.setdefault(name, {}))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from mltop.config.limits import Limits
+from mltop.config.service import Checks, Services
 
 Theme = Annotated[Literal["terminal", "dark", "light"], msgspec.Meta(description='"terminal", "dark" or "light"')]
 Interval = Annotated[float, msgspec.Meta(ge=0.25, le=3600, description="a number >= 0.25 (seconds, at most 3600)")]
@@ -49,5 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     expect: Expect = Expect()
     limits: Limits = Limits()
     remote: Remote = Remote()
+    services: Services = Services()
+    checks: Checks = Checks()
     files: tuple[str, ...] = ()
     """The files that were read, the later over the earlier."""

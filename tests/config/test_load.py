@@ -87,7 +87,7 @@ def test_the_users_file_goes_over_that_of_etc_key_by_key_of_a_table(read) -> Non
 
 
 def test_tables_of_other_parts_are_accepted_unread(read) -> None:  # type: ignore[no-untyped-def]
-    read('[jobs.x]\nanything = 1\n[[services.http]]\nname = "a"\n[notify]\n[defaults]\n[checks]\n')
+    read("[jobs.x]\nanything = 1\n[notify]\n[defaults]\n")
 
 
 def test_every_fault_is_named_with_its_line(read) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mltop.config.fault import Fault
+from mltop.config.load import load
+from mltop.config.service import Http, Postgres, Redis, Tcp, Unit
+from mltop.config.settings import Settings
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "c.toml"
+
+
+def read(path: Path, text: str) -> Settings:
+    path.write_text(text)
+    return load(str(path), {}, path.with_name("none"))
+
+
+def test_services_and_checks_are_typed(path: Path) -> None:
+    settings = read(
+        path,
+        """[checks]
+disabled = ["gpu.mem", "svc.*"]
+profile = "seed"
+[[services.http]]
+name = "llm"
+url = "http://localhost:8080/health"
+level = 3
+model = "m"
+timeout = "500ms"
+[[services.redis]]
+name = "cache"
+password_file = "/etc/redis.password"
+[[services.postgres]]
+name = "db"
+host = "/run/postgresql"
+[[services.unit]]
+name = "docker"
+[[services.tcp]]
+name = "ssh"
+port = 22
+""".replace("500ms", "1.5s"),
+    )
+    services = settings.services
+    assert services.http == (Http(name="llm", url="http://localhost:8080/health", level=3, model="m", timeout="1.5s"),)
+    assert services.http[0].timeout_s == 1.5
+    assert services.redis == (Redis(name="cache", port=6379, password_file="/etc/redis.password"),)
+    assert services.postgres == (Postgres(name="db", host="/run/postgresql", port=5432),)
+    assert (services.unit, services.tcp) == ((Unit(name="docker"),), (Tcp(name="ssh", port=22),))
+    assert (settings.checks.disabled, settings.checks.profile) == (("gpu.mem", "svc.*"), "seed")
+    assert read(path, "").services.http == ()
+
+
+def test_every_fault_has_the_line_of_its_own_service(path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        read(
+            path,
+            """[checks]
+profile = "gate"
+[[services.http]]
+name = "llm"
+url = "http://localhost:8080/health"
+[[services.http]]
+name = "llm"
+url = "http://b"
+timout = "2s"
+[[services.http]]
+url = "ftp://x"
+level = 4
+[[services.redis]]
+name = "r"
+timeout = "0s"
+port = 70000
+[services.tpc]
+[services.unit]
+name = "docker"
+""",
+        )
+    assert caught.value.lines == (
+        f'{path}:2: checks.profile: expected "default" or "seed", got "gate"',
+        f"{path}:9: services.http[1].timout: unknown key; did you mean timeout?",
+        f'{path}:11: services.http[2].url: expected an http or https URL, got "ftp://x"',
+        f"{path}:10: services.http[2]: name is missing",
+        f"{path}:12: services.http[2].level: level 4 needs model",
+        f'{path}:15: services.redis[0].timeout: expected a duration such as "2s", above 0 and up to 60s, got "0s"',
+        f"{path}:16: services.redis[0].port: expected a port, 1 to 65535, got 70000",
+        f"{path}:17: services.tpc: unknown key; did you mean tcp?",
+        f"{path}:18: services.unit: expected [[services.unit]], got a table",
+    )
+
+
+def test_two_services_of_a_kind_have_two_names(path: Path) -> None:
+    with pytest.raises(Fault, match=r":5: services\.tcp\[1\]\.name: a second tcp of this name"):
+        read(path, '[[services.tcp]]\nname = "a"\nport = 1\n[[services.tcp]]\nname = "a"\nport = 2\n')

@@ -25,7 +25,9 @@ from mltop.sampling.user import Users
 
 BUDGET_S = 0.025
 """For reading new processes and the rest in turn, a tick."""
-FIRST_BUDGET_S = 0.08
+FIRST_BUDGET_S = 0.045
+_ALWAYS_READ = 200
+"""As many processes are read each tick; of more than twice as many, one half."""
 _KERNEL_SHARE = 10
 """Of kernel threads, one in so many is read a tick: they are counted, hardly ever shown."""
 _COMMAND_AGAIN_S = 60.0
@@ -44,6 +46,8 @@ class ProcessTable:
         self._clock = clock
         reader.learn(_COMMAND, lambda key: read_command(roots, key[0], key[1]))
         self._users = Users(reader)
+        self._names: set[str] = set()
+        self._pids: set[int] = set()
         self._entries: dict[int, Entry] = {}
         self._refused: set[int] = set()
         self._rota: deque[int] = deque()
@@ -58,10 +62,10 @@ class ProcessTable:
     ) -> Processes:
         """The list and the counts; never raises. `gpu_pids` are pids of this namespace only (D16)."""
         try:
-            pids = {int(name) for name in os.listdir(self._proc) if name.isdigit()}  # noqa: PTH208 - speed
+            pids = self._list()
         except OSError as fault:
-            status, reason = why_not(fault, "/proc")
-            return Processes(status=status, reason=reason)
+            failed, why = why_not(fault, "/proc")
+            return Processes(status=failed, reason=why)
         self._uptime = uptime_s
         self._users.refresh(now)
         self._take_commands(now)
@@ -104,6 +108,14 @@ class ProcessTable:
             return status, f"{len(self._refused)} processes may not be read (hidepid)"
         return (Status.OK, None) if self._entries else (Status.UNSUPPORTED, "no process is to be seen in /proc")
 
+    def _list(self) -> set[int]:
+        """All pids there are; only names that were not there at the last look are looked at. Raises OSError."""
+        names = set(os.listdir(self._proc))  # noqa: PTH208 - speed
+        self._pids.difference_update(int(name) for name in self._names - names if name.isdigit())
+        self._pids.update(int(name) for name in names - self._names if name.isdigit())
+        self._names = names
+        return self._pids
+
     def _forget_gone(self, pids: set[int]) -> None:
         for pid in self._entries.keys() - pids:
             del self._entries[pid]
@@ -130,10 +142,10 @@ class ProcessTable:
         """New processes, then a part of the kernel threads in turn, then all others in turn."""
         yield from sorted(pids - self._entries.keys() - self._refused, reverse=True)
         yield from self._turn(self._kernel_rota, -(-len(self._kernel_rota) // _KERNEL_SHARE))
-        yield from self._turn(self._rota, len(self._rota))
+        yield from self._turn(self._rota, max(_ALWAYS_READ, len(self._rota) // 2))
 
     def _turn(self, rota: deque[int], count: int) -> Iterator[int]:
-        for _ in range(count):
+        for _ in range(min(count, len(rota))):
             pid = rota.popleft()
             if pid in self._entries:
                 rota.append(pid)

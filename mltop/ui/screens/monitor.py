@@ -230,7 +230,7 @@ class MonitorScreen(ProcessListScreen, inherit_bindings=False):
         if message.pane in FOCUSABLE:
             self.view.focus = message.pane
             place = self.place_of(message.pane)
-            found = place is not None and self._cursor.click(message.y, place)
+            found = place is not None and self._cursor.click(message.x, message.y, place)
             self._is_placed = self._is_placed or (found and message.pane == "process")
             self.redraw()
             if message.is_double and (found or message.pane not in ("gpu", "process")):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mltop.ui.layout import Place
-from mltop.ui.line import text_of
-from mltop.ui.panes import DRAW
 from mltop.ui.panes.gpu import gpu_rows
+from mltop.ui.panes.gpu import row_at as gpu_row_at
 from mltop.ui.panes.process import Row, capacity, first_visible, row_at, rows
 from mltop.ui.view import View
 
@@ -38,15 +37,12 @@ class GpuCursor:
         count = len(gpu_rows(self._view))
         self._view.gpu_cursor = max(0, min(count - 1, self._view.gpu_cursor + step))
 
-    def click(self, y: int, place: Place) -> bool:
-        """Move to the row on line `y` of the pane; `False` where there is none."""
-        lines = DRAW["gpu"](self._view, place.width, place.height)
-        words = text_of(lines[y]).strip(" │|").split() if y < len(lines) else []
-        for number, row in enumerate(gpu_rows(self._view)):
-            if words and row.mig is None and words[0] == str(row.gpu.index):  # a row begins with the GPU's index
-                self._view.gpu_cursor = number
-                return True
-        return False
+    def click(self, x: int, y: int, place: Place) -> bool:
+        """Move to the row at a cell of the pane; `False` where there is none."""
+        found = gpu_row_at(self._view, y, place.width, place.height, x)
+        if found is not None:
+            self._view.gpu_cursor = found
+        return found is not None
 
 
 class ProcessCursor:
@@ -93,8 +89,9 @@ class ProcessCursor:
             shown.cursor = ids[first_visible(self._view, len(ids), self._room)]
         self._show(ids.index(shown.cursor), len(ids))
 
-    def click(self, y: int, place: Place) -> bool:
+    def click(self, x: int, y: int, place: Place) -> bool:
         """Move to the row on line `y` of the pane; `False` where there is none."""
+        del x  # a row is as wide as the pane
         found = row_at(self._view, y, place.width, place.height)
         if found is not None:
             self._view.processes.cursor = rows(self._view)[found].id

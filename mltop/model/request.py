@@ -12,7 +12,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refresh: bool = False
     """Sample now."""
     filter: str | msgspec.UnsetType = msgspec.UNSET
-    """Text that a process's pid, user, name or command must hold (case-insensitive; a leading `!` inverts); "" for all."""
+    """Text that a process's pid, user, name or command must hold (in any case; a leading `!` inverts); "" for all."""
     sort: str | msgspec.UnsetType = msgspec.UNSET
     """`gpu`, `cpu`, `memory`, `pid`, `user`, `time`, `command`."""
     invert: bool | msgspec.UnsetType = msgspec.UNSET

@@ -37,7 +37,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cpu(Reading, frozen=True, kw_only=True):
-    """All processors together. Percent are of all CPUs (100 = all busy) and `None` in the first snapshot of a stream."""
+    """All processors together. Percent are of all CPUs (100: all busy) and `None` in the first snapshot of a stream."""
 
     model: str | None = None
     count: int | None = None

@@ -13,14 +13,16 @@ import msgspec
 
 from mltop.model.snapshot import Disk, Status
 from mltop.sampling.mount import Mount, parse, shown
-from mltop.sampling.reader import PATIENCE_S, Answer, Reader
+from mltop.sampling.reader import Answer, Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, why_not
 from mltop.system.text import clean
 
 SPACE_CADENCE_S = 10.0
 NO_ANSWER_AFTER_S = 2.0
-"""A mount with numbers may take so long before it is said not to answer; one without says so at once."""
+"""A mount with numbers may take so long before it is said not to answer."""
+NO_FIRST_ANSWER_AFTER_S = 0.15
+"""One without any may not: `--once` looks again after 0.25 s, and has to tell it from one that was not asked (D8)."""
 _STALE_AFTER = 3  # cadences (D5)
 _MOST_STUCK = 64
 _TASK = "mount"
@@ -160,8 +162,8 @@ class DiskReading:
 
     def _state(self, known: _Known, now: float) -> tuple[Status, str | None]:
         stuck_s = self._stuck_s(os.fsencode(known.mount.path), now)
-        if stuck_s is not None and stuck_s >= (PATIENCE_S if known.at is None else NO_ANSWER_AFTER_S):
-            return Status.TIMEOUT, f"no answer for {max(1, round(stuck_s))} s"
+        if stuck_s is not None and stuck_s >= (NO_FIRST_ANSWER_AFTER_S if known.at is None else NO_ANSWER_AFTER_S):
+            return Status.TIMEOUT, f"no answer for {round(stuck_s)} s" if stuck_s >= 0.5 else "no answer yet"
         if known.fault is not None:
             number = known.fault.errno
             refused = number in {errno.EACCES, errno.EPERM}

@@ -1,6 +1,6 @@
-"""A FUSE mount with one file, `file`, that cannot be opened while `MOUNTPOINT.block` exists.
+"""A FUSE mount that answers no `statvfs`, and lets nobody open its one file, `file`, while `MOUNTPOINT.block` exists.
 
-Whoever opens it then is in a true D state once it is killed: no signal ends it. Run as `hung_mount.py MOUNTPOINT`.
+Whoever asks it then is in a true D state once it is killed: no signal ends it. Run as `hung_mount.py MOUNTPOINT`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,17 @@ class OneFile(Operations):  # type: ignore[misc]
 
     def open(self, path: str, flags: Any) -> int:
         # not in read: a reader waits for its page, and that wait a signal does end
+        self._wait()
+        return 0
+
+    def statfs(self, path: str) -> dict[str, int]:
+        self._wait()
+        sizes = {"f_bsize": 4096, "f_frsize": 4096, "f_blocks": 1000, "f_bfree": 400, "f_bavail": 300}
+        return sizes | {"f_files": 100, "f_ffree": 50, "f_namemax": 255}
+
+    def _wait(self) -> None:
         while self._block.exists():
             self._pause.wait(0.02)
-        return 0
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         return b"text"[offset : offset + size]

@@ -157,7 +157,8 @@ def _shares(before: Times, after: Times) -> tuple[float | None, float | None]:
     if total == 0:
         return None, None
     iowait = deltas[_IOWAIT] if len(deltas) > _IOWAIT else 0
-    return 100.0 * (total - deltas[_IDLE] - iowait) / total, 100.0 * iowait / total
+    # divided first: 100 * x / x may come out as a hair over 100
+    return (total - deltas[_IDLE] - iowait) / total * 100.0, iowait / total * 100.0
 
 
 def parse_model(cpuinfo: bytes) -> str:

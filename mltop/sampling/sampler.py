@@ -45,6 +45,10 @@ class Sampler:
         """Whether the driver has answered the last `begin` whole."""
         return self._probe.is_fresh()
 
+    def is_settled(self) -> bool:
+        """Whether every mount and every name asked for has answered or counts as stuck."""
+        return self._reader.is_idle()
+
     def filenos(self) -> list[int]:
         """What to wait for before `poll`."""
         return [*self._probe.filenos(), *self._reader.filenos()]
@@ -121,12 +125,12 @@ class Sampler:
 
 
 def once(sampler: Sampler, patience_s: float = DRIVER_PATIENCE_S) -> Snapshot:
-    """One whole snapshot: two host readings `ONCE_GAP_S` apart, and the driver's answer or `patience_s` without one."""
+    """One whole snapshot: two host readings `ONCE_GAP_S` apart, and every answer that comes within `patience_s`."""
     started = time.monotonic()
     sampler.begin()
     sampler.snapshot()
     while (waited := time.monotonic() - started) < patience_s:
-        if waited >= ONCE_GAP_S and sampler.is_ready():
+        if waited >= ONCE_GAP_S and sampler.is_ready() and sampler.is_settled():
             break
         sampler.wait((ONCE_GAP_S if waited < ONCE_GAP_S else patience_s) - waited)
     return sampler.snapshot()

@@ -49,9 +49,9 @@ class Range(msgspec.Struct, frozen=True):
         """The text that `parse` reads."""
         at = "@" if self.inside else ""
         if self.start == 0 and self.end != math.inf:
-            return f"{at}{self.end:g}"
-        start = "~" if self.start == -math.inf else f"{self.start:g}"
-        return f"{at}{start}:" + ("" if self.end == math.inf else f"{self.end:g}")
+            return f"{at}{_plain(self.end)}"
+        start = "~" if self.start == -math.inf else _plain(self.start)
+        return f"{at}{start}:" + ("" if self.end == math.inf else _plain(self.end))
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,3 +90,8 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"no number: {text!r}")
     return number
+
+
+def _plain(number: float) -> str:
+    """All of its digits, and no exponent where it is whole."""
+    return str(int(number)) if number == int(number) else repr(number)

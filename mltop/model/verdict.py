@@ -43,6 +43,16 @@ def worst(states: Iterable[State]) -> State:
     return State.UNKNOWN if found is State.SKIP else found
 
 
+_FAMILIES = {"mem": "memory", "svc": "services", "api": "services", "redis": "services", "pg": "services"}
+_FAMILIES |= {"tcp": "services", "docker": "services"}
+
+
+def family_of(check: str) -> str:
+    """The family of a check, by its id: `disk`, `memory`, `cpu`, `gpu`, `services`, `self`."""
+    first = check.partition(".")[0]
+    return _FAMILIES.get(first, first)
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One check of one target."""
 

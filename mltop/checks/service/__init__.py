@@ -1,0 +1,1 @@
+"""Services asked on the wire, in a child that can be abandoned."""

@@ -1,0 +1,136 @@
+"""The child that asks the services, all at once; whoever started it can abandon it at any moment (D1).
+
+A name that does not resolve, a password file on a dead mount and a server that drips bytes can hold a thread for as
+long as they like: each has its time, and the child itself is killed when the run's is over.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import msgspec
+
+from mltop.checks.service.answer import Answer, Refused, Slow
+from mltop.checks.service.unit import Expectation
+from mltop.config.service import Http, Postgres, Redis, Services, Tcp
+from mltop.model.finding import Level
+from mltop.system.process import set_name
+from mltop.system.text import clean
+
+SLOW_S = 2.0
+"""A service that takes longer than this to answer is in trouble."""
+UNIT_TIMEOUT_S = 3.0
+_GRACE_S = 0.1
+"""After its time is up, a thread may take so long to say so itself."""
+Asked = Http | Redis | Postgres | Tcp
+
+
+def checks_of(services: Services) -> list[tuple[str, Asked]]:
+    """Each service that is asked over the network, with the id of its check."""
+    return [
+        *(("api", one) for one in services.http),
+        *(("redis", one) for one in services.redis),
+        *(("pg", one) for one in services.postgres),
+        *(("tcp", one) for one in services.tcp),
+    ]
+
+
+def serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> NoReturn:
+    """Be the child: ask everything, write an answer a line as each is there, and end."""
+    set_name("mltop-services")
+    answers: queue.SimpleQueue[tuple[int, list[Answer]]] = queue.SimpleQueue()
+    started = time.monotonic()
+    due: dict[int, tuple[float, Callable[[], list[Answer]]]] = {}
+    unit_s = min(UNIT_TIMEOUT_S, limit_s)
+
+    def start(number: int, work: Callable[[], list[Answer]], late: Callable[[], list[Answer]], time_s: float) -> None:
+        due[number] = (started + min(time_s, limit_s) + _GRACE_S, late)
+        threading.Thread(target=lambda: answers.put((number, work())), daemon=True).start()
+
+    for number, (check, one) in enumerate(checks_of(services)):
+        start(number, partial(_asked, check, one), partial(_none, check, one), one.timeout_s)
+    if services.unit or usual is not None:
+        start(-1, partial(_units, services, usual, unit_s), list, unit_s)
+    while due:
+        number, (deadline, late) = min(due.items(), key=lambda item: item[1][0])
+        try:
+            number, found = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            found = late()
+        if due.pop(number, None) is not None:
+            for answer in found:
+                os.write(write_fd, msgspec.json.encode(answer) + b"\n")
+    os._exit(0)
+
+
+def _asked(check: str, service: Asked) -> list[Answer]:
+    return [ask(check, service)]
+
+
+def _none(check: str, service: Asked) -> list[Answer]:
+    return [_late(check, service)]
+
+
+def ask(check: str, service: Asked) -> Answer:
+    """One service's answer, whatever it does."""
+    started = time.monotonic()
+    try:
+        words = _question(service)()
+    except Slow:
+        return _late(check, service)
+    except Refused as refused:
+        return Answer(check, service.name, refused.level, str(refused), refused.reason, data=_where(service))
+    except Exception as error:  # noqa: BLE001 - whatever it is (a password file, a fault of ours): could not tell
+        words = f"cannot ask: {clean(str(error) or type(error).__name__, 160)}"
+        return Answer(check, service.name, Level.UNKNOWN, words, "error", data=_where(service))
+    took_s = time.monotonic() - started
+    level, reason = (Level.WARNING, "slow") if took_s > SLOW_S else (Level.OK, "ok")
+    return Answer(check, service.name, level, f"{words} in {took_s:.3f} s", reason, None, took_s, _where(service))
+
+
+def _question(service: Asked) -> Callable[[], str]:
+    """What asks this kind of service; imports its client."""
+    if isinstance(service, Http):
+        from mltop.checks.service import http
+
+        return lambda: http.ask(service)
+    if isinstance(service, Redis):
+        from mltop.checks.service import redis
+
+        return lambda: redis.ask(service)
+    if isinstance(service, Postgres):
+        from mltop.checks.service import postgres
+
+        return lambda: postgres.ask(service)
+    return lambda: _connect(service)
+
+
+def _connect(service: Tcp) -> str:
+    from mltop.checks.service.wire import Wire
+
+    with Wire(service.host, service.port, service.timeout_s):
+        return "takes connections"
+
+
+def _late(check: str, service: Asked) -> Answer:
+    """No answer in time: of a remote service that is what is checked, so CRITICAL and not UNKNOWN."""
+    words = f"no answer in {service.timeout_s:g} s"
+    return Answer(check, service.name, Level.CRITICAL, words, "timeout", data=_where(service))
+
+
+def _where(service: Asked) -> dict[str, Any]:
+    if isinstance(service, Http):
+        return {"url": service.url}
+    return {"host": service.host, "port": service.port}
+
+
+def _units(services: Services, usual: Expectation | None, limit_s: float) -> list[Answer]:
+    from mltop.checks.service import unit
+
+    return unit.ask(services.unit, usual, limit_s)

@@ -1,0 +1,123 @@
+"""The owner of the child that asks the services: waits for nothing, and has an answer for each of them at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import msgspec
+
+from mltop.checks.case import judgement, skip
+from mltop.checks.judgement import Judgement
+from mltop.checks.service.answer import Answer
+from mltop.checks.service.child import checks_of, serve
+from mltop.checks.service.unit import USUAL, Expectation, ask, is_running
+from mltop.config.service import Services
+from mltop.model.finding import Level
+from mltop.system.process import Child, fork_child
+
+_NONE = {
+    "svc.unit": "no units are configured ([[services.unit]])",
+    "api": "none is configured ([[services.http]])",
+    "redis": "none is configured ([[services.redis]])",
+    "pg": "none is configured ([[services.postgres]])",
+    "tcp": "none is configured ([[services.tcp]])",
+}
+
+
+class ServiceProbe:
+    """Asks the services of the config. Single-threaded; starts its child at once, if there is anything to ask."""
+
+    def __init__(self, services: Services, usual: Expectation | None, limit_s: float) -> None:
+        self._services = services
+        self._usual = usual
+        self._answers: list[Answer] = []
+        self._buffer = b""
+        self._has_ended = False
+        """The child went by itself: what it did not say it will not say."""
+        self._child: Child | None = None
+        self._decoder = msgspec.json.Decoder(Answer)
+        if not checks_of(services) and not is_running():
+            self._answers = ask(services.unit, usual, limit_s)  # there is nothing to wait for
+        elif checks_of(services) or services.unit or usual is not None:
+            self._child = fork_child(lambda _, write_fd: serve(services, usual, limit_s, write_fd))
+
+    def filenos(self) -> list[int]:
+        """Readable when there is something to poll for."""
+        return [] if self._child is None else [self._child.read_fd]
+
+    def is_done(self) -> bool:
+        """Whether everything that will be said is said."""
+        return self._child is None
+
+    def poll(self) -> None:
+        """Take what the child has said, without waiting."""
+        if self._child is None:
+            return
+        try:
+            data = os.read(self._child.read_fd, 1 << 16)
+        except BlockingIOError:
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self._answers.extend(self._decoder.decode(line) for line in lines)
+        if not data:
+            self._has_ended = True
+            self.close()
+
+    def close(self) -> None:
+        """End the child and what it started, without waiting for it."""
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)  # it leads a session: systemctl ends with it
+            self._child.kill()
+            self._child.close()
+            self._child.reap()
+            self._child = None
+
+    def judgements(self) -> Iterator[Judgement]:
+        """What each service's answer means; one that was not asked to its end has none, and that is said."""
+        told = set()
+        for answer in self._answers:
+            told.add((answer.check, answer.name))
+            yield _judged(answer)
+        for check, name, level in self._asked():
+            if (check, name) not in told:
+                yield self._untold(check, name, level)
+        there = {check for check, _, _ in self._asked()}
+        for check, words in _NONE.items():
+            if check not in there:
+                yield skip(check, words)
+
+    def _untold(self, check: str, name: str, level: Level) -> Judgement:
+        if self._has_ended:
+            return judgement(check, Level.UNKNOWN, "could not be asked", target=name, reason="error")
+        return judgement(check, level, "no answer in the time of this run", target=name, reason="timeout")
+
+    def _asked(self) -> Iterator[tuple[str, str, Level]]:
+        """Check, name and what a missing answer means: a network service is down, systemd's word is just not known."""
+        for check, service in checks_of(self._services):
+            yield check, service.name, Level.CRITICAL
+        for unit in self._services.unit:
+            yield "svc.unit", unit.name, Level.UNKNOWN
+        if self._usual is not None:
+            named = {unit.name.removesuffix(".service") for unit in self._services.unit}
+            for unit in USUAL:
+                if unit.name not in named and not (unit.name == "ssh" and "sshd" in named):
+                    yield "svc.unit", unit.name, Level.UNKNOWN
+
+
+def _judged(answer: Answer) -> Judgement:
+    if answer.level is None:
+        return skip(answer.check, answer.summary, target=answer.name, reason=answer.reason)
+    found = judgement(
+        answer.check,
+        answer.level,
+        answer.summary,
+        answer.action,
+        target=answer.name,
+        reason=answer.reason,
+        data=answer.data or None,
+    )
+    return msgspec.structs.replace(found, duration_s=answer.duration_s)

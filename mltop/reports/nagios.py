@@ -1,0 +1,101 @@
+"""A verdict for Nagios, Icinga and their kin: one line, then perfdata (Monitoring Plugins Development Guidelines)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from mltop.model.verdict import Result, State, Verdict
+from mltop.reports.range import edge, is_low
+
+WIDTH = 80
+"""Characters before the `|`: pagers and old agents cut there."""
+LABEL = 19
+"""RRD data sources: labels have to differ within so many characters."""
+_CHARTED = {
+    "disk.space": "disk",
+    "disk.inodes": "inodes",
+    "disk.shm": "disk",
+    "mem.available": "mem_available",
+    "mem.swap": "swap",
+    "cpu.load": "load",
+    "gpu.temp": "temp",
+    "gpu.mem": "mem",
+}
+
+
+def text(verdict: Verdict, verbosity: int = 0, *, limit_s: float = 10.0) -> str:
+    """The line; `verbosity` 1 names the checks in it, 2 adds a line a target, 3 those that are well too."""
+    bad = [one for one in verdict.results if one.state not in (State.OK, State.SKIP)]
+    lines = [f"{_head(verdict, bad, verbosity)} | {' '.join(_perfdata(verdict, limit_s))}"]
+    if verbosity >= 2:
+        shown = verdict.results if verbosity >= 3 else bad
+        lines.extend(_clean(f"{one.state} {one.check} {one.target_name}: {one.summary}") for one in shown)
+    return "\n".join(lines) + "\n"
+
+
+def _head(verdict: Verdict, bad: Sequence[Result], verbosity: int) -> str:
+    """The state and as many of the worst results as fit."""
+    line = f"MLTOP {verdict.state} - "
+    told = [one for one in bad if one.state is not State.UNKNOWN] or bad
+    rest = len([one for one in bad if one.state is State.UNKNOWN]) if told and told is not bad else 0
+    tail = f" (+{rest} unknown)" if rest else ""
+    if not told:
+        message = verdict.errors[0].message if verdict.errors else f"{verdict.counts.ok} checks ok"
+        return _cut(line + _clean(message), WIDTH)
+    for number, one in enumerate(told):
+        left = len(told) - number - 1
+        check = f"{one.check} " if verbosity >= 1 else ""
+        words = _clean(f"{check}{one.target_name} {one.summary}".strip())
+        more = f" (+{left} more){tail}" if left else tail
+        separator = "; " if number else ""
+        if number and len(line) + len(separator) + len(words) + len(more) > WIDTH:
+            return _cut(f"{line} (+{left + 1} more){tail}", WIDTH)
+        line += separator + _cut(words, WIDTH - len(line) - len(separator) - len(more))
+    return _cut(line + tail, WIDTH)
+
+
+def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:
+    known: set[str] = set()
+    for one in verdict.results:
+        if one.value is not None and one.state is not State.SKIP and one.check in _CHARTED:
+            unit = "%" if (one.unit or "").startswith("%") else ""
+            yield f"'{_label(one, known)}'={_number(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
+    yield f"run={_number(verdict.duration_s)}s;;{_number(limit_s)}"
+
+
+def _label(one: Result, known: set[str]) -> str:
+    word, name = _CHARTED[one.check], re.sub(r"[='|\s]", "_", one.target_name)
+    if one.check.startswith("gpu."):
+        label = f"{name.lower().replace('gpu_', 'gpu')}_{word}"
+    else:
+        label = f"{word}_{name}" if one.target else word
+    short, number = label, 1
+    while short[:LABEL] in known:
+        number += 1
+        short = f"{label[: LABEL - len(str(number)) - 1]}~{number}"
+    known.add(short[:LABEL])
+    return short
+
+
+def _range(text: str | None) -> str:
+    """A range as most graphers know it: a bare number, `10:` for a low limit."""
+    if text is None:
+        return ""
+    number = edge(text)
+    if number is None:
+        return text
+    return f"{_number(number)}:" if is_low(text) else _number(number)
+
+
+def _number(value: float) -> str:
+    """A plain decimal: no exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _clean(words: str) -> str:
+    return " ".join(words.replace("|", "/").split())
+
+
+def _cut(words: str, width: int) -> str:
+    return words if len(words) <= width else words[: max(0, width - 2)] + ".."

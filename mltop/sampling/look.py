@@ -1,0 +1,181 @@
+"""One look at the box for a verdict: reads only what is asked for, once, and ends by a deadline whatever hangs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Protocol
+
+from mltop import __version__
+from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
+from mltop.model.surroundings import Surroundings
+from mltop.sampling.gpu import GpuProbe
+from mltop.sampling.patience import Patience
+from mltop.sampling.pci import is_container
+from mltop.sampling.reader import Reader
+from mltop.sampling.root import Roots
+from mltop.sampling.source import read_bytes
+from mltop.system.text import clean
+
+DRIVER_S = 8.0
+"""How long a driver may take for one round: a card without persistence mode needs seconds to start."""
+MOUNT_S = 2.0
+"""A mount that takes longer than this does not answer: node_exporter and gpud have 5 s, and repeat."""
+_LAST_S = 0.3
+"""Kept back of a run's time for judging and printing."""
+_DEVICES = "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"
+
+
+class Other(Protocol):
+    """Something else that is asked at the same time."""
+
+    def filenos(self) -> list[int]: ...  # noqa: D102
+    def is_done(self) -> bool: ...  # noqa: D102
+    def poll(self) -> None: ...  # noqa: D102
+
+
+class Look:
+    """Reads the families `gpu`, `disk`, `memory` and `cpu`, those of them that are wanted. Single-threaded."""
+
+    def __init__(self, roots: Roots, families: Collection[str], expected_gpus: int | None, limit_s: float) -> None:
+        self._roots = roots
+        self._started = time.monotonic()
+        self._limit_s = max(0.05, limit_s - _LAST_S)
+        self._reader = Reader()
+        self._probe: GpuProbe | None = None
+        self._driver_s: float | None = None
+        self._families = families
+        if "gpu" in families:  # first: it takes longest
+            patience = Patience(silence_s=min(DRIVER_S, self._limit_s), grace_s=60.0)
+            self._probe = GpuProbe(roots, expected_gpus, patience)
+            self._probe.request(time.monotonic())
+        self._disks = None
+        if "disk" in families:
+            from mltop.sampling.disk import DiskReading
+
+            self._disks = DiskReading(roots, self._reader)
+            self._disks.read(time.monotonic())
+            self._reader.poll(time.monotonic())
+
+    def take(self, other: Other) -> tuple[Snapshot, Surroundings]:
+        """Read everything; waits for what is slow, and for `other`, as long as each of them may take."""
+        cpu, memory = self._cpu(), self._memory()
+        disks = self._wait(other)
+        driver, gpus = Driver(), tuple[Gpu, ...]()
+        if self._probe is not None:
+            driven = self._probe.read(time.monotonic())
+            driver, gpus = driven.driver, driven.gpus
+        snapshot = Snapshot(
+            host=self._line("sys/kernel/hostname") or clean(os.uname().nodename, 256),
+            boot_id=self._line("sys/kernel/random/boot_id"),
+            time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            uptime_s=self._uptime_s(),
+            version=__version__,
+            cpu=cpu,
+            memory=memory,
+            disks=disks,
+            driver=driver,
+            gpus=gpus,
+        )
+        return snapshot, self._surroundings()
+
+    def close(self) -> None:
+        """End the children; waits for none that is stuck."""
+        if self._probe is not None:
+            self._probe.close()
+        self._reader.close()
+
+    def _cpu(self) -> Cpu:
+        if "cpu" not in self._families:
+            return Cpu()
+        from mltop.sampling.cpu import CpuReading
+
+        return CpuReading(self._roots, self._reader).read(time.monotonic())
+
+    def _memory(self) -> Memory:
+        if "memory" not in self._families:
+            return Memory()
+        from mltop.sampling.memory import MemoryReading
+
+        return MemoryReading(self._roots).read(time.monotonic())
+
+    def _wait(self, other: Other) -> tuple[Disk, ...]:
+        """Poll until all is there or its time is up: a mount's 2 s, the driver's 8, the run's own."""
+        import select
+
+        disks: tuple[Disk, ...] = ()
+        while True:
+            now = time.monotonic()
+            waited = now - self._started
+            self._reader.poll(now)
+            if self._disks is not None:
+                disks = self._disks.read(now)
+            if self._probe is not None:
+                self._probe.poll(now)
+                if self._driver_s is None and self._probe.is_fresh():
+                    self._driver_s = waited
+            other.poll()
+            left = self._left_s(disks, other, now)
+            if left <= 0:
+                return disks
+            poller = select.poll()
+            for fd in (*self._reader.filenos(), *(self._probe.filenos() if self._probe else ()), *other.filenos()):
+                poller.register(fd, select.POLLIN)
+            due = self._reader.due_s(now)
+            poller.poll(1000 * max(0.001, min(left, left if due is None else due)))
+
+    def _left_s(self, disks: tuple[Disk, ...], other: Other, now: float) -> float:
+        """How long there is still something to wait for, in seconds."""
+        run = self._limit_s - (now - self._started)
+        mounts = MOUNT_S - (now - self._started)
+        wanted = 0.0
+        if self._disks is not None and any(disk.status in (Status.STALE, Status.TIMEOUT) for disk in disks):
+            wanted = mounts
+        if self._probe is not None and not self._probe.is_fresh() and not self._probe.is_silent(now):
+            wanted = max(wanted, DRIVER_S - (now - self._started))
+        if not other.is_done():
+            wanted = run
+        return min(run, wanted)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            mounts=self._mounts() if "disk" in self._families else None,
+            is_container=is_container(self._roots),
+            has_device_nodes=any(os.path.exists(path) for path in _DEVICES),  # noqa: PTH110
+            kernel_log=_why_no_kernel_log() if "gpu" in self._families else None,
+            driver_s=self._driver_s,
+        )
+
+    def _mounts(self) -> frozenset[str] | None:
+        from mltop.sampling.mount import parse
+
+        try:
+            mounts = parse(read_bytes(self._roots.proc / "self" / "mountinfo"))
+        except OSError:
+            return None
+        return frozenset(clean(os.fsencode(mount.path)) for mount in mounts)
+
+    def _line(self, path: str) -> str | None:
+        try:
+            return clean(read_bytes(self._roots.proc / path, 256).strip()) or None
+        except OSError:
+            return None
+
+    def _uptime_s(self) -> float | None:
+        try:
+            return float(read_bytes(self._roots.proc / "uptime", 64).split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+
+def _why_no_kernel_log() -> str | None:
+    """Why the kernel log does not open, with the remedy; `None` where it does."""
+    try:
+        os.close(os.open(os.environ.get("MLTOP_KMSG") or "/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except PermissionError:
+        return "no permission to read the kernel log: run as root"
+    except OSError as error:
+        return f"no kernel log: {error.strerror}"
+    return None

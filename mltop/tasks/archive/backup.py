@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import stat
 import time
 from datetime import UTC, datetime
 
@@ -19,12 +18,12 @@ import msgspec
 
 from mltop import __version__
 from mltop.tasks.archive import compression, manifest, name, shelf
+from mltop.tasks.archive.fill import fill
 from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.archive.lock import Lock, clock, clock_fault
-from mltop.tasks.archive.output import Output, full_or_failed
 from mltop.tasks.archive.prune import prune, purge
 from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State, Statistics
-from mltop.tasks.archive.scan import Found, Scan, scan
+from mltop.tasks.archive.scan import Scan, scan
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.verify import HOW, ReadBack, read_back
 from mltop.tasks.archive.weights import check_weights
@@ -39,7 +38,6 @@ from mltop.tasks.outcome import (
     TaskError,
     UsageError,
     os_reason,
-    problem,
 )
 
 _HEADER_BYTES = 1536
@@ -133,10 +131,13 @@ class _Run:
     def _check_space(self, found: Scan) -> None:
         needed = self._estimate(found)
         reserve = self.target.reserve_bytes(self.job.reserve_bytes)
-        if self.target.free_bytes() < needed + reserve:
-            # room first: what is in the trash has been given up already
-            purge(self.target, self.job.job, datetime.max.replace(tzinfo=UTC))
         free = self.target.free_bytes()
+        if free < needed + reserve:
+            # what is in the trash has been given up already; but only where that helps
+            end = datetime.max.replace(tzinfo=UTC)
+            if free + purge(self.target, self.job.job, end, dry_run=True)[1] >= needed + reserve:
+                purge(self.target, self.job.job, end)
+                free = self.target.free_bytes()
         if free < needed + reserve:
             raise NoSpaceError(
                 f"{self.target.path} has {free} bytes free: about {needed} are needed and {reserve} are to stay free",
@@ -157,73 +158,46 @@ class _Run:
         sequence = shelf.next_sequence(self.target, self.job.job)
         archive_id = name.make_id(self.job.job, created.wall, sequence)
         file_name = archive_id + name.ENDINGS[self.job.compression]
-        at_work = name.partial(file_name)
         try:
-            writer = self._write(found, at_work)
+            writer = self._write(found, name.partial(file_name))
             entries = manifest.encode_entries(writer.entries)
-            back = self._read_back(at_work, file_name, writer.entries)
+            back = self._read_back(name.partial(file_name), file_name, writer.entries)
             self.control.check()
             sums = manifest.sums(writer.entries)
-            head = self._head(archive_id, sequence, file_name, created, found, fingerprint, writer, back, entries, sums)
+            problems = (*found.problems, *writer.problems)
+            head = Head(
+                id=archive_id,
+                job=self.job.job,
+                sequence=sequence,
+                archive=file_name,
+                state=State.PARTIAL if problems else State.VERIFIED,
+                host=socket.gethostname(),
+                version=__version__,
+                libraries=compression.libraries(self.job.compression),
+                created=created,
+                sources=found.sources,
+                compression=self.job.compression,
+                level=self.job.level,
+                fingerprint=fingerprint,
+                statistics=_statistics(found, writer.entries, back.size),
+                archive_sha256=back.sha256,
+                sums_sha256=hashlib.sha256(sums).hexdigest(),
+                entries_sha256=hashlib.sha256(entries).hexdigest(),
+                entries=len(writer.entries),
+                verified_at=datetime.now(UTC),
+                problems=problems,
+                notes=(*found.notes, *writer.notes),
+            )
             self.target.commit(head, entries, sums)
         finally:
-            for each in (file_name, archive_id + name.SUMS, archive_id + name.MANIFEST):
-                self.target.remove(name.partial(each))
+            self.target.abandon(file_name)
         return self._finish(head)
 
     def _write(self, found: Scan, at_work: str) -> Writer:
         began = time.monotonic()
-        output = Output(self.target.fd, at_work, self.target.reserve_bytes(self.job.reserve_bytes) // 2)
-        try:
-            packer = compression.packer(self.job.compression, self.job.level, self.job.threads, output)
-            writer = Writer(packer, self.control, self._was_in_last)
-            try:
-                self._add_all(found, writer)
-                writer.close()
-            except BaseException:
-                output.abandon()
-                packer.close()
-                raise
-            if output.failure is not None:
-                raise output.failure
-            self.control.begin("flush")
-            output.sync()
-        except OSError as error:
-            raise output.failure or full_or_failed(error, "the archive") from error
-        finally:
-            output.close()
-        self._note_changes(found, writer)
+        writer = fill(self.job, self.target, found, at_work, self.control, self._was_in_last)
         self.write_s = time.monotonic() - began
         return writer
-
-    def _add_all(self, found: Scan, writer: Writer) -> None:
-        old, young = _by_age(found.found, self.job.settle_s)
-        self.control.begin("write", len(found.found), found.source_bytes)
-        for each in old:
-            writer.add(each)
-        if young:
-            self._settle(young)
-            for each in young:
-                writer.add(each)
-
-    def _settle(self, young: list[Found]) -> None:
-        """Wait until the youngest file is as old as the job wants it, from when it was found."""
-        quiet_at = max(each.status.st_mtime_ns for each in young) / 1e9 + self.job.settle_s
-        end = time.monotonic() + min(self.job.settle_s, quiet_at - time.time())
-        while (left := end - time.monotonic()) > 0:
-            self.control.wait(f"waiting {left:.0f} s: {len(young)} files were written to a moment ago")
-            time.sleep(min(left, 0.2))
-
-    def _note_changes(self, found: Scan, writer: Writer) -> None:
-        """Walk once more: what came or changed meanwhile is for the next backup, and is said."""
-        again = scan(self.job, self.target.identity, self.control)
-        before = {each.name: _facts(each) for each in found.found}
-        after = {each.name: _facts(each) for each in again.found}
-        moved = [each for each in after if each in before and after[each] != before[each]]
-        new = len(after.keys() - before.keys())
-        if moved or new:
-            message = f"while it was read {len(moved)} files changed and {new} appeared: the next backup has them"
-            writer.notes.append(problem("moved", found.sources[0].path, message))
 
     def _read_back(self, at_work: str, file_name: str, entries: list[Entry]) -> ReadBack:
         began = time.monotonic()
@@ -238,44 +212,6 @@ class _Run:
             raise CorruptError(f"read back, {first.path}: {first.message}", "check the target's disk and memory")
         self.verify_s = time.monotonic() - began
         return back
-
-    def _head(
-        self,
-        archive_id: str,
-        sequence: int,
-        file_name: str,
-        created: Clock,
-        found: Scan,
-        fingerprint: str,
-        writer: Writer,
-        back: ReadBack,
-        entries: bytes,
-        sums: bytes,
-    ) -> Head:
-        problems = (*found.problems, *writer.problems)
-        return Head(
-            id=archive_id,
-            job=self.job.job,
-            sequence=sequence,
-            archive=file_name,
-            state=State.PARTIAL if problems else State.VERIFIED,
-            host=socket.gethostname(),
-            version=__version__,
-            libraries=compression.libraries(self.job.compression),
-            created=created,
-            sources=found.sources,
-            compression=self.job.compression,
-            level=self.job.level,
-            fingerprint=fingerprint,
-            statistics=_statistics(found, writer.entries, back.size),
-            archive_sha256=back.sha256,
-            sums_sha256=hashlib.sha256(sums).hexdigest(),
-            entries_sha256=hashlib.sha256(entries).hexdigest(),
-            entries=len(writer.entries),
-            verified_at=datetime.now(UTC),
-            problems=problems,
-            notes=(*found.notes, *writer.notes),
-        )
 
     def _finish(self, head: Head) -> BackupReport:
         now = clock()
@@ -336,27 +272,6 @@ class _Run:
         except (OSError, CorruptError):
             return True  # not known: rather one warning too many
         return any(entry.name == path for entry in entries)
-
-
-def _by_age(found: list[Found], settle_s: float) -> tuple[list[Found], list[Found]]:
-    """Return what is settled, in order, and the files that were written to less than `settle_s` ago.
-
-    Files from the future count as settled: there is no telling when they were written.
-    """
-    now_ns = time.time_ns()
-    young = {
-        each.name
-        for each in found
-        if stat.S_ISREG(each.status.st_mode) and 0 <= now_ns - each.status.st_mtime_ns < settle_s * 1e9
-    }
-    return [each for each in found if each.name not in young], [each for each in found if each.name in young]
-
-
-def _facts(found: Found) -> tuple[int, ...]:
-    status = found.status
-    if stat.S_ISDIR(status.st_mode):
-        return (status.st_mode,)
-    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _statistics(found: Scan, entries: list[Entry], archive_bytes: int) -> Statistics:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -169,8 +170,16 @@ class Target:
         self.stage(sums_name, sums)
         self.stage(manifest_name, manifest.encode_head(head) + entries)
         self._finish(head)
-        if self.size(_HOW_TO_NAME) is None and _HOW_TO_NAME not in self.names():
-            self.replace(_HOW_TO_NAME, _HOW_TO.encode())
+        if _HOW_TO_NAME not in self.names():
+            with contextlib.suppress(OSError, TaskError):  # the backup is good without it
+                self.replace(_HOW_TO_NAME, _HOW_TO.encode())
+
+    def abandon(self, archive: str) -> None:
+        """Remove the files at work of an archive, unless it has its final name: then `sweep` can finish it."""
+        if name.partial(archive) in self.names():
+            archive_id, _ = name.split(archive) or ("", "")
+            for each in (archive_id + name.MANIFEST, archive_id + name.SUMS, archive):
+                self.remove(name.partial(each))
 
     def _finish(self, head: Head) -> None:
         for file_name in (head.archive, head.id + name.SUMS, head.id + name.MANIFEST):

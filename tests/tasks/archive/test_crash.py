@@ -17,10 +17,12 @@ import pytest
 
 from mltop.tasks.archive import name, shelf
 from mltop.tasks.archive.lock import Lock
+from mltop.tasks.archive.prune import trash
 from mltop.tasks.archive.record import State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.verify import verify
 from mltop.tasks.outcome import Control, Exit
+from mltop.tasks.retention import Keep
 
 CHILD = """
 import sys
@@ -176,6 +178,19 @@ def test_a_disk_that_fills_up(backup: Any, small_disk: Path, source: Path, compr
     report = backup(target=str(small_disk), compression=compression)
     assert report.exit_code is Exit.NO_SPACE
     assert "free" in report.message
+
+
+@pytest.mark.integration
+def test_short_of_space_the_trash_goes_first(backup: Any, small_disk: Path, source: Path) -> None:
+    ids = []
+    for _ in range(4):
+        (source / "llama" / "weights.bin").write_bytes(os.urandom(5 << 20))
+        report = backup(target=str(small_disk), keep=Keep(last=2, min=2))
+        assert report.exit_code is Exit.OK, report.message
+        ids.append(report.id)
+    with Target(str(small_disk)) as folder:
+        assert [each.id for each in shelf.archives(folder)] == ids[-2:]
+        assert len(trash(folder, "nightly")) == 1, "the first went for good to make room"
 
 
 @pytest.mark.integration

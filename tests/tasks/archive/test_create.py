@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ def test_an_archive_is_restored_by_plain_tar(
     assert (sums.returncode, sums.stdout, sums.stderr) == (0, b"", b"")
     lines = Path(report.path.partition(".tar")[0] + ".sha256").read_bytes().splitlines()
     assert len(lines) == sum(1 for path in source.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def test_without_the_faster_libraries(
+    backup: Any, source: Path, tmp_path: Path, facts: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    report = backup(compression="gzip")
+    assert report.state is State.VERIFIED
+    _unpack(Path(report.path), tmp_path / "restored")
+    assert facts(tmp_path / "restored" / "models") == facts(source)
+    report = backup()
+    assert report.exit_code is Exit.ENGINE
+    assert "zstandard" in report.message
 
 
 def test_what_lies_in_the_target(backup: Any, target: Path) -> None:

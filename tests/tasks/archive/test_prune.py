@@ -241,10 +241,14 @@ def test_a_trash_that_is_a_link_is_not_followed(shelf_of: Any, run: Any, target:
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
-def test_short_of_space_the_trash_goes_first(shelf_of: Any, run: Any, backup: Any, target: Path) -> None:
-    shelf_of(50, 3, 2, 1)
+def test_short_of_space_the_trash_stays_where_it_would_not_help(
+    shelf_of: Any, run: Any, backup: Any, target: Path
+) -> None:
+    ids = shelf_of(50, 3, 2, 1)
     run(Keep.days(30))
     assert backup(reserve_bytes=1 << 60, skip_unchanged=False).exit_code is Exit.NO_SPACE
     with Target(str(target)) as folder:
+        assert [each for each, _ in trash(folder, "nightly")] == [ids[0]]
+        size = sum(each.stat().st_size for each in (target / ".trash").rglob("*") if each.is_file())
+        assert purge(folder, "nightly", clock().wall + timedelta(days=1))[1] == size
         assert trash(folder, "nightly") == []
-        assert purge(folder, "nightly", clock().wall) == ([], 0)

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from mltop import __version__
 
-COMMANDS = ("config", "init", "jobs", "run")
+COMMANDS = ("backup", "cleanup", "config", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
 INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
@@ -68,7 +68,8 @@ def parser() -> Parser:
     top = Parser(
         prog="mltop",
         description="See and keep a GPU box: CPU, memory, disks, processes and every GPU, live.",
-        epilog="Keys in the dashboard: ? shows all of them, q quits.",
+        usage="mltop [OPTION ...] | mltop --check [OPTION ...] | mltop COMMAND [ARGUMENT ...]",
+        epilog=f"Commands: {', '.join(name for name in COMMANDS if name != 'task')}; each has --help.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"mltop {__version__}")
@@ -77,6 +78,7 @@ def parser() -> Parser:
     modes.add_argument(
         "--stream", action="store_true", help="snapshots as JSON, one a line, until the reader goes away"
     )
+    modes.add_argument("--check", action="store_true", help="a verdict by exit code; see mltop --check --help")
     modes.add_argument("--schema", action="store_true", help="the JSON Schema of a snapshot")
     top.add_argument("--json", action="store_true", help="with --once: one JSON object")
     top.add_argument("-n", "--count", type=_count, metavar="N", help="with --stream: end after N lines")
@@ -112,6 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         command: int = import_module(f"mltop.commands.{words[0]}").main(words[1:])
         return command
+    if "--check" in words:  # a parser of its own: whatever is wrong with it is code 3
+        words.remove("--check")
+        verdict: int = import_module("mltop.commands.check").main(words)
+        return verdict
     top = parser()
     options = top.parse_args(words)
     _check(top, options)

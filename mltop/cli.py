@@ -68,7 +68,7 @@ def parser() -> Parser:
     top = Parser(
         prog="mltop",
         description="See and keep a GPU box: CPU, memory, disks, processes and every GPU, live.",
-        usage="mltop [OPTION ...] | mltop --check [OPTION ...] | mltop COMMAND [ARGUMENT ...]",
+        usage="mltop [OPTION ...] | --check [OPTION ...] | COMMAND [ARGUMENT ...]",
         epilog=f"Commands: {', '.join(name for name in COMMANDS if name != 'task')}; each has --help.",
         allow_abbrev=False,
     )

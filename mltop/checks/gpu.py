@@ -13,9 +13,28 @@ from mltop.checks.xid import RECENT_S, xid
 from mltop.model.finding import Level
 from mltop.model.identity import gpu_identity, gpu_label
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
+from mltop.model.surroundings import Gap
 
 SLOW_S = 5.0
 """A driver that takes longer than this for one round is in trouble: nvidia_gpu_exporter's rules."""
+SILENT_S = 7.5
+"""One that takes longer than this is not answering, whatever it has said by then (of the 8 s that it is given)."""
+_FACTS = {
+    "gpu.ecc_uncorrected": "ecc",
+    "gpu.ecc_corrected": "ecc",
+    "gpu.row_remap": "remap",
+    "gpu.retired_pages": "retired",
+    "gpu.temp": "temperature",
+    "gpu.temp_mem": "memory_temperature",
+    "gpu.throttle": "event_reasons",
+    "gpu.nvlink": "nvlinks",
+    "gpu.pcie_width": "pcie_link",
+    "gpu.pcie_gen": "pcie_link",
+    "gpu.persistence": "persistence",
+    "gpu.mem_orphan": "compute",
+    "gpu.mem": "memory",
+}
+"""What each check reads, by the names of `sampling.answer`."""
 _REBOOT = "drain and reboot the node"
 
 
@@ -79,7 +98,12 @@ def _responsive(case: Case) -> Judgement:
         is_quiet = is_awaited(driver)
         summary = f"last read {age(driver)}"
         return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason="stale", is_quiet=is_quiet)
-    took_s = case.surroundings.driver_s if case.surroundings is not None else None
+    here = case.surroundings
+    if here is not None and here.driver_s is None and driver.status is Status.OK:
+        level = Level.CRITICAL if here.waited_s >= SILENT_S else Level.UNKNOWN
+        summary = f"no whole answer in {here.waited_s:.1f} s"
+        return judgement("gpu.responsive", level, summary, name="driver", reason="timeout")
+    took_s = here.driver_s if here is not None else None
     level = Level.WARNING if took_s is not None and took_s > SLOW_S else Level.OK
     summary = "answers" if took_s is None else f"answered in {took_s:.1f} s"
     found = judgement("gpu.responsive", level, summary, name="driver", reason="slow")
@@ -140,11 +164,23 @@ def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
     target, name = gpu_identity(gpu), gpu_label(gpu)
     yield _answering(case, gpu)
     yield _xid(case, gpu)
+    gaps = case.surroundings.gaps.get(target, {}) if case.surroundings is not None else {}
     for one in health(case, gpu):
+        if gaps and (gap := gaps.get(_FACTS[one.check])) is not None and not one.level and one.value is None:
+            yield _not_told(one, gap, target, name)
+            continue
         level, summary = one.level, one.summary
         if level:  # an OK of old values is told by `gpu.responsive`
             level, summary = aged(gpu, level, summary)
         yield msgspec.structs.replace(one, level=level, summary=summary, target=target, target_name=name)
+
+
+def _not_told(one: Judgement, gap: Gap, target: str, name: str) -> Judgement:
+    """A number that the card may have and that did not come is not the same as one that it has not."""
+    if gap.status is Status.NO_PERMISSION:
+        return skip(one.check, f"no permission: {gap.reason}", target=target, name=name, reason="permission")
+    summary, reason = f"not told: {gap.reason}", "parse" if gap.status is Status.OK else REASONS[gap.status]
+    return judgement(one.check, Level.UNKNOWN, summary, target=target, name=name, reason=reason)
 
 
 def _answering(case: Case, gpu: Gpu) -> Judgement:

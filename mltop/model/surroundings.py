@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from mltop.model.snapshot import Status
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Why one fact of a GPU is not told, though the card may have it."""
+
+    status: Status
+    reason: str
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,4 +27,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     kernel_log: str | None = None
     """Why the kernel log cannot be read; `None` where it can."""
     driver_s: float | None = None
-    """How long the driver took to answer for all GPUs, in seconds."""
+    """How long the driver took to answer for all GPUs, in seconds; `None` where it has not answered for all."""
+    waited_s: float = 0.0
+    """How long it was given for that, in seconds."""
+    gaps: Mapping[str, Mapping[str, Gap]] = {}
+    """By a GPU's uuid or bus id, and by the fact of `sampling.answer`: what it did not tell, and why."""

@@ -30,9 +30,11 @@ def text(verdict: Verdict, verbosity: int = 0, *, color: bool = False) -> str:
 def _told(verdict: Verdict) -> list[Result]:
     """What is not OK; what cannot be read because the driver cannot is told by the driver."""
     bad = [one for one in verdict.results if one.state not in (State.OK, State.SKIP)]
-    if not any(one.check in _BY_THE_DRIVER and one.target == "" and one.state is not State.UNKNOWN for one in bad):
+    drivers = [one for one in bad if one.check in _BY_THE_DRIVER and one.target == ""]
+    if not drivers:
         return bad
-    return [one for one in bad if one.state is not State.UNKNOWN or family_of(one.check) != "gpu"]
+    teller = max(drivers, key=lambda one: badness(one.state))
+    return [one for one in bad if one is teller or one.state is not State.UNKNOWN or family_of(one.check) != "gpu"]
 
 
 def _problem(result: Result) -> str:

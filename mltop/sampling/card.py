@@ -61,6 +61,15 @@ class Card:
             self._good_at = max(good)
             self._note_idle(self._good_at)
 
+    def gaps(self) -> dict[str, Answer | None]:
+        """Facts that the card may have and that are not told: refused, failed, not credible; `None`: not asked yet."""
+        asked = {fact: self._answers.get(fact) for fact in (*FAST, *SLOW_CADENCE_S)}
+        return {
+            fact: answer
+            for fact, answer in asked.items()
+            if answer is None or (answer.reason is not None and answer.status is not Status.UNSUPPORTED)
+        }
+
     def _note_idle(self, at: float) -> None:
         total, used = self._value("memory", "memory_total_bytes"), self._value("memory", "memory_used_bytes")
         is_held = bool(total) and used is not None and used > _IDLE_HELD_SHARE * total

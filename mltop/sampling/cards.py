@@ -100,6 +100,14 @@ class Cards:
             for card, bus_id in zip(sorted(nameless, key=lambda card: card.index or 0), free, strict=True):
                 card.pci_bus_id = bus_id
 
+    def gaps(self) -> dict[str, dict[str, Answer | None]]:
+        """What is not told of the cards that the driver lists, by their uuid or bus id."""
+        return {
+            card.uuid or card.pci_bus_id or str(card.index): card.gaps()
+            for card in self._cards
+            if card.index is not None and card.lost is None
+        }
+
     def read(self, now: float, interval_s: float, troubles: Troubles, unlisted: Trouble | None) -> tuple[Gpu, ...]:
         """All records; cards that the driver does not list are there with `unlisted` as their trouble, if it is set."""
         self._guess_bus_ids()

@@ -8,7 +8,17 @@ from collections import deque
 import msgspec
 
 from mltop.model.snapshot import Driver, Gpu, Status
-from mltop.sampling.answer import DriverSaid, GpuSaid, ProbeFailed, Refresh, RefreshDone, Said, XidSaid, overdue_s
+from mltop.sampling.answer import (
+    Answer,
+    DriverSaid,
+    GpuSaid,
+    ProbeFailed,
+    Refresh,
+    RefreshDone,
+    Said,
+    XidSaid,
+    overdue_s,
+)
 from mltop.sampling.card import Trouble
 from mltop.sampling.cards import Cards
 from mltop.sampling.older_probe import stuck_probes
@@ -86,6 +96,10 @@ class GpuProbe:
     def is_fresh(self) -> bool:
         """Whether the last request has been answered whole."""
         return self._number > 0 and self._asked is None and not self._wants
+
+    def gaps(self) -> dict[str, dict[str, Answer | None]]:
+        """What is not told of each GPU, and why; `None` where it was not asked yet, for want of time."""
+        return self._cards.gaps()
 
     def close(self) -> None:
         """Kill the probe and let go of it; waits for nothing."""

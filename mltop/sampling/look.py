@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from mltop import __version__
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
-from mltop.model.surroundings import Surroundings
+from mltop.model.surroundings import Gap, Surroundings
+from mltop.sampling.answer import Answer
 from mltop.sampling.gpu import GpuProbe
 from mltop.sampling.patience import Patience
 from mltop.sampling.pci import is_container
@@ -25,6 +26,8 @@ MOUNT_S = 2.0
 """A mount that takes longer than this does not answer: node_exporter and gpud have 5 s, and repeat."""
 _LAST_S = 0.3
 """Kept back of a run's time for judging and printing."""
+_STEP_S = 0.1
+"""The driver counts as silent so long before nobody waits for it any more."""
 _DEVICES = "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"
 
 
@@ -48,7 +51,7 @@ class Look:
         self._driver_s: float | None = None
         self._families = families
         if "gpu" in families:  # first: it takes longest
-            patience = Patience(silence_s=min(DRIVER_S, self._limit_s), grace_s=60.0)
+            patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
             self._probe = GpuProbe(roots, expected_gpus, patience)
             self._probe.request(time.monotonic())
         self._disks = None
@@ -108,14 +111,12 @@ class Look:
         disks: tuple[Disk, ...] = ()
         while True:
             now = time.monotonic()
-            waited = now - self._started
             self._reader.poll(now)
             if self._disks is not None:
                 disks = self._disks.read(now)
             if self._probe is not None:
                 self._probe.poll(now)
-                if self._driver_s is None and self._probe.is_fresh():
-                    self._driver_s = waited
+                self._follow(self._probe, now)
             other.poll()
             left = self._left_s(disks, other, now)
             if left <= 0:
@@ -126,6 +127,14 @@ class Look:
             due = self._reader.due_s(now)
             poller.poll(1000 * max(0.001, min(left, left if due is None else due)))
 
+    def _follow(self, probe: GpuProbe, now: float) -> None:
+        """Ask on until every fact of every GPU was asked: a round of a slow driver ends before."""
+        if self._driver_s is None and probe.is_fresh():
+            if any(gap is None for gaps in probe.gaps().values() for gap in gaps.values()):
+                probe.request(now)
+            else:
+                self._driver_s = now - self._started
+
     def _left_s(self, disks: tuple[Disk, ...], other: Other, now: float) -> float:
         """How long there is still something to wait for, in seconds."""
         run = self._limit_s - (now - self._started)
@@ -133,7 +142,7 @@ class Look:
         wanted = 0.0
         if self._disks is not None and any(disk.status in (Status.STALE, Status.TIMEOUT) for disk in disks):
             wanted = mounts
-        if self._probe is not None and not self._probe.is_fresh() and not self._probe.is_silent(now):
+        if self._probe is not None and self._driver_s is None and not self._probe.is_silent(now):
             wanted = max(wanted, DRIVER_S - (now - self._started))
         if not other.is_done():
             wanted = run
@@ -146,6 +155,8 @@ class Look:
             has_device_nodes=any(os.path.exists(path) for path in _DEVICES),  # noqa: PTH110
             kernel_log=_why_no_kernel_log() if "gpu" in self._families else None,
             driver_s=self._driver_s,
+            waited_s=time.monotonic() - self._started,
+            gaps={} if self._probe is None else {gpu: _gaps(gaps) for gpu, gaps in self._probe.gaps().items()},
         )
 
     def _mounts(self) -> frozenset[str] | None:
@@ -168,6 +179,13 @@ class Look:
             return float(read_bytes(self._roots.proc / "uptime", 64).split()[0])
         except (OSError, ValueError, IndexError):
             return None
+
+
+def _gaps(gaps: Mapping[str, Answer | None]) -> dict[str, Gap]:
+    return {
+        fact: Gap(Status.TIMEOUT, "not read in time") if answer is None else Gap(answer.status, answer.reason or "")
+        for fact, answer in gaps.items()
+    }
 
 
 def _why_no_kernel_log() -> str | None:

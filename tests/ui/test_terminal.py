@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
 import select
 import signal
-import struct
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import pyte
 import pytest
+from terminal import PATIENCE_S, RESTORED, ROOT, Terminal
 
 from mltop.model.snapshot import Cpu, Memory, Process, Processes, Snapshot
 
-ROOT = str(Path(__file__).parents[2])
 SCRIPT = Path(ROOT) / "tests" / "fakes" / "dashboard_on_pipe.py"
-PATIENCE_S = 8.0
-RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
 
 
 def snapshot(*, cpu: float = 12.0, second: int = 0) -> Snapshot:
@@ -41,89 +34,6 @@ def snapshot(*, cpu: float = 12.0, second: int = 0) -> Snapshot:
         memory=Memory(age_s=0.0, total_bytes=8 << 30, used_bytes=2 << 30, available_bytes=6 << 30),
         processes=Processes(age_s=0.0, total=30, running=1, blocked=0, zombies=0, top=top),
     )
-
-
-class Terminal:
-    """A child on a pseudo-terminal, and what it has written."""
-
-    def __init__(self, argv: list[str], *, size: tuple[int, int], env: dict[str, str], pass_fd: int | None) -> None:
-        self.output = bytearray()
-        self.started = time.monotonic()
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            if pass_fd is not None:
-                os.set_inheritable(pass_fd, True)
-            os.execve(argv[0], argv, {**os.environ, "PYTHONPATH": ROOT, "TERM": "xterm-256color", **env})
-        self.resize(*size)
-        self._status: int | None = None
-        self.used_s = 0.0
-
-    def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-
-    def read(self, timeout_s: float) -> bool:
-        """Read what is there; `False` when nothing came in time or nothing will come."""
-        ready, _, _ = select.select([self.fd], [], [], timeout_s)
-        if not ready:
-            return False
-        try:
-            data = os.read(self.fd, 65536)
-        except OSError:
-            return False
-        self.output += data
-        return bool(data)
-
-    def until(self, is_true: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_true():
-            assert time.monotonic() < deadline, f"not in time: {what}\n{self.text()}"
-            self.read(0.05)
-
-    def shows(self, text: str) -> None:
-        self.until(lambda: text in self.text(), text)
-
-    def text(self, width: int = 80, height: int = 24) -> str:
-        screen = pyte.Screen(width, height)
-        stream = pyte.ByteStream(screen)
-        stream.feed(bytes(self.output).replace(b"\x1b[?2026$p", b""))
-        return "\n".join(screen.display)
-
-    def key(self, keys: bytes) -> None:
-        os.write(self.fd, keys)
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def wait(self, within_s: float = PATIENCE_S, *, reading: bool = True) -> int:
-        """The exit code, negative for a signal."""
-        deadline = time.monotonic() + within_s
-        while self._status is None:
-            assert time.monotonic() < deadline, f"still there after {within_s} s\n{self.text()}"
-            if reading:
-                self.read(0.02)
-            else:
-                select.select([], [], [], 0.02)
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self.used_s = usage.ru_utime + usage.ru_stime
-                self._status = os.waitstatus_to_exitcode(status)
-        while reading and self.read(0.1):
-            pass
-        return self._status
-
-    def close(self) -> None:
-        if self._status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        if self.fd >= 0:
-            os.close(self.fd)
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def is_raw(self) -> bool:
-        return not termios.tcgetattr(self.fd)[3] & termios.ICANON
 
 
 class Scripted(Terminal):
@@ -165,11 +75,6 @@ def terminal(scripted: Callable[..., Scripted]) -> Scripted:
     return started
 
 
-def is_restored(terminal: Terminal) -> bool:
-    last = bytes(terminal.output[-400:])
-    return all(sequence in last for sequence in RESTORED)
-
-
 def test_paints_before_the_first_sample(scripted: Callable[..., Scripted]) -> None:
     terminal = scripted()
     terminal.shows("Quit")
@@ -180,14 +85,14 @@ def test_paints_before_the_first_sample(scripted: Callable[..., Scripted]) -> No
 def test_ends_by_key(terminal: Scripted, key: bytes, code: int) -> None:
     terminal.key(key)
     assert terminal.wait(1.5) == code
-    assert is_restored(terminal)
+    assert terminal.is_restored()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)])
 def test_ends_by_signal(terminal: Scripted, number: int, code: int) -> None:
     terminal.signal(number)
     assert terminal.wait(2.0) == code
-    assert is_restored(terminal)
+    assert terminal.is_restored()
     assert not terminal.is_raw()
 
 
@@ -246,7 +151,7 @@ def test_comes_back_whole_after_a_stall(terminal: Scripted) -> None:
         terminal.send(snapshot(cpu=float(second), second=second))
         terminal.key(b"\x0c")
         select.select([], [], [], 0.02)
-    terminal.output.clear()
+    terminal.forget()
     terminal.send(snapshot(cpu=77.0))
     terminal.shows("77%")
     terminal.key(b"q")
@@ -258,7 +163,7 @@ def test_is_resized_to_anything(terminal: Scripted) -> None:
         terminal.resize(*size)
         terminal.send(snapshot(cpu=float(size[0] % 100)))
         terminal.read(0.1)
-    terminal.output.clear()
+    terminal.forget()
     terminal.key(b"\x0c")
     terminal.shows("train-29.py")
     terminal.key(b"q")
@@ -270,11 +175,11 @@ def test_stops_under_a_shell_and_goes_on(real: Callable[..., Real]) -> None:
     shell.shows("PROMPT>")
     shell.key(f"{sys.executable} -m mltop\n".encode())
     shell.shows("load")
-    shell.output.clear()
+    shell.forget()
     shell.key(b"\x1a")
     shell.until(lambda: b"Stopped" in shell.output and b"PROMPT>" in shell.output, "the shell's prompt")
     assert all(sequence in shell.output for sequence in RESTORED)
-    shell.output.clear()
+    shell.forget()
     shell.key(b"fg\n")
     shell.shows("load")
     shell.key(b"q")
@@ -283,7 +188,7 @@ def test_stops_under_a_shell_and_goes_on(real: Callable[..., Real]) -> None:
 
 def test_where_no_shell_could_continue_it_it_does_not_stop(terminal: Scripted) -> None:
     """As under `ssh -t HOST mltop`: the process group is orphaned."""
-    terminal.output.clear()
+    terminal.forget()
     terminal.key(b"\x1a")
     terminal.until(lambda: b"\x1b[?1049h" in terminal.output, "the screen again")
     terminal.shows("train-29.py")
@@ -294,7 +199,7 @@ def test_where_no_shell_could_continue_it_it_does_not_stop(terminal: Scripted) -
 def test_repaints_when_continued_from_outside(terminal: Scripted) -> None:
     terminal.signal(signal.SIGSTOP)
     os.waitpid(terminal.pid, os.WUNTRACED)
-    terminal.output.clear()
+    terminal.forget()
     terminal.signal(signal.SIGCONT)
     terminal.shows("train-29.py")
     assert terminal.is_raw()
@@ -350,7 +255,7 @@ def test_shows_this_machine_and_leaves_nothing_running(real: Callable[..., Real]
     assert children
     terminal.key(b"q")
     assert terminal.wait(1.5) == 0
-    assert is_restored(terminal)
+    assert terminal.is_restored()
     deadline = time.monotonic() + PATIENCE_S
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline

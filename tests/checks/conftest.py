@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot
+from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
 
 GIB = 1 << 30
 Make = Callable[..., Snapshot]
@@ -71,7 +71,7 @@ def make() -> Make:
                 Disk(mount="/data", fstype="xfs", used_percent=70.0, available_bytes=900 * GIB, is_readonly=False),
                 Disk(mount="/dev/shm", fstype="tmpfs", used_percent=1.0, available_bytes=500 * GIB, is_readonly=False),
             ),
-            "driver": Driver(status="ok", gpu_count=count, pci_count=count, age_s=0.0),  # type: ignore[arg-type]
+            "driver": Driver(status=Status.OK, gpu_count=count, pci_count=count, age_s=0.0),
             "gpus": tuple(gpu(index, **changed.get(index, {})) for index in range(count)),
         }
         return Snapshot(**{**values, **changes})

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from mltop import __version__
+from mltop.system.stdio import hold_standard_streams
 
 COMMANDS = ("backup", "cleanup", "config", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
@@ -110,6 +111,7 @@ def _check(top: Parser, options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run mltop; returns the exit code."""
+    hold_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
         command: int = import_module(f"mltop.commands.{words[0]}").main(words[1:])

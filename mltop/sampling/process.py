@@ -31,6 +31,9 @@ _ALWAYS_READ = 200
 _KERNEL_SHARE = 10
 """Of kernel threads, one in so many is read a tick: they are counted, hardly ever shown."""
 _COMMAND_AGAIN_S = 60.0
+_BOOT_TIME_AGAIN_S = 60.0
+_BOOT_TIME_HAIR_S = 1.0
+"""The kernel works the boot time out in whole seconds, and may give one more or less."""
 _MOST_COMMANDS_ASKED = 256
 _COMMAND = "command"
 _STAT_BYTES = 1024
@@ -54,6 +57,7 @@ class ProcessTable:
         self._kernel_rota: deque[int] = deque()
         self._shown: list[int] = []
         self._booted_at: float | None = None
+        self._boot_time_at: float | None = None
         self._uptime: float | None = None
         self._is_first = True
 
@@ -67,6 +71,7 @@ class ProcessTable:
             failed, why = why_not(fault, "/proc")
             return Processes(status=failed, reason=why)
         self._uptime = uptime_s
+        self._follow_clock(now)
         self._users.refresh(now)
         self._take_commands(now)
         self._forget_gone(pids)
@@ -235,9 +240,19 @@ class ProcessTable:
             gpus=entry.gpus,
         )
 
+    def _follow_clock(self, now: float) -> None:
+        """Name start times anew after the clock was set: a signal is bound to them, by the clock of its moment."""
+        if self._boot_time_at is not None and now - self._boot_time_at < _BOOT_TIME_AGAIN_S:
+            return
+        self._boot_time_at = now
+        booted_at = read_boot_time(self._roots)
+        if booted_at is None or (self._booted_at is not None and abs(booted_at - self._booted_at) <= _BOOT_TIME_HAIR_S):
+            return
+        self._booted_at = booted_at
+        for entry in self._entries.values():
+            entry.started_at = None
+
     def _started_at(self, start_ticks: int) -> str | None:
-        if self._booted_at is None:
-            self._booted_at = read_boot_time(self._roots)
         if self._booted_at is None:
             return None
         moment = datetime.fromtimestamp(self._booted_at + start_ticks / TICKS_PER_S, UTC)

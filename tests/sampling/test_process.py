@@ -63,6 +63,15 @@ def test_a_broken_stat_is_an_error_that_has_a_name(noise: bytes) -> None:
         parse_stat(noise)
 
 
+def test_start_times_follow_a_clock_that_was_set(box: FakeBox, table: ProcessTable) -> None:
+    box.process(10, start=100 * TICKS_PER_S)
+    assert [process.started_at for process in table.read(0.0, ALL, {}).top] == ["2023-11-14T22:15:00Z"]
+    box.proc("stat", "cpu 0 0 0 0\nbtime 1700003600\n")
+    assert [process.started_at for process in table.read(60.0, ALL, {}).top] == ["2023-11-14T23:15:00Z"]
+    box.proc("stat", "cpu 0 0 0 0\nbtime 1700003601\n")  # no more than rounding
+    assert [process.started_at for process in table.read(120.0, ALL, {}).top] == ["2023-11-14T23:15:00Z"]
+
+
 def test_counts_and_shares(box: FakeBox, table: ProcessTable) -> None:
     box.process(1, "init", rss=10)
     box.process(2, "kthreadd", ppid=0, flags=KERNEL)

@@ -12,6 +12,8 @@ _CORRECTED, _UNCORRECTED = 0, 1
 _VOLATILE, _AGGREGATE = 0, 1
 _MULTIPLE_SINGLE_BIT, _DOUBLE_BIT = 0, 1
 _PCIE_TRANSMIT, _PCIE_RECEIVE = 0, 1
+_MOST_KB_PER_S = 1_000_000_000
+"""1 TB/s: eight times PCIe 6.0 x16."""
 _LINKS_MAX = 36
 _LINK_TURNS = 6
 """A round over all NVLinks takes this many turns."""
@@ -71,9 +73,14 @@ class Condition:
     def throughput(self) -> Values:
         """In bytes a second; 20 ms a call."""
         function = "nvmlDeviceGetPcieThroughput"  # in KB/s, measured over 20 ms in the call
+
+        def rate(direction: int) -> float | None:
+            kilobytes = self._asker.within("PCIe throughput in KB/s", 0, _MOST_KB_PER_S, function, direction)
+            return None if kilobytes is None else kilobytes * 1000.0
+
         return self._asker.parts(
-            pcie_receive_bytes_per_s=lambda: self._asker.ask(function, _PCIE_RECEIVE) * 1000.0,
-            pcie_transmit_bytes_per_s=lambda: self._asker.ask(function, _PCIE_TRANSMIT) * 1000.0,
+            pcie_receive_bytes_per_s=lambda: rate(_PCIE_RECEIVE),
+            pcie_transmit_bytes_per_s=lambda: rate(_PCIE_TRANSMIT),
         )
 
     def nvlinks(self) -> Values:

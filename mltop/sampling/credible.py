@@ -4,6 +4,10 @@ from __future__ import annotations
 
 NOT_AVAILABLE = 2**64 - 1
 """NVML_VALUE_NOT_AVAILABLE, as it comes in an unsigned long long: 'N/A', no number."""
+MOST_BYTES = 2**60
+"""No card has an exbibyte."""
+MOST_GPUS = 1024
+"""No box has as many; MIG instances of one card included."""
 _PID_MAX = 2**22
 """PID_MAX_LIMIT of the kernel (include/linux/threads.h): no pid is as high."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mltop.model.snapshot import Status
 from mltop.sampling.asker import Asker
+from mltop.sampling.credible import MOST_BYTES, MOST_GPUS
 from mltop.sampling.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, DriverGone, GpuLost, Missing
 from mltop.system.text import clean
 
@@ -34,7 +35,7 @@ class MigDevices:
         """See which instances there are; uuid and profile are asked of all, for a place may have been given anew."""
         most = self._asker.maybe("nvmlDeviceGetMaxMigDeviceCount")
         found = {}
-        for place in range(_MOST if most is None else most):
+        for place in range(_MOST if most is None or most > MOST_GPUS else most):
             handle = self._asker.maybe("nvmlDeviceGetMigDeviceHandleByIndex", place)
             if handle is not None:
                 uuid = self._maybe("nvmlDeviceGetUUID", handle)
@@ -64,6 +65,8 @@ class MigDevices:
             raise
         except Missing as missing:
             return {"status": missing.status, "reason": missing.reason}
+        if memory.total > MOST_BYTES:
+            return {"status": Status.OK, "reason": f"memory total out of range ({memory.total})"}
         used = memory.used if memory.used <= memory.total else None
         return {
             "memory_total_bytes": memory.total,

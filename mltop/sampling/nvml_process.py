@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 from mltop.model.snapshot import Status
-from mltop.sampling.credible import NOT_AVAILABLE, Doubts, is_pid
+from mltop.sampling.credible import MOST_BYTES, NOT_AVAILABLE, Doubts, is_pid
 from mltop.sampling.nvml import (
     FUNCTION_NOT_FOUND,
     INSUFFICIENT_SIZE,
@@ -101,7 +101,10 @@ class ProcessLists:
             if not is_pid(entry.pid):
                 self._doubts.say(f"a process with the pid {entry.pid}")
                 continue
-            _add(found, entry.pid, None if entry.memory == NOT_AVAILABLE else entry.memory)
+            memory = entry.memory if entry.memory <= MOST_BYTES else None
+            if memory is None and entry.memory != NOT_AVAILABLE:
+                self._doubts.say(f"memory of process {entry.pid} out of range ({entry.memory})")
+            _add(found, entry.pid, memory)
         return found
 
     def _fill(self, symbol: str, shape: type[ctypes.Structure], handle: object, *more: object) -> Any:

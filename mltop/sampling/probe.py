@@ -12,6 +12,7 @@ import msgspec
 
 from mltop.model.snapshot import Status
 from mltop.sampling.answer import Answer, DriverSaid, GpuSaid, ProbeFailed, Refresh, RefreshDone, Said, XidSaid
+from mltop.sampling.credible import MOST_GPUS
 from mltop.sampling.device import Device
 from mltop.sampling.driver import absent, why_not_started
 from mltop.sampling.kernel_log import KernelLog
@@ -23,6 +24,7 @@ from mltop.system.process import set_name
 from mltop.system.text import clean
 
 COMM = "mltop-probe"
+_UNKNOWN = 999  # NVML_ERROR_UNKNOWN
 RETRY_S, RETRY_MAX_S = 5.0, 60.0
 """Back-off of a driver that does not start."""
 _LOOKUP_S = 5.0
@@ -154,7 +156,10 @@ class Probe:
 
     def _count(self) -> tuple[int, tuple[str, ...]]:
         cards = tuple(card.bus_id for card in cards_for_nvml(self._roots))
-        return int(self._library.ask(-1, "nvmlDeviceGetCount")), cards
+        count = int(self._library.ask(-1, "nvmlDeviceGetCount"))
+        if count > MOST_GPUS:
+            raise Missing(_UNKNOWN, Status.ERROR, f"it counts {count} GPUs")
+        return count, cards
 
     def _system(self, function: str) -> str | None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mltop.model.snapshot import Status
 from mltop.sampling.asker import Asker, Values
+from mltop.sampling.credible import MOST_BYTES
 from mltop.sampling.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, SUCCESS, Missing
 from mltop.sampling.root import Roots
 
@@ -28,6 +29,8 @@ _EVENT_REASONS = (
     (0x080, "hw-power-brake"),
     (0x100, "display-clocks"),
 )
+_EVENT_BITS = 2**32 - 1
+"""Nine of the 64 bits have a meaning; one of the upper half is set where all are."""
 _INTEGRATED = re.compile(r"\b(GB10|Orin|Xavier|Thor|Tegra|Jetson|nvgpu|N1X?)\b", re.IGNORECASE)
 
 
@@ -56,7 +59,7 @@ class Vitals:
         if memory.total == 0:
             return self._memory_unified(Missing(0, Status.UNSUPPORTED, "not supported"))
         reserved = getattr(memory, "reserved", None)
-        total = memory.total if self._asker.doubts.number("memory total", memory.total, 0, 2**60) else None
+        total = memory.total if self._asker.doubts.number("memory total", memory.total, 0, MOST_BYTES) else None
         used = memory.used
         if total is not None and used > total:
             self._asker.doubts.say("memory used above total")
@@ -163,6 +166,8 @@ class Vitals:
             if missing.code != FUNCTION_NOT_FOUND:
                 raise
             bits = self._asker.ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+        if not self._asker.doubts.number("clock event reasons", bits, 0, _EVENT_BITS):
+            return {}
         return {"clock_event_reasons": tuple(name for bit, name in _EVENT_REASONS if bits & bit)}
 
     def performance(self) -> Values:

@@ -364,6 +364,21 @@ def test_garbage_becomes_not_known(fake_nvml: driver.FakeNvml, start: Start) -> 
         assert words in gpu.reason
     assert 4294967295 not in [process.pid for process in gpu.processes]
     assert gpu.status is Status.OK
+    assert gpu.clock_event_reasons == ()
+
+
+def test_more_garbage_becomes_not_known(fake_nvml: driver.FakeNvml, start: Start) -> None:
+    """A count without end is not counted to, and a number with all bits set is none."""
+    odd = "[gpu 0]\nmig_mode = yes\nmig_max = na\npcie_rx = na\nprocess = @9 9000000000GiB\n"
+    fake_nvml.scenario("8xh100", extra=odd + "[mig 0.0]\nprofile = 1g.10gb\nmemory_total = na\nmemory_used = 0\n")
+    watch = start("--pcie")
+    gpu = watch.until(lambda readings: readings.fresh and bool(readings.gpus[0].mig), "an instance").gpus[0]
+    assert [(mig.profile, mig.memory_total_bytes) for mig in gpu.mig] == [("1g.10gb", None)]
+    assert gpu.mig[0].reason is not None
+    assert gpu.pcie_receive_bytes_per_s is None
+    assert gpu.pcie_transmit_bytes_per_s == 95e6
+    assert {process.pid: process.gpu_memory_bytes for process in gpu.processes}[400009] is None
+    assert "memory of process 400009 out of range" in (gpu.reason or "")
 
 
 def test_garbage_pids_are_dropped(fake_nvml: driver.FakeNvml, start: Start) -> None:

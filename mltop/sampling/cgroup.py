@@ -29,7 +29,7 @@ def memory_limit(roots: Roots) -> int | None:
     caller only takes what is lower than the host's memory.
     """
     try:
-        groups = read_bytes(roots.proc / "self" / "cgroup").decode("utf-8", "surrogateescape").splitlines()
+        groups = read_bytes(roots.proc / "self" / "cgroup").decode("utf-8", "surrogateescape").split("\n")
         mounts = parse(read_bytes(roots.proc / "self" / "mountinfo"))
     except OSError:
         return None

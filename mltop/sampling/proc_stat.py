@@ -75,7 +75,7 @@ def read_container(roots: Roots, pid: int) -> str | None:
 
 def parse_container(groups: str) -> str | None:
     """Find a container in /proc/PID/cgroup, as Docker, Podman, containerd, CRI-O, LXC and machined name groups."""
-    for line in groups.splitlines():
+    for line in groups.split("\n"):
         path = line.split(":", 2)[-1]
         identities = _CONTAINER_ID.findall(path)
         if identities:

@@ -112,6 +112,12 @@ def test_a_path_that_is_no_text_can_still_be_asked() -> None:
     assert os.fsencode(mount.path) == b"/d\xff"
 
 
+def test_a_path_may_have_a_carriage_return() -> None:
+    """The kernel escapes space, tab, line feed and backslash only (fs/proc_namespace.c)."""
+    [mount] = shown(parse(b"1 0 8:9 / /odd\rname\x0b rw - ext4 /dev/x rw\n"))
+    assert mount.path == "/odd\rname\x0b"
+
+
 @given(st.binary(max_size=400))
 def test_no_content_breaks_it(noise: bytes) -> None:
     assert isinstance(shown(parse(BARE_METAL + noise)), list)

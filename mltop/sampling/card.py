@@ -45,12 +45,19 @@ class Card:
         self._good_at: float | None = None
         self._idle_since: float | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the driver had it and lost it; `lost` may also say why it never had it."""
+        return self.lost is not None and self.lost.status is Status.LOST
+
     def take(self, said: GpuSaid) -> None:
         """Take over new answers."""
-        self.lost = said.lost
         if said.lost is not None:
+            if not self.is_lost or said.lost.status is Status.LOST:  # no handle any more is no news of a lost one
+                self.lost = said.lost
             self._idle_since = None
             return
+        self.lost = None
         self._answers.update(said.answers)
         if (identity := said.answers.get("identity")) is not None:
             self.uuid = identity.values.get("uuid") or self.uuid

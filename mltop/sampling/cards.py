@@ -78,10 +78,11 @@ class Cards:
         return next((card for card in self._cards if card.index == index), None)
 
     def end_of_refresh(self, skipped: tuple[int, ...]) -> None:
-        """A card that this start of NVML does not list has no index any more."""
+        """A card that this start of NVML does not list has no index any more; a nameless one is forgotten."""
         for card in self._cards:
             if card.heard_in != self._generation and card.index is not None and card.index not in skipped:
                 card.index = None
+        self._cards = [card for card in self._cards if card.index is not None or card.uuid or card.pci_bus_id]
 
     def unlisted(self) -> tuple[str, ...]:
         """Bus ids that the PCI bus has and the driver does not; none in a container, which need not be given all."""
@@ -128,7 +129,7 @@ class Cards:
 
     def _gone(self, card: Card, now: float) -> Gpu:
         where = "on the PCI bus, not in the driver" if card.pci_bus_id in self._on_bus else "gone from the PCI bus"
-        if card.lost is None:
+        if not card.is_lost:
             card.take(GpuSaid(index=-1, lost=Answer(at=now, status=Status.LOST, reason=where)))
         gpu = card.read(now, 0.0, None, self._xids.get(card.pci_bus_id or ""))
         return msgspec.structs.replace(gpu, reason=where)

@@ -148,6 +148,15 @@ def test_lost_says_since_when_and_why(card: Card) -> None:
     assert (old.reason, old.xid_last, old.xid_last_age_s) == ("the driver lost the GPU", 31, 125.0)
 
 
+def test_lost_stays_lost_where_there_is_no_handle_any_more(card: Card) -> None:
+    card.take(GpuSaid(index=0, lost=Answer(at=110.0, status=Status.LOST, reason="the driver lost the GPU")))
+    card.take(GpuSaid(index=0, lost=Answer(at=115.0, status=Status.UNSUPPORTED, reason="not supported")))
+    gpu = _read(card, 130.0)
+    assert (gpu.status, gpu.reason, len(gpu.processes)) == (Status.LOST, "the driver lost the GPU", 1)
+    card.take(_fast(140.0))
+    assert _read(card, 140.0).status is Status.OK
+
+
 def test_a_card_without_a_handle_says_why() -> None:
     card = Card(0)
     card.take(GpuSaid(index=0, lost=Answer(at=1.0, status=Status.NO_PERMISSION, reason="no permission")))

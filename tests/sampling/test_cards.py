@@ -97,3 +97,18 @@ def test_a_skipped_gpu_keeps_its_index(cards: Cards) -> None:
     cards.take(_said(2, 2))
     cards.end_of_refresh((1,))
     assert [gpu.index for gpu in _read(cards)] == [0, 1, 2]
+
+
+def test_an_index_that_never_said_who_it_is_leaves_no_row(cards: Cards) -> None:
+    _start(cards, 0, 1, 2)
+    cards.take(GpuSaid(index=3, lost=Answer(at=1.0, status=Status.UNSUPPORTED, reason="not supported")))
+    assert len(_read(cards)) == 4
+    _start(cards, 0, 1, 2, at=2.0)
+    assert [gpu.index for gpu in _read(cards, 2.0)] == [0, 1, 2]
+
+
+def test_a_card_that_had_no_handle_and_is_gone_is_lost(cards: Cards) -> None:
+    _start(cards, 0, 1, 2)
+    cards.take(GpuSaid(index=2, lost=Answer(at=1.0, status=Status.UNSUPPORTED, reason="not supported")))
+    _start(cards, 0, 1, at=2.0)
+    assert _places(_read(cards, 2.0))[2] == (None, "GPU-2", Status.LOST)

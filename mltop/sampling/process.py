@@ -37,6 +37,8 @@ _BOOT_TIME_HAIR_S = 1.0
 _MOST_COMMANDS_ASKED = 256
 _COMMAND = "command"
 _STAT_BYTES = 1024
+_FIRST_PID = 1
+"""Every pid namespace has it, for as long as it is."""
 
 
 class ProcessTable:
@@ -111,6 +113,8 @@ class ProcessTable:
         if self._refused:
             status = Status.OK if self._entries else Status.NO_PERMISSION
             return status, f"{len(self._refused)} processes may not be read (hidepid)"
+        if self._entries and _FIRST_PID not in self._pids:
+            return Status.OK, "the processes of others are hidden (hidepid)"
         return (Status.OK, None) if self._entries else (Status.UNSUPPORTED, "no process is to be seen in /proc")
 
     def _list(self) -> set[int]:

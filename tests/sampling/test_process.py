@@ -220,6 +220,16 @@ def test_a_process_with_a_gpu_is_read_each_tick(box: FakeBox, reader: Reader) ->
     assert (top[0].pid, top[0].cpu_percent) == (7, pytest.approx(100.0, abs=2.0))
 
 
+def test_hidden_processes_are_not_none(box: FakeBox, table: ProcessTable) -> None:
+    """With `hidepid=2` the others are not even listed."""
+    box.process(300)
+    processes = table.read(0.0, ALL, {})
+    assert (processes.status, processes.total) == (Status.OK, 1)
+    assert "hidepid" in (processes.reason or "")
+    box.process(1)
+    assert table.read(2.0, ALL, {}).reason is None
+
+
 def test_no_proc_at_all_is_a_state_and_a_reason(box: FakeBox, table: ProcessTable) -> None:
     shutil.rmtree(box.roots.proc)
     processes = table.read(0.0, ALL, {})

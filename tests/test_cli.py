@@ -171,3 +171,13 @@ def test_headless_commands_load_neither_textual_nor_rich() -> None:
 def test_schema_is_that_of_the_snapshot() -> None:
     schema = json.loads(mltop("--schema").stdout)
     assert set(schema["$defs"]) >= {"Snapshot", "Gpu", "Disk", "Process"}
+
+
+def test_a_wrong_config_is_one_json_document_where_json_was_asked_for(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[ui]\ninterval = 'x'\n")
+    ended = mltop("--config", str(config), "--once", "--json")
+    assert ended.returncode == 2
+    document = json.loads(ended.stdout)
+    assert document["schema"] == "mltop.snapshot/1"
+    assert "ui.interval" in document["errors"][0]["message"]

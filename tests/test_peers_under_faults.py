@@ -122,6 +122,11 @@ def says_how_old(screen: Screen) -> None:
     assert len(process_rows(screen)) >= 3
 
 
+def is_marked_as_old(screen: Screen) -> None:
+    """M13: the card whose call ended the probe has no new values, and its last ones say how old they are."""
+    assert "stale" in gpu_row(screen, 4)
+
+
 def has_no_absurd_number(screen: Screen) -> None:
     """M16."""
     text = "\n".join(screen)
@@ -154,7 +159,7 @@ CASES = (
          check=says_how_old, moves=r"no answer (\d+)s", end=b"\x03"),
     Case("hung-hard-cannot-be-quit", "8xh100", NO_ANSWER, then="fault = * 2 hang_hard\n", check=says_how_old),
     Case("hung-init-is-blank", "hung-init", ("driver not answering for", "nvmlInit", "CPU", "load")),
-    Case("driver-crashes-the-monitor", "8xh100", ("SIGSEGV", "GPU 4"),
+    Case("driver-crashes-the-monitor", "8xh100", ("SIGSEGV", "GPU 4"), check=is_marked_as_old,
          then="fault = nvmlDeviceGetTemperature* 4 crash\n"),
     # nothing said, or said into the alternate screen and gone with it
     Case("mismatch-says-nothing", "mismatch", ("do not match", "535.183.01", "550.90.07", "reboot, or reload")),

@@ -126,6 +126,13 @@ def test_a_short_silence_is_not_stale(build: Any) -> None:
     assert "stale" not in build.screen(build.view(build.snapshot(8), silent_s=3.0), 80, 24)
 
 
+def test_values_from_before_a_fault_say_how_old_they_are(build: Any) -> None:
+    faults = [build.gpu(0, status=Status.ERROR, reason="the GPU probe failed", age_s=age) for age in (5.0, 18.0)]
+    fresh, old = (_text(build.view(build.snapshot((gpu,))), "gpu", 120, 9) for gpu in faults)
+    assert "stale" not in fresh
+    assert "stale 18s" in old
+
+
 def test_unknown_is_never_zero(build: Any) -> None:
     """M15."""
     reading = {"status": Status.NO_PERMISSION, "reason": "not permitted"}

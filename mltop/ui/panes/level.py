@@ -78,8 +78,10 @@ def is_old(view: View, reading: Reading) -> bool:
     """Whether the values are older than 3 of their cadence: by their status, or as the sampler fell silent (D5)."""
     if reading.status in (Status.STALE, Status.TIMEOUT):
         return True
-    interval = view.snapshot.interval_s if view.snapshot else None
-    return view.silent_s > 2 * (interval or 2.0)
+    interval = (view.snapshot.interval_s if view.snapshot else None) or 2.0
+    if reading.status is Status.ERROR and reading.age_s is not None and reading.age_s > 3 * interval:
+        return True  # the last values before the fault
+    return view.silent_s > 2 * interval
 
 
 def age_of(view: View, reading: Reading) -> float | None:

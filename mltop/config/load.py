@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
 
+from mltop.config.document import read_files
 from mltop.config.fault import Fault, Source, nearest, shown
 from mltop.config.limit import Limit
 from mltop.config.limits import KEYS, TABLE, Limits, parse_limit
-from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
+from mltop.config.location import SYSTEM_CONFIG
 from mltop.config.service import Checks, Services, collect_services
 from mltop.config.settings import Expect, Remote, Settings, Ui
 
@@ -27,7 +26,6 @@ _STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "checks": Checks,
     "services": Services,
 }
-_MAX_BYTES = 1 << 20
 
 
 def load(
@@ -40,75 +38,17 @@ def load(
     A file that is not there is no fault, unless `--config` or `MLTOP_CONFIG` named it. Within a table the later file's
     keys go over the earlier's; a limit is replaced as a whole.
     """
-    explicit = explicit_config(option, environment)
-    own = explicit or user_config(environment)
+    files = read_files(option, environment, system)
     merged: dict[str, dict[str, Any]] = {}
     limits: dict[str, Limit] = {}
-    faults: list[str] = []
-    files: list[str] = []
-    for path in dict.fromkeys(path for path in (system, own) if path is not None):
-        try:
-            raw, source = _parsed(path, must_exist=path == explicit)
-        except Fault as fault:
-            faults.extend(fault.lines)
-            continue
-        if source is not None:
-            files.append(str(path))
-            faults.extend(_collect(raw, source, merged, limits))
+    faults = list(files.faults)
+    for document in files.documents:
+        faults.extend(_collect(document.raw, document.source, merged, limits))
     if faults:
         raise Fault(faults)
     tables: dict[str, Any] = {name: kind(**merged.get(name, {})) for name, kind in _STRUCTS.items()}
     judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in tables["expect"].mounts))
-    return Settings(limits=judged, files=tuple(files), **tables)
-
-
-def _parsed(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], Source | None]:
-    """A file's tables and where they stand; no source where there is no file."""
-    name = path.name if path.name == "config.toml" and not must_exist else str(path)
-    try:
-        text = _text(path)
-    except (FileNotFoundError, NotADirectoryError):
-        if must_exist:
-            raise Fault([f"{name}: no such file"]) from None
-        return {}, None
-    except IsADirectoryError:
-        raise Fault([f"{name}: is a directory"]) from None
-    except UnicodeDecodeError as error:
-        raise Fault([f"{name}: not UTF-8 (byte {error.start})"]) from None
-    except OSError as error:
-        raise Fault([f"{name}: cannot be read: {error.strerror}"]) from None
-    import tomllib  # only where there is a file
-
-    try:
-        return tomllib.loads(text), Source(name, text)
-    except tomllib.TOMLDecodeError as error:
-        raise Fault([_syntax(name, str(error))]) from None
-    except RecursionError:
-        raise Fault([f"{name}: nested too deep"]) from None
-
-
-def _text(path: Path) -> str:
-    """The text of a file, or of /dev/null; a FIFO would keep the reader waiting."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError
-        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
-            raise OSError(errno.EINVAL, "not a file")
-        data = bytearray()
-        while len(data) < _MAX_BYTES and (block := os.read(descriptor, 65536)):
-            data += block
-        return data.decode("utf-8-sig")
-    finally:
-        os.close(descriptor)
-
-
-def _syntax(name: str, message: str) -> str:
-    """TOML's complaint, its place moved to the front."""
-    what, _, place = message.rpartition(" (at ")
-    line = place.removeprefix("line ").partition(",")[0]
-    return f"{name}:{line}: {what}" if what and line.isdigit() else f"{name}: {message}"
+    return Settings(limits=judged, files=tuple(str(document.path) for document in files.documents), **tables)
 
 
 def _collect(

@@ -45,6 +45,8 @@ class Drift(StrEnum):
     IN_SYNC = "in-sync"
     MISSING = "missing"
     """In the config and not in the scheduler."""
+    CHANGED = "changed"
+    """In the scheduler as an earlier config had it."""
     DRIFTED = "drifted"
     """In the scheduler, edited by hand."""
     ORPHANED = "orphaned"

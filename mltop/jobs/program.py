@@ -51,12 +51,13 @@ def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     return shutil.which(name, path=os.pathsep.join(part for part in (path, *_PATH) if part))
 
 
-def ask(argv: Sequence[str], deadline_s: float = DEADLINE_S, environment: Mapping[str, str] | None = None) -> Answer:
+def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mapping[str, str] | None = None) -> Answer:
     """Run a program to its end; raises ProgramError.
 
     It gets its own session, so that it can ask no terminal for a password. One that a signal does not end is left.
     """
     base = os.environ if environment is None else environment
+    deadline_s = DEADLINE_S if deadline_s is None else deadline_s
     program = find(argv[0], base)
     if program is None:
         raise MissingProgramError(f"no {argv[0]} on this box")

@@ -1,0 +1,114 @@
+"""Who asks, on which box: whose config and state, and how a scheduler calls mltop to find the same ones (D19, D20)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mltop.config.location import explicit_config, state_directory, user_config
+from mltop.jobs.cron_line import Call
+from mltop.jobs.user import local_user
+
+Scope = Literal["user", "system"]
+
+
+class SiteError(Exception):
+    """What keeps mltop from knowing where it is; the text says what to do."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """One user's view of a box."""
+
+    state: Path
+    program: str | None
+    """mltop's absolute path; `None` where it is not installed as a command."""
+    config: str | None
+    """The file that `--config` or MLTOP_CONFIG names, absolute."""
+    user_config: str | None = None
+    """The user's file, where cron's bare environment would look for it elsewhere."""
+    named_state: str | None = None
+    """The state's folder, where it would look elsewhere."""
+    environment: dict[str, str]
+    is_root: bool
+
+    def call(self, scope: str) -> Call:
+        """How a scheduler calls mltop for a job of a scope; raises SiteError where there is nothing to call."""
+        if self.program is None:
+            raise SiteError("mltop is not installed as a command, so no scheduler can call it: pipx install mltop")
+        config = self.config or (self.user_config if scope == "user" else None)
+        return Call(self.program, config, self.named_state)
+
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes whose jobs this caller may schedule: an explicit config is the user's, for root too (D19)."""
+        return ("system", "user") if self.is_root and self.config is None else ("user",)
+
+    def calls(self) -> tuple[Call, ...]:
+        """By these its lines and units are told from those of another config."""
+        program = self.program or "/"
+        return tuple(
+            Call(program, self.config or (self.user_config if scope == "user" else None), self.named_state)
+            for scope in self.scopes()
+        )
+
+
+def site(config: str | None = None, state: str | None = None, environment: Mapping[str, str] = os.environ) -> Site:
+    """Where this process stands; raises SiteError with no home to keep state in."""
+    is_root = os.geteuid() == 0
+    bare = {"HOME": local_user(environment)[1]}
+    folder = state_directory(state, environment, is_root=is_root)
+    if folder is None:
+        raise SiteError("no HOME to keep state in: set it, or give --state-dir")
+    folder = folder.absolute()
+    usual = state_directory(None, bare, is_root=is_root)
+    explicit = explicit_config(config, environment)
+    own = user_config(environment)
+    return Site(
+        state=folder,
+        program=program(environment),
+        config=str(explicit.absolute()) if explicit else None,
+        user_config=str(own.absolute()) if own and own != user_config(bare) else None,
+        named_state=str(folder) if folder != usual else None,
+        environment=dict(environment),
+        is_root=is_root,
+    )
+
+
+def program(environment: Mapping[str, str]) -> str | None:
+    """The absolute path of the `mltop` command: the one that runs now, else the interpreter's, else PATH's.
+
+    Links are kept: a link in /usr/local/bin outlives the folder that it points to.
+    """
+    started = Path(sys.argv[0] if sys.argv else "")
+    beside = Path(sys.executable).with_name("mltop")
+    found = shutil.which("mltop", path=environment.get("PATH", ""))
+    for path in (started if started.name == "mltop" and os.sep in str(started) else None, beside, found):
+        if path is not None and os.access(path, os.X_OK) and Path(path).is_file():
+            return str(Path(path).absolute())
+    return None
+
+
+def warnings(path: str) -> list[str]:
+    """What may make a scheduled mltop vanish or be another's, in lines for people."""
+    found = []
+    parents = Path(path).resolve().parents
+    if any((folder / ".git").exists() for folder in parents):
+        found.append(f"{path} lies in a checkout: jobs stop when it moves")
+    if any(str(folder) in ("/tmp", "/var/tmp", "/dev/shm") for folder in parents):
+        found.append(f"{path} lies in a folder for temporary files: jobs stop when that is cleaned")
+    for folder in parents:
+        try:
+            status = folder.stat()
+        except OSError:
+            continue
+        is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+        if is_open or status.st_uid not in (0, os.geteuid()):
+            found.append(f"{folder} can be written by other users, and {path} lies below it")
+            break
+    return found

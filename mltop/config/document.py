@@ -76,7 +76,9 @@ def read_document(
     except UnicodeDecodeError as error:
         raise Fault([f"{name}: not UTF-8 (byte {error.start})"]) from None
     except OSError as error:
-        raise Fault([f"{name}: cannot be read: {error.strerror}"]) from None
+        if not must_exist and isinstance(error, PermissionError) and not os.access(path.parent, os.X_OK):
+            return None  # another user's folder (a HOME kept by sudo): what lies there is not this user's
+        raise Fault([f"{path}: cannot be read: {error.strerror}"]) from None
     return parse_document(path, text, name, scope)
 
 

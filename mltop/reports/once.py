@@ -196,6 +196,8 @@ def _processes(snapshot: Snapshot) -> Iterator[str]:
         f"processes {number(processes.total)} running {number(processes.running)} blocked {number(processes.blocked)}"
         f" zombies {number(processes.zombies)}{_old(processes)}"
     )
+    if processes.reason:
+        yield from wrapped("processes reason", processes.reason)
     held: Counter[int] = Counter()
     for gpu in snapshot.gpus:
         for one in gpu.processes:

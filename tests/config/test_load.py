@@ -182,3 +182,17 @@ def test_dev_null_is_an_empty_config(tmp_path: Path) -> None:
 
 def test_a_file_written_with_a_mark_of_byte_order(read, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert read("\ufeff[ui]\ninterval = 3\n").ui.interval == 3.0
+
+
+def test_a_folder_of_another_user_holds_no_config_of_ours(tmp_path: Path) -> None:
+    """`sudo -u nobody` keeps HOME: what cannot even be looked into is not ours."""
+    if os.geteuid() == 0:
+        pytest.skip("root may look into every folder")
+    closed = tmp_path / "config" / "mltop"
+    closed.mkdir(parents=True)
+    (closed / "config.toml").write_text("version = 1\n")
+    closed.chmod(0)
+    try:
+        assert load(None, {"XDG_CONFIG_HOME": str(tmp_path / "config")}, tmp_path / "none").files == ()
+    finally:
+        closed.chmod(0o700)

@@ -122,6 +122,8 @@ def _notes(view: View) -> list[Line]:
         age = age_of(view, snapshot.processes)
         reason = snapshot.processes.reason or WORDS[snapshot.processes.status] or "stale"
         notes.append([(f"processes: {reason}" + (f", {duration(age)} old" if age else ""), Role.STALE)])
+    elif snapshot.processes.reason:
+        notes.append([(f"processes: {snapshot.processes.reason}", Role.DIM)])
     return notes
 
 

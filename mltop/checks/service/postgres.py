@@ -5,9 +5,10 @@ Source: PostgreSQL documentation, "Frontend/Backend Protocol", StartupMessage an
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
-from mltop.checks.service.answer import Refused
+from mltop.checks.service.answer import Refused, Slow
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Postgres
 from mltop.model.finding import Level
@@ -31,7 +32,8 @@ def ask(postgres: Postgres) -> str:
         wire.send(struct.pack("!ii", 8 + len(parameters), _PROTOCOL_3_0) + parameters)
         kind = wire.receive(1)
         if kind == b"R":
-            wire.send(b"X\0\0\0\4")  # Terminate
+            with contextlib.suppress(Refused, Slow):  # it has answered: what it makes of a goodbye is its own affair
+                wire.send(b"X\0\0\0\4")  # Terminate
         elif kind == b"E":
             _judge(_fields(wire))
         else:

@@ -36,8 +36,12 @@ class Wire:
     def _connected(self, host: str, port: int, socket_name: str) -> socket.socket:
         if host.startswith("/"):
             connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(self._left())
-            connection.connect(f"{host.rstrip('/')}/{socket_name}" if socket_name else host)
+            try:
+                connection.settimeout(self._left())
+                connection.connect(f"{host.rstrip('/')}/{socket_name}" if socket_name else host)
+            except BaseException:
+                connection.close()
+                raise
             return connection
         return socket.create_connection((host, port), self._left())
 

@@ -90,7 +90,7 @@ def parse_document(path: Path, text: str, name: str | None = None, scope: Scope 
     try:
         return Document(path, tomllib.loads(text), Source(name, text), scope)
     except tomllib.TOMLDecodeError as error:
-        raise Fault([_syntax(name, str(error))]) from None
+        raise Fault([_syntax(name, str(error), text)]) from None
     except RecursionError:
         raise Fault([f"{name}: nested too deep"]) from None
 
@@ -114,8 +114,10 @@ def read_bytes(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _syntax(name: str, message: str) -> str:
+def _syntax(name: str, message: str, text: str) -> str:
     """TOML's complaint, its place moved to the front."""
     what, _, place = message.rpartition(" (at ")
     line = place.removeprefix("line ").partition(",")[0]
+    if place.startswith("end of document"):
+        line = str(max(len(text.splitlines()), 1))
     return f"{name}:{line}: {what}" if what and line.isdigit() else f"{name}: {message}"

@@ -96,7 +96,9 @@ class JobConfig(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     spec: Spec
     source: str = ""
-    """The file and line it stands in: `config.toml:40`."""
+    """The file and line it stands in, for a reader: `config.toml:40`."""
+    file: str = ""
+    """The path of that file."""
     scope: Literal["user", "system"] = "user"
     schedule: tuple[str, ...] = ()
     """Empty: by hand only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -13,10 +14,9 @@ from mltop.jobs.schedule import ScheduleFault
 CATCH_UP = "--catch-up"
 """In place of an id: the lines that make up what was missed (D31)."""
 _SAFE = re.compile(r"[A-Za-z0-9_./@:#=* ,~-]+")
-_TAG = re.compile(r"(?P<text>.*?) # mltop:v1:(?P<hash>[0-9a-f]{12})\s*")
+_MARK = " # mltop:v1:"
 _CALL = re.compile(
-    r"(?P<schedule>@[a-z]+|\S+(?:\s+\S+){4})\s+(?:(?P<user>[a-z_][a-z0-9_-]*)\s+)?(?P<program>/\S+)\s+run\s+(?P<id>\S+)"
-    r"(?:\s+--config\s+(?P<config>\S+))?(?:\s+--state-dir\s+(?P<state>\S+))?(?P<rest>.*)"
+    r"(?P<schedule>@[a-z]+|\S+(?:\s+\S+){4})\s+(?:[a-z_][a-z0-9_-]*\s+)?(?P<program>/\S*)\s+run\s+(?P<id>\S+)(?P<rest>.*)"
 )
 
 
@@ -55,7 +55,7 @@ def line(schedule: str, argv: Sequence[str], user: str | None = None) -> bytes:
         bad = next((word for word in argv if not _SAFE.fullmatch(word) or " " in word), command)
         raise ScheduleFault(f"{bad!r} cannot stand in a crontab without quotes: use a path without special characters")
     text = " ".join(part for part in (schedule, user, command) if part)
-    return f"{text} # mltop:v1:{_hash(text)}".encode()
+    return f"{text}{_MARK}{_hash(text)}".encode()
 
 
 def catch_up(call: Call, user: str | None = None) -> list[bytes]:
@@ -65,20 +65,20 @@ def catch_up(call: Call, user: str | None = None) -> list[bytes]:
 
 
 def owned(raw: bytes) -> Owned | None:
-    """What a line of mltop's says; `None` for one that mltop did not write."""
+    """What a line in mltop's place says, edited or not; `None` for one that does not call mltop for a job."""
     whole = raw.decode("utf-8", "replace")
-    bare = whole.lstrip("# \t") if whole.lstrip().startswith("#") else whole
-    tagged = _TAG.fullmatch(bare)
-    if tagged is None or (call := _CALL.fullmatch(tagged["text"].strip())) is None:
+    bare = whole.lstrip("# \t\r") if whole.lstrip().startswith("#") else whole
+    text, _, tag = bare.partition(_MARK)
+    call = _CALL.fullmatch(text.strip())
+    if call is None:
         return None
-    is_intact = whole == bare == f"{tagged['text']} # mltop:v1:{_hash(tagged['text'])}" and (
-        tagged["hash"] == _hash(tagged["text"])
-    )
+    words = call["rest"].split()
+    named = {option: value for option, value in itertools.pairwise(words) if option in ("--config", "--state-dir")}
     return Owned(
         id=call["id"],
         schedule=call["schedule"],
-        call=Call(call["program"], call["config"], call["state"]),
-        is_intact=is_intact,
+        call=Call(call["program"], named.get("--config"), named.get("--state-dir")),
+        is_intact=whole == bare and tag == _hash(text),
         is_paused=whole.lstrip().startswith("#"),
     )
 

@@ -1,0 +1,64 @@
+"""What an operation changes: whole files, the crontab among them, from what they are to what they shall be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from mltop.system.text import clean
+
+
+class Kind(StrEnum):
+    """How a file is put in place."""
+
+    CRONTAB = "crontab"
+    """By crontab(1)."""
+    CRON_D = "cron.d"
+    """Renamed into place, root's, 0644."""
+    USER_UNIT = "user unit"
+    SYSTEM_UNIT = "system unit"
+    CONFIG = "config"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One file; `None` is no file."""
+
+    kind: Kind
+    path: str
+    """The file, or `crontab`."""
+    before: bytes | None
+    after: bytes | None
+
+    def reversed(self) -> Change:
+        """The way back."""
+        return Change(kind=self.kind, path=self.path, before=self.after, after=self.before)
+
+
+def diff(changes: Iterable[Change]) -> str:
+    """All changes as one unified diff, harmless on a terminal."""
+    return "".join(line + "\n" for change in changes for line in _diff(change))
+
+
+def _diff(change: Change) -> list[str]:
+    before, after = _shown(change.before), _shown(change.after)
+    old = change.path if change.before is not None else "/dev/null"
+    new = change.path if change.after is not None else "/dev/null"
+    return [clean(line, 4096) for line in difflib.unified_diff(before, after, old, new, lineterm="")]
+
+
+def _shown(data: bytes | None) -> list[str]:
+    return (
+        [] if data is None else data.decode("utf-8", "replace").split("\n")[: None if not data.endswith(b"\n") else -1]
+    )
+
+
+def read(path: Path) -> bytes | None:
+    """A file's bytes; `None` where there is none. Raises OSError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

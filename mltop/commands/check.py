@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from mltop.commands.parser import common
 from mltop.config.fault import Fault
 from mltop.system.text import clean
 
@@ -91,8 +92,7 @@ def _parser() -> Parser:
     parser.add_argument("--list", action="store_true", help="the checks with their limits, then end")
     parser.add_argument("--schema", action="store_true", help="the JSON Schema of -f json, then end")
     parser.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
-    parser.add_argument("--config", metavar="FILE", help="the config (else MLTOP_CONFIG, else the user's)")
-    parser.add_argument("--state-dir", metavar="DIR", help="where state is kept (else MLTOP_STATE_DIR)")
+    common(parser)
     return parser
 
 

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measured_terminal import adopt_orphans, cpu_of, members
 from run import INTERVAL_S, Bench
-from terminal import adopt_orphans, cpu_of, members
 from tool import Tool, tools
 
 # The profile is written however the program ends: mltop leaves by os._exit, which no atexit hook sees.

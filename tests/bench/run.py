@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fakes"))
 
 import driver
-from terminal import Terminal, adopt_orphans
+from measured_terminal import Terminal, adopt_orphans
 from tool import Tool, environment, install_peers, tools
 
 HERE = Path(__file__).resolve().parent

@@ -1,0 +1,203 @@
+"""The log of one run: a plain file of what the job wrote, in order of arrival, between two lines of mltop's own.
+
+Beside it a `.times` file says when: `OFFSET MILLISECONDS-SINCE-THE-START` a line, for lines at least 0.1 s apart.
+Beyond its cap a log keeps its first quarter and its last three, with a mark where something is cut. While a run lasts
+the file may hold up to 1.75 times the cap. Where the disk is full the log is lost, and the job goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from mltop.jobs.place import make
+from mltop.system.text import clean
+
+PREFIX = "# mltop "
+"""Begins the lines that mltop itself writes."""
+_STEP_MS = 100
+_BLOCK = 1 << 20
+_ERROR_WORDS = ("error", "fail", "fatal", "exception", "denied", "cannot", "no space", "not found", "panic", "critical")
+_LINE_BYTES = 4096
+
+
+class RunLog:
+    """A run's log while it is written. No method raises: `fault` says what is wrong with the disk."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.fault: str | None = None
+        self.size_bytes = 0
+        self.is_cut = False
+        self.tail = Tail()
+        self._head_bytes = max(1, max_bytes // 4)
+        self._tail_bytes = max(1, max_bytes - self._head_bytes)
+        self._kept_head: int | None = None
+        self._mark_bytes = 0
+        self._left_out = 0
+        self._start = time.monotonic()
+        self._times: list[tuple[int, int]] = []
+        self._last_ms = -_STEP_MS
+        self._at_line_start = True
+        self._descriptor = self._times_descriptor = -1
+        try:
+            make(path.parent)
+            self._descriptor = _create(path)
+            self._times_descriptor = _create(path.with_suffix(".times"))
+        except OSError as error:
+            self._lose(error)
+
+    def note(self, text: str) -> None:
+        """Write a line of mltop's own."""
+        line = f"{PREFIX}{text}\n" if self._at_line_start else f"\n{PREFIX}{text}\n"
+        self._write(line.encode("utf-8", "replace"))
+
+    def write(self, data: bytes) -> None:
+        """Write what the job wrote."""
+        self.tail.add(data)
+        self._write(data)
+
+    def close(self) -> None:
+        """Cut it to its cap and close it."""
+        if self._descriptor >= 0 and self.size_bytes > self._head_bytes + self._tail_bytes:
+            self._cut_whole()
+        for descriptor in (self._descriptor, self._times_descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._times_descriptor = -1
+
+    def _write(self, data: bytes) -> None:
+        if not data or self._descriptor < 0:
+            return
+        try:
+            self._stamp()
+            view = memoryview(data)
+            while view:
+                written = os.write(self._descriptor, view)
+                self.size_bytes += written
+                view = view[written:]
+        except OSError as error:
+            self._lose(error)
+            return
+        self._at_line_start = data.endswith(b"\n")
+        if self.size_bytes > self._head_bytes + 2 * self._tail_bytes:
+            self._cut_whole()
+
+    def _stamp(self) -> None:
+        """Note when a line begins; never more often than ten times a second."""
+        now_ms = int((time.monotonic() - self._start) * 1000)
+        if self._at_line_start and now_ms - self._last_ms >= _STEP_MS:
+            self._last_ms = now_ms
+            self._times.append((self.size_bytes, now_ms))
+            os.write(self._times_descriptor, b"%d %d\n" % (self.size_bytes, now_ms))
+
+    def _cut_whole(self) -> None:
+        """Replace the file by its head, a mark and its tail: whole, so that a reader sees one or the other."""
+        beside = self.path.with_name(f".{self.path.name}.new")
+        try:
+            descriptor = _create(beside)
+        except OSError as error:
+            self._lose(error)
+            return
+        try:
+            self._cut(descriptor)
+            beside.rename(self.path)
+        except OSError as error:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            self._lose(error)
+            return
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self.is_cut = True
+        self._write_times()
+
+    def _cut(self, into: int) -> None:
+        head = self._head()
+        from_offset = self.size_bytes - self._tail_bytes
+        from_offset += os.pread(self._descriptor, _LINE_BYTES, from_offset).find(b"\n") + 1
+        self._left_out += from_offset - len(head) - self._mark_bytes
+        mark = f"{PREFIX}cut: {self._left_out} bytes are left out here\n".encode()
+        self._mark_bytes = len(mark)
+        _write_all(into, head + mark)
+        at = from_offset
+        while block := os.pread(self._descriptor, _BLOCK, at):
+            _write_all(into, block)
+            at += len(block)
+        shift = len(head) + len(mark) - from_offset
+        self._times = [
+            (offset if offset < len(head) else offset + shift, ms)
+            for offset, ms in self._times
+            if offset < len(head) or offset >= from_offset
+        ]
+        self.size_bytes += shift
+
+    def _head(self) -> bytes:
+        """The first quarter, in whole lines where there are lines; the same at every cut."""
+        if self._kept_head is None:
+            head = os.pread(self._descriptor, self._head_bytes, 0)
+            self._kept_head = head.rfind(b"\n") + 1 or len(head)
+        head = os.pread(self._descriptor, self._kept_head, 0)
+        return head if head.endswith(b"\n") else head + b"\n"
+
+    def _write_times(self) -> None:
+        with contextlib.suppress(OSError):  # they are a help, no more
+            os.ftruncate(self._times_descriptor, 0)
+            _write_all(self._times_descriptor, b"".join(b"%d %d\n" % pair for pair in self._times))
+
+    def _lose(self, error: OSError) -> None:
+        """Give the log up; what is written stays."""
+        self.fault = f"log lost: {error.strerror}"
+        for descriptor in (self._descriptor, self._times_descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._times_descriptor = -1
+
+
+class Tail:
+    """The last lines that a job wrote, and the last that looks like an error; lines are cut at 4 KiB."""
+
+    COUNT = 20
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._open = b""
+        self._error: str | None = None
+
+    def add(self, data: bytes) -> None:
+        """Take in what was written."""
+        *whole, rest = (self._open + data[-(_LINE_BYTES * self.COUNT) :]).split(b"\n")
+        for line in whole:
+            self._take(line)
+        self._open = rest[-_LINE_BYTES:]
+
+    def _take(self, line: bytes) -> None:
+        text = clean(line.rpartition(b"\r")[2] or line, 300).strip()
+        if not text:
+            return
+        self.lines.append(text)
+        del self.lines[: -self.COUNT]
+        lowered = text.lower()
+        if any(word in lowered for word in _ERROR_WORDS):
+            self._error = text
+
+    def last_error(self) -> str | None:
+        """The last line that speaks of an error, else the last line."""
+        if self._open:
+            self._take(self._open)
+            self._open = b""
+        return self._error or (self.lines[-1] if self.lines else None)
+
+
+def _create(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(path, flags, 0o600)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,12 +1,12 @@
-"""What the config wants of the schedulers: each job, and a backup's restore drill (D37), with schedules and place."""
+"""What the config wants of the schedulers: each job with its schedules, and rendered for its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
-from mltop.config.job import BackupSpec, JobConfig
+from mltop.config.job import JobConfig
 from mltop.jobs import cron_line, unit
 from mltop.jobs.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.scheduler import backend
@@ -32,31 +32,25 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 def wishes(jobs: Iterable[JobConfig], site: Site) -> list[Wish]:
     """The wishes of all jobs."""
-    return [wish(id, job, schedule, site) for job in jobs for id, schedule in _parts(job)]
+    return [wish(job, site) for job in jobs]
 
 
-def _parts(job: JobConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield job.id, job.schedule
-    if isinstance(job.spec, BackupSpec) and job.spec.drill and job.schedule:
-        yield f"{job.id}.drill", (job.spec.drill,)
-
-
-def wish(id: str, job: JobConfig, texts: tuple[str, ...], site: Site) -> Wish:
+def wish(job: JobConfig, site: Site) -> Wish:
     """One wish, rendered for its scheduler."""
-    made = Wish(id=id, job=job)
+    made = Wish(id=job.id, job=job)
     try:
-        schedules = tuple(parse(text) for text in texts)
+        schedules = tuple(parse(text) for text in job.schedule)
     except ScheduleFault as fault:
         return msgspec.structs.replace(made, fault=f"{job.source or 'config'}: jobs.{job.id}.schedule: {fault}")
     made = msgspec.structs.replace(made, schedules=schedules)
-    if not job.enabled or not texts:
+    if not job.enabled or not job.schedule:
         return msgspec.structs.replace(made, note="disabled" if not job.enabled else "by hand only")
     if job.scope not in site.scopes():
         note = "of the system: root schedules it" if not site.is_root else "of the system: not with --config"
         return msgspec.structs.replace(made, note=note)
     where, why = backend(job.backend, job.scope, site.environment, is_root=site.is_root)
     if where is None:
-        return msgspec.structs.replace(made, fault=f"{id}: {why}")
+        return msgspec.structs.replace(made, fault=f"{job.id}: {why}")
     made = msgspec.structs.replace(made, backend=where, note=why)
     try:
         return _rendered(made, site)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scheduler_box import Box, command
 
-from mltop.config.job import BackupSpec, JobConfig
+from mltop.config.job import JobConfig
 from mltop.jobs import cron_line, unit_place
 from mltop.jobs import plan as module
 from mltop.jobs import scheduler as schedulers
@@ -226,14 +226,6 @@ def test_where_nothing_schedules_a_job_is_by_hand_only(box: Box, monkeypatch: py
 
 def test_auto_is_cron_without_a_manager(box: Box) -> None:
     assert look(box, command("a", "0 2 * * *", backend="auto")).steps[0].backend == "cron"
-
-
-def test_a_backup_brings_its_drill(box: Box) -> None:
-    spec = BackupSpec(sources=("/srv",), target="/backup")
-    job = JobConfig(id="models", kind="backup", spec=spec, schedule=("0 2 * * *",), backend="cron")
-    apply([job], box.site())
-    assert [row.split()[:1] + row.split()[-6:-5] for row in block(box)][1][0] == "@monthly"
-    assert " run models.drill " in block(box)[1]
 
 
 def test_a_file_of_cron_d_has_the_user_column_and_goes_with_its_last_job(box: Box) -> None:

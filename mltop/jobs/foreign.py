@@ -1,0 +1,159 @@
+"""What is scheduled on the box and is not mltop's: crontabs, their folders, timers; as they are, never copied."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from mltop.jobs.crontab_text import Entry, entries
+from mltop.jobs.schedule import Schedule, ScheduleFault, parse
+from mltop.jobs.site import Site
+from mltop.jobs.timer import Timer, TimersError, timers
+from mltop.jobs.unit import id_of
+from mltop.model.job import Job, Origin
+from mltop.system.text import clean
+
+_MAX_BYTES = 4 << 20
+_FOLDERS = {
+    "cron.hourly": Origin.CRON_HOURLY,
+    "cron.daily": Origin.CRON_DAILY,
+    "cron.weekly": Origin.CRON_WEEKLY,
+    "cron.monthly": Origin.CRON_MONTHLY,
+}
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""Names that cron and run-parts take; a file with a dot in its name is none to them (cron(8))."""
+
+
+class Foreign(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that is somebody else's, with what listing it needs."""
+
+    job: Job
+    schedules: tuple[Schedule, ...] = ()
+    """As cron has them; a timer's next run is told by its manager."""
+    entry: Entry | None = None
+    timer: Timer | None = None
+
+
+def own_crontab(data: bytes) -> list[Foreign]:
+    """The lines of one's own crontab outside mltop's block."""
+    return [_of_entry(entry, Origin.CRONTAB, "crontab", "user") for entry in entries(data, "crontab")]
+
+
+def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[Foreign], list[str]]:
+    """/etc/crontab, /etc/cron.d and cron.hourly and its kin; with a line for each that cannot be read."""
+    found: list[Foreign] = []
+    notes: list[str] = []
+    files = [(etc / "crontab", Origin.CRONTAB, "crontab-system")]
+    files += [
+        (path, Origin.CRON_D, f"cron.d-{path.name}") for path in _listed(etc / "cron.d", notes) if path.name != own
+    ]
+    for path, origin, prefix in files:
+        if (data := _read(path, notes)) is not None:
+            found += [_of_entry(one, origin, str(path), "system") for one in entries(data, prefix, has_user=True)]
+    for name, folder_origin in _FOLDERS.items():
+        found += [_of_script(path, folder_origin) for path in _listed(etc / name, notes) if os.access(path, os.X_OK)]
+    return found, notes
+
+
+def _listed(folder: Path, notes: list[str]) -> Iterator[Path]:
+    try:
+        yield from sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        notes.append(f"{folder}: {error.strerror}")
+
+
+def _read(path: Path, notes: list[str]) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        notes.append(f"{path}: {error.strerror}")
+        return None
+
+
+def _of_entry(entry: Entry, origin: Origin, source: str, scope: str) -> Foreign:
+    text = clean(b" ".join(entry.schedule.split()), 200)
+    schedules: tuple[Schedule, ...] = ()
+    fault = None
+    try:
+        schedules = (parse(text),)
+    except ScheduleFault as error:
+        fault = clean(str(error), 200)
+    user = f"as {clean(entry.user, 32)}: " if entry.user else ""
+    job = Job(
+        id=entry.id,
+        origin=origin,
+        scope=scope,
+        source=f"{source}:{entry.number}",
+        schedule=(text,),
+        enabled=entry.is_enabled,
+        state=None if entry.is_enabled else "paused",
+        command=user + clean(entry.command, 1000),
+        description=fault,
+    )
+    return Foreign(job=job, schedules=schedules if entry.is_enabled else (), entry=entry)
+
+
+def _of_script(path: Path, origin: Origin) -> Foreign:
+    return Foreign(
+        job=Job(
+            id=f"{origin}-{path.name}",
+            origin=origin,
+            scope="system",
+            source=str(path),
+            schedule=(str(origin),),
+            command=clean(str(path), 1000),
+            description="run with its folder, by cron or anacron",
+        )
+    )
+
+
+def of_timers(site: Site, scope: str, *, is_all: bool, own: Iterable[str]) -> tuple[list[Foreign], list[str]]:
+    """Timers of a scope that are not of this config; a vendor's only with `is_all`."""
+    try:
+        found = timers(scope, site.environment)
+    except TimersError as error:
+        return [], [f"timers ({scope}): {error}"]
+    mine = set(own)
+    kept = [one for one in found if id_of(one.unit) not in mine and (is_all or _is_home_made(one.path))]
+    return [_of_timer(one, scope) for one in kept], []
+
+
+def _is_home_made(path: str | None) -> bool:
+    return path is not None and not path.startswith(("/lib/", "/usr/", "/run/", "/nix/"))
+
+
+def _of_timer(timer: Timer, scope: str) -> Foreign:
+    state = None
+    if not timer.is_enabled:
+        state = "disabled"
+    elif timer.last_run is None and timer.last_trigger:
+        state = f"went off {timer.last_trigger}, how it ended is not known"
+    job = Job(
+        id=f"user/{timer.unit}" if scope == "user" else timer.unit,
+        origin=Origin.SYSTEMD,
+        scope=scope,
+        source=timer.path,
+        schedule=tuple(clean(text, 200) for text in timer.schedule),
+        next_runs=(timer.next_run,) if timer.next_run and timer.is_enabled else (),
+        enabled=timer.is_enabled,
+        last_run=timer.last_run,
+        streak=(timer.last_run.state,) if timer.last_run else (),
+        state=state or (timer.last_run.state if timer.last_run else None),
+        command=clean(timer.command or "", 1000),
+        description=clean(timer.description, 200) if timer.description else None,
+    )
+    return Foreign(job=job, timer=timer)
+
+
+def by_id(found: Iterable[Foreign]) -> Mapping[str, Foreign]:
+    """Foreign jobs by id."""
+    return {one.job.id: one for one in found}

@@ -1,0 +1,157 @@
+"""All that is scheduled on a box in one list: jobs, crontab, timers; next runs, and observed last ones (J1-J3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from mltop.config.job import CommandSpec, JobConfig
+from mltop.jobs.crontab import Crontab, CrontabError
+from mltop.jobs.foreign import Foreign, of_timers, own_crontab, system_crontabs
+from mltop.jobs.history import History
+from mltop.jobs.moment import utc
+from mltop.jobs.plan import Installed, Step, installed, plan
+from mltop.jobs.schedule import Schedule, next_runs
+from mltop.jobs.scheduler import cron_off, is_cron_running, manager_off
+from mltop.jobs.site import Site
+from mltop.jobs.wish import Wish, wishes
+from mltop.model.job import Drift, Job, Run, RunState
+from mltop.system.text import clean
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """What is scheduled, and what could not be seen."""
+
+    jobs: tuple[Job, ...] = ()
+    notes: tuple[str, ...] = ()
+    """One line a scheduler that is off, forbidden or unreadable."""
+    foreign: tuple[Foreign, ...] = ()
+    """Those of `jobs` that are not mltop's, with what they are made of."""
+
+
+def inventory(
+    jobs: Mapping[str, JobConfig], site: Site, *, is_all: bool = False, count: int = 1, is_whole: bool = True
+) -> Inventory:
+    """Look at everything; changes nothing, and raises nothing for a scheduler that is not there.
+
+    `count` next runs of each. `is_whole` is false where the config has faults: then nothing counts as orphaned.
+    """
+    crontab, notes = _crontab(site)
+    have = installed(site, crontab) if crontab is not None else _without_crontab(site)
+    made = plan(jobs.values(), site, have=have)
+    strangers, more = _foreign(site, crontab, jobs, is_all=is_all)
+    notes += [*more, *made.notes]
+    wanted = wishes(jobs.values(), site)
+    own = [_own(wish, step) for wish, step in zip(wanted, made.steps, strict=False)]
+    orphans = [_orphan(step) for step in made.steps[len(wanted) :]] if is_whole else []
+    times = _times([*(wish.schedules for wish in wanted), *(one.schedules for one in strangers)], count)
+    listed = [_with_next(job, found) for job, found in zip([*own, *(one.job for one in strangers)], times, strict=True)]
+    seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site)
+    return Inventory(jobs=tuple(seen), notes=tuple(dict.fromkeys([*notes, *history_notes])), foreign=tuple(strangers))
+
+
+def _crontab(site: Site) -> tuple[bytes | None, list[str]]:
+    off = cron_off(site.environment)
+    if off is not None:
+        return None, [off]
+    try:
+        data = Crontab(site.state, site.environment).read()
+    except CrontabError as error:
+        return None, [str(error)]
+    return data, [] if is_cron_running() else ["cron is not running: nothing in a crontab runs"]
+
+
+def _without_crontab(site: Site) -> Installed:
+    found = installed(site, b"")
+    return msgspec.structs.replace(found, crontab=None, crontab_parts=None)
+
+
+def _foreign(
+    site: Site, crontab: bytes | None, jobs: Mapping[str, JobConfig], *, is_all: bool
+) -> tuple[list[Foreign], list[str]]:
+    found = own_crontab(crontab) if crontab is not None else []
+    notes: list[str] = []
+    for scope in ("user", "system"):
+        off = manager_off(scope, site.environment)
+        if off is None:
+            seen, said = of_timers(site, scope, is_all=is_all, own=jobs)
+            found += seen
+            notes += said
+        else:
+            notes.append(off)
+    if is_all:
+        seen, said = system_crontabs()
+        found += seen
+        notes += said
+    return found, notes
+
+
+def _own(wish: Wish, step: Step) -> Job:
+    job = wish.job
+    command = f"mltop run {wish.id}"
+    if isinstance(job.spec, CommandSpec):
+        command = job.spec.command if isinstance(job.spec.command, str) else " ".join(job.spec.command)
+    return Job(
+        id=wish.id,
+        kind=job.kind,
+        scope=job.scope,
+        source=job.source or None,
+        schedule=tuple(schedule.text for schedule in wish.schedules) or job.schedule,
+        enabled=job.enabled,
+        state=_standing(wish),
+        drift=step.drift,
+        command=clean(command, 1000),
+        description=clean(wish.fault, 400) if wish.fault else job.description,
+    )
+
+
+def _standing(wish: Wish) -> str | None:
+    if wish.fault is not None:
+        return "not scheduled"
+    if not wish.job.enabled:
+        return "disabled"
+    return "by hand only" if wish.backend is None else None
+
+
+def _orphan(step: Step) -> Job:
+    return Job(id=step.id, state="orphaned", drift=step.drift or Drift.ORPHANED, description=step.note)
+
+
+def _times(schedules: Sequence[tuple[Schedule, ...]], count: int) -> list[tuple[str, ...]]:
+    """The next runs of each job, all asked at once."""
+    flat = tuple(dict.fromkeys(one for several in schedules for one in several))
+    told = dict(zip(flat, next_runs(flat, datetime.now(UTC), count), strict=True))
+    found = []
+    for several in schedules:
+        times = sorted({time.timestamp() for one in several for time in told[one]})
+        found.append(tuple(utc(time) for time in times[:count]))
+    return found
+
+
+def _with_next(job: Job, times: tuple[str, ...]) -> Job:
+    if not times or not job.enabled or job.state in ("not scheduled", "by hand only"):
+        return job
+    return msgspec.structs.replace(job, next_runs=times)
+
+
+def _with_history(jobs: Sequence[Job], site: Site) -> tuple[list[Job], list[str]]:
+    history = History(site.state)
+    ids = [job.id for job in jobs]
+    lasts = history.lasts(ids)
+    notes = list(history.notes)
+    streaks = history.streaks(lasts)
+    return [_seen(job, lasts.get(job.id), streaks.get(job.id, ())) for job in jobs], notes
+
+
+def _seen(job: Job, last: Run | None, streak: tuple[RunState, ...]) -> Job:
+    """An observed run, or `never seen`: a computed time is never shown as the last (J2)."""
+    if last is None:
+        return job if job.state else msgspec.structs.replace(job, state="never seen")
+    is_newer = job.last_run is None or (last.started_at or "") > (job.last_run.started_at or "")
+    if not is_newer:
+        return job
+    is_open = job.state is None or job.last_run is not None or last.state is RunState.RUNNING
+    state = str(last.state) if is_open else job.state
+    return msgspec.structs.replace(job, last_run=last, streak=streak, state=state)

@@ -42,6 +42,11 @@ class Cards:
         """How many cards the bus has for NVML."""
         return len(self._on_bus)
 
+    @property
+    def listed_count(self) -> int:
+        """How many GPUs of the driver have been heard of."""
+        return sum(card.index is not None for card in self._cards)
+
     def take_start(self) -> None:
         """NVML was started: its indices may name other cards than before."""
         self._generation += 1

@@ -242,6 +242,8 @@ class GpuProbe:
         unlisted: Trouble | None = None
         if self._said is None:
             unlisted = Trouble(driver.status, driver.reason or "not read yet")
+        elif self._said.status is Status.OK and not self._is_counted(self._said):
+            unlisted = Trouble(driver.status if driver.status is not Status.OK else Status.STALE, "not read yet")
         elif self._said.status is Status.OK and self._cards.unlisted():
             unlisted = Trouble(Status.LOST, "on the PCI bus, not in the driver")
         gpus = self._cards.read(
@@ -288,12 +290,16 @@ class GpuProbe:
             return (Status.STALE, "no new values") if stale else (Status.OK, self._mismatch(self._said))
         return self._said.status, self._said.reason
 
+    def _is_counted(self, said: DriverSaid) -> bool:
+        """Whether every GPU that the driver counts was heard of: before, none can be said to be missing."""
+        return self._cards.listed_count >= (said.gpu_count or 0)
+
     def _mismatch(self, said: DriverSaid) -> str | None:
         """Where the driver, the bus and the config do not count alike (M19)."""
         parts = []
         count = said.gpu_count or 0
         if self._expected is not None and count != self._expected:
             parts.append(f"{count} GPUs of {self._expected} expected")
-        if missing := self._cards.unlisted():
+        if self._is_counted(said) and (missing := self._cards.unlisted()):
             parts.append(f"on the PCI bus, not in the driver: {', '.join(missing)}")
         return "; ".join(parts) or None

@@ -33,8 +33,8 @@ class Document(msgspec.Struct, frozen=True):
 class Files(msgspec.Struct, frozen=True):
     """The config files that are there, the later over the earlier, and what keeps others from being read."""
 
-    documents: tuple[Document, ...]
-    faults: tuple[str, ...]
+    documents: tuple[Document, ...] = ()
+    faults: tuple[str, ...] = ()
     is_explicit: bool = False
     """Whether `--config` or `MLTOP_CONFIG` named the last: its jobs are all there are (D19)."""
 

@@ -21,7 +21,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     monthly: int = 0
     yearly: int = 0
     within_s: float = 0.0
-    min: int = 1
+    min: int = 3
 
 
 class BackupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):

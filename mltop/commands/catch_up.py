@@ -37,7 +37,8 @@ def _start(id: str, slot: datetime, config: str | None, state_dir: str | None) -
         if value is not None:
             words += [option, value]
     try:
-        os.posix_spawn(words[0], words, os.environ, setsid=True)
+        null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        os.posix_spawn(words[0], words, os.environ, file_actions=[null], setsid=True)
     except OSError as error:
         sys.stderr.write(f"mltop run: {id} cannot be started: {error.strerror}\n")
         return False

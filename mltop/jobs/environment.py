@@ -69,6 +69,8 @@ def of_job(job: JobConfig, inherited: Mapping[str, str], account: Account, *, is
         found |= {name: value for name, value in inherited.items() if name not in _OF_THE_CALLER}
         if found["PATH"] == _CRON_PATH:
             found["PATH"] = PATH
+        if found.get("LC_CTYPE") == found["LANG"]:
+            del found["LC_CTYPE"]  # Python itself sets it where there is no locale (PEP 538)
     else:
         found |= {name: value for name, value in inherited.items() if name.startswith("MLTOP_")}
     found |= {"HOME": account.home, "LOGNAME": account.name, "USER": account.name}

@@ -1,0 +1,145 @@
+"""`mltop run` where the box itself fails: a full disk, and a process that no signal ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mltop.jobs import alive
+from mltop.jobs.history import History
+from mltop.model.job import RunState
+
+pytestmark = pytest.mark.integration
+
+HUNG_MOUNT = Path(__file__).parents[1] / "fakes" / "hung_mount.py"
+
+
+def run(state: Path, *words: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mltop", "run", "--state-dir", str(state), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def wait_until(condition: object, timeout_s: float = 15.0) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("not root: no tmpfs")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_loses_the_log_and_not_the_job(small_disk: Path, tmp_path: Path) -> None:
+    state = small_disk / "state"
+    proof = tmp_path / "proof"
+    assert run(state, "--id", "job", "--", "true")[0] == 0
+    code, out, err = run(state, "--id", "job", "--", "sh", "-c", f"seq 1 1000000; echo done > {proof}; exit 4")
+    assert (code, out) == (4, "")
+    assert proof.read_text() == "done\n"
+    (small_disk / "state/logs/job").rename(small_disk / "gone")
+    for log in (small_disk / "gone").iterdir():
+        log.unlink()
+    (last, *_) = History(state).runs()
+    assert "could not be noted" in err or (last.state, last.exit_code) == (RunState.FAILED, 4)
+    assert run(state, "--id", "job", "--", "true")[0] == 0
+    assert History(state).runs()[0].state is RunState.OK
+
+
+def test_a_disk_that_is_full_from_the_start_stops_no_job(small_disk: Path) -> None:
+    with contextlib.suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    for code in (0, 3):
+        got, _, err = run(small_disk / "state", "--id", f"job-{os.getpid()}", "--", "sh", "-c", f"exit {code}")
+        assert got == code
+        assert "could not be noted" in err
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"/dev/shm/mltop-{os.geteuid()}/locks/job-{os.getpid()}.lock").unlink()
+
+
+@pytest.fixture
+def hung(tmp_path: Path) -> Iterator[Path]:
+    """A mount whose file nobody can open while `MOUNT.block` exists: a true D state once killed."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/fuse")
+    folder = tmp_path / "hung"
+    folder.mkdir()
+    server = subprocess.Popen([sys.executable, str(HUNG_MOUNT), str(folder)], stderr=subprocess.DEVNULL)
+    wait_until(lambda: os.path.ismount(folder))
+    yield folder
+    Path(f"{folder}.block").unlink(missing_ok=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    server.wait(10)
+
+
+def test_a_process_that_survives_kill_is_stuck_and_keeps_the_next_run_out(hung: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    block = Path(f"{hung}.block")
+    block.touch()
+    began = time.monotonic()
+    words = ("--id", "job", "--timeout", "1s", "--", "cat", str(hung / "file"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mltop", "run", "--state-dir", str(state), *words], stdin=subprocess.DEVNULL
+    )
+    wait_until(lambda: any(one.state is RunState.RUNNING for one in History(state).runs()))
+    process.send_signal(signal.SIGTERM)  # the grace of 30 s is not waited for: see the second
+    wait_until(lambda: not _ignores(process))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 125
+    assert time.monotonic() - began < 15
+    (stuck,) = History(state).runs()
+    assert stuck.state is RunState.STUCK
+    assert stuck.reason is not None
+    assert "(cat)" in stuck.reason
+    code, out, err = run(state, "--id", "job", "--", "true")
+    assert (code, out, err) == (75, "", "")
+    assert "stuck in the kernel" in (History(state).runs()[0].reason or "")
+    block.unlink()
+    wait_until(lambda: not alive.of_run(stuck.id))
+    assert run(state, "--id", "job", "--", "true")[0] == 0
+
+
+def _ignores(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the first TERM is still on its way to the child: seen at `cat`, which has it pending then."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    pids = children.read_text().split() if children.exists() else _children(process.pid)
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith(("SigPnd", "ShdPnd")) and int(line.split()[1], 16) & 1 << signal.SIGTERM - 1:
+                    return False
+    return True
+
+
+def _children(pid: int) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            fields = alive.stat_fields(int(entry.name))
+            if fields and int(fields[1]) == pid:
+                found.append(entry.name)
+    return found

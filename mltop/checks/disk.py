@@ -55,7 +55,8 @@ def _missing(mount: str) -> Judgement:
 
 def _stuck(case: Case, disk: Disk) -> Judgement:
     summary = disk.reason or f"no answer, last read {age(disk)}"
-    level = Level.CRITICAL if disk.mount in case.limits.mounts else Level.WARNING
+    before = case.surroundings.stuck_before if case.surroundings is not None else frozenset()
+    level = Level.CRITICAL if disk.mount in case.limits.mounts or disk.mount in before else Level.WARNING
     action = "check its server or device: what touches it hangs"
     return judgement("disk.mount_stuck", level, summary, action, target=disk.mount, reason="timeout")
 

@@ -21,6 +21,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     mounts: frozenset[str] | None = None
     """Every path that something is mounted on, shown or not; `None` where that could not be read."""
+    stuck_before: frozenset[str] = frozenset()
+    """Mounts that did not answer an earlier run either."""
     is_container: bool = False
     has_device_nodes: bool = True
     """Whether there is a node of the NVIDIA driver in /dev."""

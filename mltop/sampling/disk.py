@@ -74,8 +74,17 @@ def read_space(path: bytes) -> Space:
 class DiskReading:
     """Keeps the last numbers of each mount and the counters of each block device."""
 
-    def __init__(self, roots: Roots, reader: Reader, ask: Callable[[bytes], Space] = read_space) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        reader: Reader,
+        ask: Callable[[bytes], Space] = read_space,
+        stuck: Callable[[list[bytes]], Mapping[bytes, int]] = lambda _: {},
+    ) -> None:
+        """`stuck` says at which of some mounts a reader of an earlier run hangs, and its pid: those are not asked."""
         self._roots = roots
+        self._stuck = stuck
+        self._stuck_at: Mapping[bytes, int] = {}
         self._reader = reader
         reader.learn(_TASK, ask, most_stuck=_MOST_STUCK)
         self._known: dict[tuple[str, str], _Known] = {}
@@ -107,11 +116,14 @@ class DiskReading:
             known[key] = self._known.get(key) or _Known(mount, _block_device(mount))
             known[key].mount = mount  # it may have been remounted read-only
         self._known = known
+        self._stuck_at = self._stuck([os.fsencode(mount) for mount, _ in known])
 
     def _ask(self) -> None:
         """Local file systems first, and those that were in trouble last."""
         for known in sorted(self._known.values(), key=lambda known: (known.fault is not None, known.mount.is_network)):
-            self._reader.ask(_TASK, os.fsencode(known.mount.path))
+            path = os.fsencode(known.mount.path)
+            if path not in self._stuck_at:
+                self._reader.ask(_TASK, path)
 
     def _take_answers(self) -> bool:
         """Whether a mount turned out to be a file, so that another mount of its file system may stand for it."""
@@ -161,6 +173,8 @@ class DiskReading:
         )
 
     def _state(self, known: _Known, now: float) -> tuple[Status, str | None]:
+        if (pid := self._stuck_at.get(os.fsencode(known.mount.path))) is not None:
+            return Status.TIMEOUT, f"no answer since an earlier run (pid {pid} is stuck at it)"
         stuck_s = self._stuck_s(os.fsencode(known.mount.path), now)
         if stuck_s is not None and stuck_s >= (NO_FIRST_ANSWER_AFTER_S if known.at is None else NO_ANSWER_AFTER_S):
             return Status.TIMEOUT, f"no answer for {round(stuck_s)} s" if stuck_s >= 0.5 else "no answer yet"

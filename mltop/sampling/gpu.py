@@ -112,6 +112,10 @@ class GpuProbe:
         """Whether the driver is not answering right now."""
         return self._silence(now) is not None
 
+    def is_waited_for(self, now: float) -> bool:
+        """Whether an answer may come soon: not from a driver that is silent, nor while it is left alone."""
+        return not self.is_silent(now) and (self._child is not None or self._start_at - now < 2 * _SECOND_LOOK_S)
+
     def wake_at(self, now: float) -> float | None:
         """When `is_silent` may become true though no fd is readable; `None` where that cannot be, or is."""
         call = self._current()

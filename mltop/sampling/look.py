@@ -54,11 +54,13 @@ class Look:
             patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
             self._probe = GpuProbe(roots, expected_gpus, patience)
             self._probe.request(time.monotonic())
+        self._stuck: frozenset[str] = frozenset()
         self._disks = None
         if "disk" in families:
             from mltop.sampling.disk import DiskReading
+            from mltop.sampling.stuck_mount import read_space_by_name
 
-            self._disks = DiskReading(roots, self._reader)
+            self._disks = DiskReading(roots, self._reader, read_space_by_name, self._find_stuck)
             self._disks.read(time.monotonic())
             self._reader.poll(time.monotonic())
 
@@ -125,7 +127,10 @@ class Look:
             for fd in (*self._reader.filenos(), *(self._probe.filenos() if self._probe else ()), *other.filenos()):
                 poller.register(fd, select.POLLIN)
             due = self._reader.due_s(now)
-            poller.poll(1000 * max(0.001, min(left, left if due is None else due)))
+            step = left if due is None else min(left, due)
+            if self._probe is not None and self._driver_s is None and not self._probe.filenos():
+                step = min(step, _STEP_S)  # it will be started again by the clock, not by a word of anybody
+            poller.poll(1000 * max(0.001, step))
 
     def _follow(self, probe: GpuProbe, now: float) -> None:
         """Ask on until every fact of every GPU was asked: a round of a slow driver ends before."""
@@ -140,17 +145,21 @@ class Look:
         run = self._limit_s - (now - self._started)
         mounts = MOUNT_S - (now - self._started)
         wanted = 0.0
-        if self._disks is not None and any(disk.status in (Status.STALE, Status.TIMEOUT) for disk in disks):
+        if self._disks is not None and any(self._is_waited_for(disk) for disk in disks):
             wanted = mounts
-        if self._probe is not None and self._driver_s is None and not self._probe.is_silent(now):
+        if self._probe is not None and self._driver_s is None and self._probe.is_waited_for(now):
             wanted = max(wanted, DRIVER_S - (now - self._started))
         if not other.is_done():
             wanted = run
         return min(run, wanted)
 
+    def _is_waited_for(self, disk: Disk) -> bool:
+        return disk.status in (Status.STALE, Status.TIMEOUT) and disk.mount not in self._stuck
+
     def _surroundings(self) -> Surroundings:
         return Surroundings(
             mounts=self._mounts() if "disk" in self._families else None,
+            stuck_before=self._stuck,
             is_container=is_container(self._roots),
             has_device_nodes=any(os.path.exists(path) for path in _DEVICES),  # noqa: PTH110
             kernel_log=_why_no_kernel_log() if "gpu" in self._families else None,
@@ -158,6 +167,13 @@ class Look:
             waited_s=time.monotonic() - self._started,
             gaps={} if self._probe is None else {gpu: _gaps(gaps) for gpu, gaps in self._probe.gaps().items()},
         )
+
+    def _find_stuck(self, paths: list[bytes]) -> Mapping[bytes, int]:
+        from mltop.sampling.stuck_mount import stuck_readers
+
+        found = stuck_readers(self._roots, paths)
+        self._stuck = frozenset(clean(path) for path in found)
+        return found
 
     def _mounts(self) -> frozenset[str] | None:
         from mltop.sampling.mount import parse

@@ -1,0 +1,306 @@
+"""`mltop --check` and what really hangs or really serves: FUSE mounts in state D, Redis, PostgreSQL, an HTTP server."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import driver
+import pytest
+
+pytestmark = pytest.mark.integration
+
+CHECK = [sys.executable, "-m", "mltop", "--check", "--json"]
+RUNS = 20
+ENDED = 0.6
+"""Beyond `-t`: half a second by the contract, and what this machine's other work takes."""
+
+
+def check(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """One run's document."""
+    done = subprocess.run(
+        [*CHECK, *arguments],
+        env={**os.environ, "MLTOP_KMSG": os.devnull, **(environment or {})},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40, check=False,
+    )  # fmt: skip
+    made: dict[str, Any] = json.loads(done.stdout)
+    assert made["exit_code"] == done.returncode
+    return made
+
+
+def one(made: dict[str, Any], name: str, target: str) -> dict[str, Any]:
+    (found,) = [one for one in made["results"] if one["check"] == name and one["target"] == target]
+    return dict(found)
+
+
+def until(claim: Callable[[], object], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def need(program: str, package: str, where: str = "") -> str:
+    found = shutil.which(program, path=f"{where}:{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin")
+    if found is None:
+        reason = f"no {program}: install {package}"
+        if os.environ.get("MLTOP_TESTS_SKIP_NOTHING"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def stuck(comm: str) -> set[int]:
+    """Processes of this name in state D."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        if f"({comm}" in text and text.rpartition(")")[2].split()[0] == "D":
+            found.add(int(path.parent.name))
+    return found
+
+
+# --- what hangs
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Path]:
+    """A mount that hangs while `mount.block` exists."""
+    path = tmp_path / "mount"
+    path.mkdir()
+    script = Path(driver.__file__).with_name("hung_mount.py")
+    with subprocess.Popen([sys.executable, str(script), str(path)]) as server:
+        until(lambda: path.is_mount() or server.poll() is not None, "mounted")
+        if not path.is_mount():
+            pytest.skip("no FUSE here")
+        yield path
+        path.with_suffix(".block").unlink(missing_ok=True)
+        server.kill()  # whoever waits for it gets an error from the kernel
+        subprocess.run(["fusermount3", "-u", "-z", str(path)], check=False, timeout=10)
+
+
+def test_a_mount_that_hangs_is_told_and_leaves_one_child_after_many_runs(mount: Path) -> None:
+    only = ("--only", "disk.*")
+    assert one(check(*only), "disk.mount_stuck", str(mount))["state"] == "OK"
+    mount.with_suffix(".block").touch()
+    before = stuck("mltop-m-")
+    started = time.monotonic()
+    made = check(*only)
+    assert time.monotonic() - started < 2 + 1
+    assert one(made, "disk.mount_stuck", str(mount))["state"] == "WARNING"
+    assert one(made, "disk.space", "/")["state"] in ("OK", "WARNING", "CRITICAL")
+    (child,) = stuck("mltop-m-") - before
+    until(lambda: _age_s(child) > 3.2, "old enough to be known as stuck")
+    for _ in range(RUNS):
+        started = time.monotonic()
+        made = check(*only)
+        assert time.monotonic() - started < 2
+        found = one(made, "disk.mount_stuck", str(mount))
+        assert (found["state"], made["exit_code"]) == ("CRITICAL", 2)
+        assert f"pid {child}" in found["summary"]
+    assert stuck("mltop-m-") - before == {child}
+    mount.with_suffix(".block").unlink()
+    until(lambda: child not in stuck("mltop-m-"), "gone when the mount answers")
+    assert one(check(*only), "disk.mount_stuck", str(mount))["state"] == "OK"
+
+
+def _age_s(pid: int) -> float:
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_mount_that_hangs_ends_in_a_shorter_time_too(mount: Path) -> None:
+    mount.with_suffix(".block").touch()
+    started = time.monotonic()
+    made = check("-t", "1", "--only", "disk.*")
+    assert time.monotonic() - started < 1 + ENDED
+    assert one(made, "disk.mount_stuck", str(mount))["state"] == "WARNING"
+
+
+def test_a_driver_stuck_in_the_kernel_is_critical_and_gets_one_probe_in_many_runs(
+    mount: Path, fake_nvml: driver.FakeNvml
+) -> None:
+    mount.with_suffix(".block").touch()
+    fake_nvml.scenario("8xh100", extra=f"fault = nvmlDeviceGetPowerUsage 2 hang_file {mount}/file\n")
+    before = stuck("mltop-probe")
+    started = time.monotonic()
+    made = check("-t", "2", "--only", "gpu.*", environment=fake_nvml.env)
+    assert time.monotonic() - started < 2 + ENDED
+    assert one(made, "gpu.responsive", "")["state"] == "CRITICAL"
+    assert made["exit_code"] == 2
+    until(lambda: stuck("mltop-probe") - before, "stuck in state D")
+    (probe,) = stuck("mltop-probe") - before
+    for _ in range(RUNS):
+        started = time.monotonic()
+        made = check("-t", "5", "--only", "gpu.*", environment=fake_nvml.env)
+        assert time.monotonic() - started < 2
+        assert made["exit_code"] == 2
+        assert f"pid {probe}" in one(made, "gpu.responsive", "")["summary"]
+    assert stuck("mltop-probe") - before == {probe}
+
+
+# --- what serves
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    port = free_port()
+    config = tmp_path / "redis.conf"
+    config.write_text(f'bind 127.0.0.1\nport {port}\nsave ""\ndir {tmp_path}\n')
+    with subprocess.Popen(
+        [need("redis-server", "redis-server"), str(config)], stdout=subprocess.DEVNULL, cwd=tmp_path
+    ) as server:
+        until(lambda: answers(port), "redis is up")
+        yield server, port, tmp_path
+        server.send_signal(signal.SIGCONT)
+        server.kill()
+
+
+def test_redis_up_refusing_stopped_and_killed(redis: tuple[subprocess.Popen[bytes], int, Path]) -> None:
+    server, port, folder = redis
+    config, secret = folder / "c.toml", folder / "secret"
+    entry = f'[[services.redis]]\nname = "cache"\nport = {port}\ntimeout = "1s"\n'
+    config.write_text(entry)
+
+    def state() -> tuple[str, str | None]:
+        found = one(check("--only", "redis", "--config", str(config)), "redis", "cache")
+        return found["state"], found["reason"]
+
+    assert state() == ("OK", None)
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(b"CONFIG SET requirepass hunter2\r\n")
+        assert line.recv(64) == b"+OK\r\n"
+    assert state() == ("UNKNOWN", "permission")
+    secret.write_text("hunter2\n")
+    config.write_text(entry + f'password_file = "{secret}"\n')
+    assert state() == ("OK", None)
+    server.send_signal(signal.SIGSTOP)
+    assert state() == ("CRITICAL", "timeout")
+    server.send_signal(signal.SIGCONT)
+    server.kill()
+    server.wait()
+    assert state() == ("CRITICAL", "down")
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    where = str(homes[0]) if homes else ""
+    initdb, program = need("initdb", "postgresql", where), need("postgres", "postgresql", where)
+    data, port = tmp_path / "data", free_port()
+    data.mkdir()
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # it refuses to run as root
+        for folder in (tmp_path, data):
+            shutil.chown(folder, "nobody", "nogroup")
+        for parent in tmp_path.parents[:2]:
+            parent.chmod(0o755)
+        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(tmp_path)}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    subprocess.run(
+        [initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync"],
+        env=environment, check=True, timeout=60, **quiet, **user,
+    )  # fmt: skip
+    command = [program, "-D", str(data), "-p", str(port), "-k", str(tmp_path), "-h", "127.0.0.1", "-F"]
+    with subprocess.Popen([*command, "-c", "max_connections=12"], env=environment, **quiet, **user) as server:
+        until(lambda: answers(port), "postgres is up")
+        yield server, port, tmp_path
+        server.send_signal(signal.SIGCONT)
+        server.send_signal(signal.SIGQUIT)
+
+
+def test_postgres_up_by_port_and_socket_stopped_and_killed(
+    postgres: tuple[subprocess.Popen[bytes], int, Path],
+) -> None:
+    server, port, folder = postgres
+    config = folder / "c.toml"
+    config.write_text(
+        f'[[services.postgres]]\nname = "port"\nport = {port}\ntimeout = "1s"\n'
+        f'[[services.postgres]]\nname = "socket"\nhost = "{folder}"\nport = {port}\ntimeout = "1s"\n'
+    )
+
+    def states() -> list[tuple[str, str | None]]:
+        made = check("--only", "pg", "--config", str(config))
+        return [(found["state"], found["reason"]) for found in (one(made, "pg", name) for name in ("port", "socket"))]
+
+    until(lambda: states() == [("OK", None)] * 2, "accepting connections")
+    server.send_signal(signal.SIGSTOP)
+    assert states() == [("CRITICAL", "timeout")] * 2
+    server.send_signal(signal.SIGCONT)
+    server.send_signal(signal.SIGQUIT)
+    server.wait(20)
+    assert states() == [("CRITICAL", "down")] * 2
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """A model API whose engine is dead while `dead` is set."""
+
+    dead = threading.Event()
+    status = 200
+
+    def do_GET(self) -> None:
+        body = json.dumps({"data": [{"id": "llama"}]}).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        while self.dead.is_set():
+            time.sleep(0.02)
+        self.do_GET()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_a_model_api_that_answers_and_never_generates(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/health"
+        entry = '[[services.http]]\nname = "l{0}"\nurl = "{1}"\nlevel = {0}\nmodel = "llama"\ntimeout = "0.8s"\n'
+        config.write_text("".join(entry.format(level, url) for level in (1, 2, 3, 4)))
+
+        def states() -> list[str]:
+            made = check("--only", "api", "--config", str(config))
+            return [one(made, "api", f"l{level}")["state"] for level in (1, 2, 3, 4)]
+
+        Api.dead.set()
+        assert states() == ["OK", "OK", "OK", "CRITICAL"]
+        Api.dead.clear()
+        Api.status = 503
+        assert states() == ["OK", "CRITICAL", "CRITICAL", "CRITICAL"]
+        server.shutdown()
+        thread.join()
+    assert states() == ["CRITICAL"] * 4

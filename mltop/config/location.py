@@ -24,6 +24,15 @@ def explicit_config(option: str | None, environment: Mapping[str, str] = os.envi
     return Path(named) if named else None
 
 
+def own_config(
+    option: str | None = None, environment: Mapping[str, str] = os.environ, *, is_root: bool | None = None
+) -> Path | None:
+    """The file that new settings and jobs go into: the one named, else root's is the system's, else the user's."""
+    if explicit := explicit_config(option, environment):
+        return explicit
+    return SYSTEM_CONFIG if (os.geteuid() == 0 if is_root is None else is_root) else user_config(environment)
+
+
 def state_directory(
     option: str | None = None, environment: Mapping[str, str] = os.environ, *, is_root: bool | None = None
 ) -> Path | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mltop.config.location import explicit_config, machine_id, state_directory, user_config
+from mltop.config.location import explicit_config, machine_id, own_config, state_directory, user_config
 
 
 def test_the_config_is_where_xdg_says() -> None:
@@ -34,3 +34,11 @@ def test_a_machine_without_an_id_has_its_name(tmp_path: Path) -> None:
     assert machine_id(named) == "0123456789abcdef0123456789abcdef"
     named.write_text("../../etc\n")
     assert machine_id(named) == machine_id(tmp_path / "none")
+
+
+def test_new_settings_go_where_their_owner_reads_them() -> None:
+    assert own_config("/a", {"MLTOP_CONFIG": "/b"}, is_root=True) == Path("/a")
+    assert own_config(None, {"MLTOP_CONFIG": "/b"}, is_root=True) == Path("/b")
+    assert own_config(None, {"HOME": "/root"}, is_root=True) == Path("/etc/mltop/config.toml")
+    assert own_config(None, {"HOME": "/h"}, is_root=False) == Path("/h/.config/mltop/config.toml")
+    assert own_config(None, {}, is_root=False) is None

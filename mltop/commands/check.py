@@ -5,44 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from mltop.commands.check_write import NoVerdictError, refuse, write
 from mltop.commands.parser import common
 from mltop.config.fault import Fault
 from mltop.system.text import clean
 
 if TYPE_CHECKING:
-    from mltop.checks.judgement import Judgement
     from mltop.checks.profile import Profile
     from mltop.checks.selection import Selection
-    from mltop.checks.service.unit import Expectation
     from mltop.config.limits import Limits
-    from mltop.config.service import Services
     from mltop.config.settings import Settings
-    from mltop.model.snapshot import Snapshot
-    from mltop.model.surroundings import Surroundings
     from mltop.model.verdict import Verdict
 
 FORMATS = ("human", "nagios", "json", "prometheus", "checkmk")
-UNKNOWN = 3
-"""The code of everything that is no verdict (check.md: a bad flag, a bad config, a crash, a signal)."""
 LIMIT_S = 10.0
 """The usual patience of a monitoring server with a plugin: Monitoring Plugins Development Guidelines."""
 _NET_S = 0.2
 """The timer that ends a run goes off so long after the run should have ended by itself."""
-
-
-class NoVerdictError(Exception):
-    """There is no verdict; the lines say why."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("; ".join(lines))
-        self.lines = lines
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,13 +45,13 @@ def main(arguments: Sequence[str]) -> int:
         with _ended_by_signals():
             return _run(_parser().parse_args(arguments), started)
     except NoVerdictError as error:
-        return _refuse(arguments, error.lines, started)
+        return refuse(arguments, error.lines, started)
     except Fault as fault:
-        return _refuse(arguments, fault.lines, started)
+        return refuse(arguments, fault.lines, started)
     except KeyboardInterrupt:
-        return _refuse(arguments, ("interrupted",), started)
+        return refuse(arguments, ("interrupted",), started)
     except Exception as error:  # noqa: BLE001 - whatever it is: no verdict, never a WARNING by Python's code 1
-        return _refuse(arguments, (f"cannot judge: {type(error).__name__}: {clean(str(error), 200)}",), started)
+        return refuse(arguments, (f"cannot judge: {type(error).__name__}: {clean(str(error), 200)}",), started)
 
 
 def _parser() -> Parser:
@@ -138,7 +123,7 @@ def _run(options: argparse.Namespace, started: float) -> int:
     if options.schema:
         from mltop.reports.json import schema
 
-        return _write(schema(), options.output, 0)
+        return write(schema(), options.output, 0)
     settings = load(options.config)
     selection = _selection(options, settings)
     profile_name, profile = _profile(options, settings)
@@ -146,9 +131,9 @@ def _run(options: argparse.Namespace, started: float) -> int:
     if options.list:
         from mltop.commands.check_list import listing
 
-        return _write(listing(selection, limits, as_json=_format(options) == "json"), options.output, 0)
+        return write(listing(selection, limits, as_json=_format(options) == "json"), options.output, 0)
     made = _verdict(options, settings, selection, (profile_name, profile), limits, started)
-    return _write(_report(made, options), options.output, made.exit_code)
+    return write(_report(made, options), options.output, made.exit_code)
 
 
 def _selection(options: argparse.Namespace, settings: Settings) -> Selection:
@@ -195,10 +180,11 @@ def _verdict(
     """Read, judge and sum up."""
     from mltop.checks.judge import judgements
     from mltop.checks.verdict import results, verdict
+    from mltop.commands.check_read import own_config, read
     from mltop.model.verdict import State
 
-    snapshot, surroundings, services = _read(settings, selection, profile[1], options.timeout, started)
-    found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, _own_config(settings)]
+    snapshot, surroundings, services = read(settings, selection, profile[1], options.timeout, started)
+    found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, own_config(settings)]
     made = results(found, selection, snapshot, unknown_as=State(options.unknown_as or State.UNKNOWN))
     return verdict(
         made,
@@ -208,49 +194,6 @@ def _verdict(
         profile=profile[1],
         duration_s=time.monotonic() - started,
     )
-
-
-def _read(
-    settings: Settings, selection: Selection, profile: Profile, limit_s: float, started: float
-) -> tuple[Snapshot, Surroundings, list[Judgement]]:
-    """The box and its services, side by side, within the run's time."""
-    from mltop.checks.service.probe import ServiceProbe
-    from mltop.sampling.look import Look
-    from mltop.sampling.root import Roots
-    from mltop.system.process import reap_children
-
-    left_s = limit_s - (time.monotonic() - started)
-    look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s)
-    probe = ServiceProbe(_services(settings, selection), _units(selection, profile), left_s)
-    try:
-        snapshot, surroundings = look.take(probe)
-        return snapshot, surroundings, list(probe.judgements())
-    finally:
-        probe.close()
-        look.close()
-        reap_children(0.02)
-
-
-def _services(settings: Settings, selection: Selection) -> Services:
-    """The configured services whose check runs."""
-    import msgspec
-
-    kinds = {"svc.unit": "unit", "api": "http", "redis": "redis", "pg": "postgres", "tcp": "tcp"}
-    left_out = {kind: () for check, kind in kinds.items() if check not in selection.checks}
-    return msgspec.structs.replace(settings.services, **left_out)
-
-
-def _units(selection: Selection, profile: Profile) -> Expectation | None:
-    return profile.units if "svc.unit" in selection.checks else None
-
-
-def _own_config(settings: Settings) -> Judgement:
-    """`self.config`: a config with a fault is no verdict at all, so what gets here is well."""
-    from mltop.checks.case import judgement
-    from mltop.model.finding import Level
-
-    summary = f"read {', '.join(settings.files)}" if settings.files else "no config file: defaults"
-    return judgement("self.config", Level.OK, clean(summary, 200), name="config")
 
 
 def _format(options: argparse.Namespace) -> str:
@@ -284,53 +227,3 @@ def _has_colors(options: argparse.Namespace) -> bool:
     if options.no_color or options.output or os.environ.get("NO_COLOR"):
         return False
     return os.isatty(1) and os.environ.get("TERM", "") not in ("", "dumb")
-
-
-def _write(text: str, path: str | None, code: int) -> int:
-    """Write the report whole; one that could not be written is no verdict."""
-    data = text.encode("utf-8", "replace")
-    try:
-        if path is not None:
-            from pathlib import Path
-
-            from mltop.system.file import write_atomic
-
-            write_atomic(Path(path), data, 0o644)
-            return code
-        while data:
-            data = data[os.write(1, data) :]
-    except OSError as error:
-        raise NoVerdictError(f"{path or 'standard output'}: {error.strerror}") from None
-    return code
-
-
-def _refuse(arguments: Sequence[str], lines: Sequence[str], started: float) -> int:
-    """There is no verdict: a line on standard error for each reason, and for JSON one document that says so."""
-    import contextlib
-
-    with contextlib.suppress(OSError, ValueError):  # standard error may be closed
-        sys.stderr.write("".join(f"mltop: {line}\n" for line in lines))
-        sys.stderr.flush()
-    if _wants_json(arguments):
-        from datetime import UTC, datetime
-
-        from mltop import __version__
-        from mltop.model.verdict import Mishap, Verdict
-        from mltop.reports.json import text
-
-        made = Verdict(
-            version=__version__,
-            host=clean(os.uname().nodename, 256),
-            time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            duration_s=round(time.monotonic() - started, 3),
-            errors=tuple(Mishap(message=line) for line in lines),
-        )
-        with contextlib.suppress(NoVerdictError):
-            _write(text(made), None, UNKNOWN)
-    return UNKNOWN
-
-
-def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether JSON was asked for, by arguments that may be wrong."""
-    line = f" {' '.join(arguments)} "
-    return any(f" {words} " in line for words in ("--json", "-fjson", "-f json", "--format json", "--format=json"))

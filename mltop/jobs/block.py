@@ -14,6 +14,20 @@ Resolve = Literal["keep", "mine", "theirs"]
 """What happens to a hand edit: it stays and is reported, the config's goes over it, or the config follows it."""
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """What of a difference is put in step."""
+
+    resolve: Resolve = "keep"
+    only: frozenset[str] | None = None
+    """Other jobs stay as they are; `None`: all are put in step."""
+
+    def leaves(self, id: str, drift: Drift) -> bool:
+        """Whether a job stays as it is found."""
+        if self.only is not None and id not in self.only and not is_catch_up(id):
+            return True
+        return drift is Drift.DRIFTED and self.resolve != "mine"
+
+
 class Found(msgspec.Struct, frozen=True):
     """The lines of one job in a scheduler."""
 
@@ -62,7 +76,7 @@ def merged(
             done.add(one.id)
             made += want.get(one.id, ())
     for id, lines in want.items():
-        if id not in done:
+        if id not in done and id not in keep:
             made += lines
     return made
 

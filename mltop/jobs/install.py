@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from mltop.config.edit import Edit, write
+from mltop.config.fault import Fault
 from mltop.jobs.change import Change, Kind, read
 from mltop.jobs.crontab import Crontab, CrontabError
 from mltop.jobs.site import Site
@@ -14,7 +16,7 @@ from mltop.jobs.unit_place import is_link
 from mltop.system.file import write_atomic
 
 _SCOPES = {Kind.USER_UNIT: "user", Kind.SYSTEM_UNIT: "system"}
-_MODES = {Kind.CRON_D: 0o644, Kind.CONFIG: 0o600, Kind.USER_UNIT: 0o644, Kind.SYSTEM_UNIT: 0o644}
+_FAILURES = (OSError, Fault, CrontabError, SystemdError)
 
 
 class InstallError(Exception):
@@ -35,7 +37,7 @@ def install(changes: Sequence[Change], site: Site) -> None:
         for group in _groups(changes):
             done += group
             _put(group, site)
-    except (OSError, CrontabError, SystemdError) as error:
+    except _FAILURES as error:
         raise InstallError(f"{_said(error)}{_taken_back(done, site)}") from None
 
 
@@ -96,11 +98,11 @@ def _put_file(change: Change) -> None:
     if change.after is None:
         path.unlink(missing_ok=True)
         return
+    if change.kind is Kind.CONFIG:
+        write(Edit(path, change.before, change.after))
+        return
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    mode = _MODES[change.kind]
-    if change.kind is Kind.CONFIG and path.exists():
-        mode = path.stat().st_mode & 0o777
-    write_atomic(path.resolve() if change.kind is Kind.CONFIG else path, change.after, mode)  # dotfiles are links
+    write_atomic(path, change.after, 0o644)
 
 
 def _put_units(group: Sequence[Change], scope: str, site: Site) -> None:
@@ -142,7 +144,7 @@ def _taken_back(done: Sequence[Change], site: Site) -> str:
             continue  # what failed had changed nothing
         try:
             _put(group, site)
-        except (OSError, CrontabError, SystemdError) as error:
+        except _FAILURES as error:
             failed.append(f"{group[0].path}: {_said(error)}")
     if failed:
         return f"; and could not be taken back: {'; '.join(failed)}"

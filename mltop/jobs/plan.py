@@ -9,7 +9,7 @@ import msgspec
 
 from mltop.config.job import JobConfig
 from mltop.jobs import block, cron_line, unit_place
-from mltop.jobs.block import Resolve
+from mltop.jobs.block import Choice, Resolve
 from mltop.jobs.change import Change, Kind, diff, read
 from mltop.jobs.crontab import Crontab, CrontabError
 from mltop.jobs.crontab_text import BlockFault, Parts, parts, with_block
@@ -96,12 +96,22 @@ def _cron_d(site: Site, notes: list[str]) -> bytes | None:
         return None
 
 
-def plan(jobs: Iterable[JobConfig], site: Site, resolve: Resolve = "keep", have: Installed | None = None) -> Plan:
-    """What stands between these jobs and the schedulers; `resolve` says what becomes of hand edits."""
+def plan(
+    jobs: Iterable[JobConfig],
+    site: Site,
+    resolve: Resolve = "keep",
+    have: Installed | None = None,
+    only: Iterable[str] | None = None,
+) -> Plan:
+    """What stands between these jobs and the schedulers; `resolve` says what becomes of hand edits.
+
+    With `only`, the changes are those of some jobs.
+    """
+    choice = Choice(resolve, None if only is None else frozenset(only))
     have = have or installed(site)
     wanted = wishes(jobs, site)
-    pieces = [_crontab_piece(wanted, site, have, resolve), _cron_d_piece(wanted, site, have, resolve)]
-    pieces += [unit_place.piece(scope, wanted, site, folder, resolve) for scope, folder in have.units.items()]
+    pieces = [_crontab_piece(wanted, site, have, choice), _cron_d_piece(wanted, site, have, choice)]
+    pieces += [unit_place.piece(scope, wanted, site, folder, choice) for scope, folder in have.units.items()]
     drifts: dict[str, list[Drift]] = {}
     for piece in pieces:
         for id, drift in piece.drifts.items():
@@ -111,6 +121,16 @@ def plan(jobs: Iterable[JobConfig], site: Site, resolve: Resolve = "keep", have:
     changes = [change for piece in pieces for change in piece.changes]
     notes = [*have.notes, *(note for piece in pieces for note in piece.notes)]
     return Plan(steps=tuple(steps), changes=tuple(changes), notes=tuple(dict.fromkeys(notes)))
+
+
+def block_lines(have: Installed) -> list[bytes]:
+    """The lines of mltop's block in the crontab."""
+    return list((have.crontab_parts.block if have.crontab_parts else None) or ())
+
+
+def cron_d_lines(have: Installed) -> list[bytes]:
+    """The lines of mltop's file in /etc/cron.d."""
+    return [line for line in (have.cron_d or b"").split(b"\n") if line and line + b"\n" != _CRON_D_HEAD]
 
 
 def _step(wish: Wish, drifts: Sequence[Drift], have: Installed) -> Step:
@@ -132,21 +152,21 @@ def _worst(drifts: Sequence[Drift]) -> Drift | None:
     return min(drifts, key=_RANK.index) if drifts else None
 
 
-def _crontab_piece(wanted: Sequence[Wish], site: Site, have: Installed, resolve: Resolve) -> unit_place.Piece:
+def _crontab_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: Choice) -> unit_place.Piece:
     if have.crontab is None or have.crontab_parts is None:
         return unit_place.Piece()
-    lines = list(have.crontab_parts.block or ())
-    made, drifts, notes = _lines(lines, "cron", wanted, site, resolve)
+    lines = block_lines(have)
+    made, drifts, notes = _lines(lines, "cron", wanted, site, choice)
     after = with_block(have.crontab, made) if made != lines else have.crontab
     change = Change(kind=Kind.CRONTAB, path="crontab", before=have.crontab, after=after)
     return unit_place.Piece(drifts, (change,) if after != have.crontab else (), notes)
 
 
-def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, resolve: Resolve) -> unit_place.Piece:
+def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: Choice) -> unit_place.Piece:
     if "system" not in site.scopes():
         return unit_place.Piece()
-    lines = [line for line in (have.cron_d or b"").split(b"\n") if line and line + b"\n" != _CRON_D_HEAD]
-    made, drifts, notes = _lines(lines, "cron.d", wanted, site, resolve)
+    lines = cron_d_lines(have)
+    made, drifts, notes = _lines(lines, "cron.d", wanted, site, choice)
     after = _CRON_D_HEAD + b"".join(line + b"\n" for line in made) if made else None
     if made == lines:
         return unit_place.Piece(drifts, (), notes)
@@ -155,7 +175,7 @@ def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, resolve: 
 
 
 def _lines(
-    lines: list[bytes], backend: str, wanted: Sequence[Wish], site: Site, resolve: Resolve
+    lines: list[bytes], backend: str, wanted: Sequence[Wish], site: Site, choice: Choice
 ) -> tuple[list[bytes], dict[str, Drift], tuple[str, ...]]:
     """The block as it should be, how each job stands in it, and what else is in it."""
     calls = site.calls()
@@ -166,7 +186,7 @@ def _lines(
         if id in have or want.get(id):
             drifts[id] = block.drift(id, have.get(id), want.get(id))
     faulty = {wish.id for wish in wanted if wish.fault is not None}
-    keep = faulty | {id for id, drift in drifts.items() if drift is Drift.DRIFTED and resolve != "mine"}
+    keep = faulty | {id for id, drift in drifts.items() if choice.leaves(id, drift)}
     made = block.merged(lines, calls, want, frozenset(keep))
     strange = sum(1 for line in lines if line.strip() and cron_line.owned(line) is None)
     notes = (f"{strange} lines in mltop's block are not mltop's: they stay",) if strange else ()

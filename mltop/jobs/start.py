@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from mltop.config.job import JobConfig
 from mltop.jobs.crontab_text import Entry, command_and_input
 from mltop.jobs.program import ProgramError, ask
 from mltop.jobs.scheduler import manager_off
@@ -35,11 +36,24 @@ class Start(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     environment: dict[str, str]
     workdir: str = "/"
+    properties: tuple[str, ...] = ()
+    """Limits that only a manager can hold a whole job to."""
 
 
 def interpreter_argv(*words: str) -> tuple[str, ...]:
     """This mltop, by its interpreter: also where there is no command of that name."""
     return (sys.executable, "-P", "-m", "mltop", *words)
+
+
+def of_job(job: JobConfig, files: Sequence[str], environment: Mapping[str, str]) -> Start:
+    """A job of the config, through the wrapper."""
+    limits = []
+    if job.memory_max_bytes is not None:
+        limits.append(f"MemoryMax={job.memory_max_bytes}")
+    if job.cpu_quota_percent is not None:
+        limits.append(f"CPUQuota={job.cpu_quota_percent:g}%")
+    argv = interpreter_argv("run", job.id, "--trigger", "manual", *files)
+    return Start(argv, kept(environment), "/", tuple(limits))
 
 
 def of_entry(entry: Entry, job: str, files: Sequence[str], environment: Mapping[str, str]) -> Start:
@@ -74,6 +88,7 @@ def _by_manager(what: Start, name: str, environment: Mapping[str, str], scope: s
     unit = f"mltop-run-{name}-{os.urandom(3).hex()}.service"
     user = ("--user",) if scope == "user" else ()
     given = [f"--setenv={key}={value}" for key, value in what.environment.items()]
+    given += [f"--property={text}" for text in what.properties]
     options = ("--quiet", "--collect", "--no-block", "--no-ask-password", f"--unit={unit}", "--property=KillMode=mixed")
     argv = ("systemd-run", *user, *options, f"--working-directory={what.workdir}", *given, "--", *what.argv)
     try:

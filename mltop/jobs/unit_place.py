@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mltop.jobs import unit
-from mltop.jobs.block import Resolve
+from mltop.jobs.block import Choice
 from mltop.jobs.change import Change, Kind
 from mltop.jobs.scheduler import manager_off
 from mltop.jobs.site import Site
@@ -59,7 +59,7 @@ def look(scope: str, site: Site) -> Folder:
     return Folder(path, files, enabled, manager_off(scope, site.environment))
 
 
-def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, resolve: Resolve) -> Piece:
+def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: Choice) -> Piece:
     """How each job stands in a folder, and the files to write."""
     want = {wish.id: wish for wish in wanted if wish.backend == "systemd" and wish.job.scope == scope}
     known = {wish.id for wish in wanted}
@@ -78,7 +78,7 @@ def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, resolve:
             continue
         drift = _drift(id, files, have, is_known=id in known)
         drifts[id] = drift
-        if drift is Drift.IN_SYNC or id in faulty or (drift is Drift.DRIFTED and resolve != "mine"):
+        if drift is Drift.IN_SYNC or id in faulty or choice.leaves(id, drift):
             continue
         changes += _changes(scope, id, files, have)
     if changes and have.off is not None:

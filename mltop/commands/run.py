@@ -41,6 +41,8 @@ def _parser() -> _Parser:
         epilog="Exit codes: the command's own, 128+n for signal n; 124 time limit, 75 skipped because it runs already,"
         " 125 mltop itself failed, 126 not executable, 127 not found.",
         allow_abbrev=False,
+        # a width of its own: to ask the terminal for it loads the compression libraries (shutil)
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
     )
     parser.add_argument("job", nargs="?", metavar="JOB", help="a job of the config")
     parser.add_argument("--trigger", choices=_TRIGGERS, help="who asks (default: manual on a terminal, else schedule)")

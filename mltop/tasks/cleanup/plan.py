@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from mltop.tasks.archive.exclude import Excludes
 from mltop.tasks.inuse import InUse
 from mltop.tasks.outcome import Control, Problem, os_reason, problem
 
@@ -33,6 +34,8 @@ class CleanupJob(msgspec.Struct, frozen=True, kw_only=True):
     """`top`: what lies directly in a folder goes as a whole, when nothing in it is younger."""
     own_only: bool = False
     """Only what belongs to this user, for folders that all share."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of what stays, below each folder: as those of a backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class _Walk:
         self.result, self.job, self.held, self.mounts = result, job, held, mounts
         self.now, self.has_atime, self.control = now, has_atime, control
         self.uid = os.geteuid()
+        self.excludes = Excludes(job.exclude)
         self.seen: set[int] = set()
         self.limit_s = job.older_than_s * (1 if has_atime else _NO_ATIME_FACTOR)
         if not has_atime:
@@ -137,6 +141,8 @@ class _Walk:
         path = os.path.join(self.result.path, *parts)
         if status.st_dev != self.result.identity[0] or path in self.mounts:
             return self._keep("mount")
+        if self.job.exclude and self.excludes.match("/".join(parts), stat.S_ISDIR(status.st_mode)):
+            return self._keep("excluded")
         if stat.S_ISDIR(status.st_mode):
             return self._folder(fd, parts, path, status)
         self.result.files += 1

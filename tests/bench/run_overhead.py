@@ -1,6 +1,7 @@
-"""What `mltop run` adds to a job that does nothing, beside what people use instead. `python tests/bench/run_overhead.py`.
+"""What `mltop run` adds to a job that does nothing, beside what people use instead.
 
-Prints the median wall and CPU time and the largest resident set of each, and the ratio to `flock` with `timeout` in a shell.
+`python tests/bench/run_overhead.py` prints the median wall and CPU time and the largest resident set of each, and the
+ratio to `flock` with `timeout` in a shell.
 """
 
 from __future__ import annotations
@@ -86,9 +87,8 @@ def main() -> int:
     base = statistics.median(times["flock + timeout"])
     for what, all_ms in times.items():
         median = statistics.median(all_ms)
-        print(
-            f"{what:20} {median:7.1f} ms  {statistics.median(cpu[what]):7.1f} ms CPU  {sizes[what] / 1024:6.1f} MiB  {median / base:6.1f} x"
-        )
+        cpu_ms, mib = statistics.median(cpu[what]), sizes[what] / 1024
+        print(f"{what:20} {median:7.1f} ms  {cpu_ms:7.1f} ms CPU  {mib:6.1f} MiB  {median / base:6.1f} x")
     added = statistics.median(times["mltop run JOB"]) - statistics.median(times["true"])
     print(
         f"added by mltop run: {added:.1f} ms (limit {LIMIT_MS:.0f}), {sizes['mltop run JOB'] / 1024:.1f} MiB (limit 25)"

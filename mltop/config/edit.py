@@ -81,13 +81,14 @@ def preview_text(
     return _judged(file, before, mark, text.removeprefix(_MARK), files, check_schedule)
 
 
-def write(edit: Edit) -> None:
+def write(edit: Edit, *, is_shared: bool = False) -> None:
     """Write it, the old file kept beside it; raises `Fault` where the file is another by now, and OSError.
 
-    Folders that are missing are made for their owner alone; a link is followed; mode and owner stay.
+    A new file, and folders that are missing, are their owner's alone, unless they are shared: the system's config is
+    read by every user's mltop. A link is followed; mode and owner of a file that is there stay.
     """
     file = edit.file.resolve()
-    make_folder(file.parent)
+    make_folder(file.parent, 0o755 if is_shared else 0o700)
     lock = _lock(file.with_name(f".{file.name}.lock"))
     try:
         if _before(file) != edit.before:
@@ -95,7 +96,7 @@ def write(edit: Edit) -> None:
         if edit.after == edit.before:
             return
         keep_old(file)
-        replace(file, edit.after)
+        replace(file, edit.after, 0o644 if is_shared else 0o600)
     finally:
         os.close(lock)
 

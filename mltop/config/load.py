@@ -95,7 +95,7 @@ def _expected(kind: Any, error: msgspec.ValidationError) -> str:
 
 
 def _collect_limits(table: dict[str, Any], source: Source, limits: dict[str, Limit]) -> Iterable[str]:
-    for check, value in _flat(table):
+    for check, value in flat_limits(table):
         if check not in TABLE:
             yield source.fault(("limits", check), nearest(check, TABLE))
             continue
@@ -107,7 +107,7 @@ def _collect_limits(table: dict[str, Any], source: Source, limits: dict[str, Lim
             yield source.fault(("limits", check), str(error))
 
 
-def _flat(table: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+def flat_limits(table: dict[str, Any]) -> Iterable[tuple[str, Any]]:
     """Ids hold a dot: `disk.space = 90` without quotes is a table in a table, and means the same."""
     for name, value in table.items():
         if isinstance(value, dict) and name not in TABLE and not set(value) & set(KEYS):

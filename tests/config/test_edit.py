@@ -309,6 +309,12 @@ def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_a_new_file_of_the_system_is_for_all_to_read(tmp_path: Path) -> None:
+    file = tmp_path / "etc/config.toml"
+    write(preview(file, [AddJob("x", {"kind": "check"})]), is_shared=True)
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o644, 0o755)
+
+
 def test_a_link_stays_one_and_a_mark_of_byte_order_too(tmp_path: Path) -> None:
     real, link = tmp_path / "real.toml", tmp_path / "config.toml"
     real.write_text('\ufeff[jobs.x]\nkind = "check"\n')

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mltop.checks.service.answer import Answer, Refused, Slow
+from mltop.checks.service.asked import Asked, checks_of
 from mltop.checks.service.unit import Expectation
 from mltop.config.service import Http, Postgres, Redis, Services, Tcp
 from mltop.model.finding import Level
@@ -28,17 +29,6 @@ SLOW_S = 2.0
 UNIT_TIMEOUT_S = 3.0
 _GRACE_S = 0.1
 """After its time is up, a thread may take so long to say so itself."""
-Asked = Http | Redis | Postgres | Tcp
-
-
-def checks_of(services: Services) -> list[tuple[str, Asked]]:
-    """Each service that is asked over the network, with the id of its check."""
-    return [
-        *(("api", one) for one in services.http),
-        *(("redis", one) for one in services.redis),
-        *(("pg", one) for one in services.postgres),
-        *(("tcp", one) for one in services.tcp),
-    ]
 
 
 def serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> NoReturn:

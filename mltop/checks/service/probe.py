@@ -12,7 +12,7 @@ import msgspec
 from mltop.checks.case import judgement, skip
 from mltop.checks.judgement import Judgement
 from mltop.checks.service.answer import Answer
-from mltop.checks.service.child import checks_of, serve
+from mltop.checks.service.asked import checks_of
 from mltop.checks.service.unit import USUAL, Expectation, ask, is_running
 from mltop.config.service import Services
 from mltop.model.finding import Level
@@ -42,7 +42,7 @@ class ServiceProbe:
         if not checks_of(services) and not is_running():
             self._answers = ask(services.unit, usual, limit_s)  # there is nothing to wait for
         elif checks_of(services) or services.unit or usual is not None:
-            self._child = fork_child(lambda _, write_fd: serve(services, usual, limit_s, write_fd))
+            self._child = fork_child(lambda _, write_fd: _serve(services, usual, limit_s, write_fd))
 
     def filenos(self) -> list[int]:
         """Readable when there is something to poll for."""
@@ -106,6 +106,12 @@ class ServiceProbe:
             for unit in USUAL:
                 if unit.name not in named and not (unit.name == "ssh" and "sshd" in named):
                     yield "svc.unit", unit.name, Level.UNKNOWN
+
+
+def _serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> None:
+    from mltop.checks.service.child import serve  # in the child: its threads and queues are no part of a bare run
+
+    serve(services, usual, limit_s, write_fd)
 
 
 def _judged(answer: Answer) -> Judgement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -52,9 +51,9 @@ class Asked:
         return self.config
 
     def files(self) -> list[str]:
-        """`--config` and `--state-dir` as they were given, for a child."""
-        named = (("--config", self.options.config), ("--state-dir", self.options.state_dir))
-        return [word for option, value in named if value for word in (option, os.path.abspath(value))]  # noqa: PTH100
+        """`--config` and `--state-dir` for a child with an environment of cron's (D20)."""
+        named = (("--config", self.site.config), ("--state-dir", self.site.named_state))
+        return [word for option, value in named if value for word in (option, value)]
 
     def look(self, count: int = 1, *, is_all: bool = False) -> Inventory:
         """The inventory."""

@@ -26,6 +26,8 @@ from mltop.jobs.plan import Plan, installed, plan
 from mltop.jobs.schedule import parse
 from mltop.jobs.wish import wishes
 
+_TEXTS = frozenset({"command", "schedule", "description", "source", "target", "workdir", "env_file", "run_as"})
+
 
 def add_to(one: Adder) -> None:
     """Add these subcommands to the parser."""
@@ -59,7 +61,10 @@ def _key(text: str) -> tuple[str, ...]:
 
 
 def _assignment(text: str) -> tuple[tuple[str, ...], Any]:
-    """`KEY=VALUE`: what TOML reads as a value is one, anything else is a text."""
+    """`KEY=VALUE`: what TOML reads as a value is one, anything else is a text.
+
+    So is the value of a key that takes no number: the command `true` is a word.
+    """
     import tomllib
 
     key, equals, value = text.partition("=")
@@ -69,7 +74,9 @@ def _assignment(text: str) -> tuple[tuple[str, ...], Any]:
         found = tomllib.loads(f"value = {value}\n")
     except tomllib.TOMLDecodeError:
         return _key(key.strip()), value
-    return _key(key.strip()), found["value"] if found.keys() == {"value"} else value
+    read = found["value"] if found.keys() == {"value"} else value
+    is_text = key.strip() in _TEXTS and not isinstance(read, str | list | dict)
+    return _key(key.strip()), value if is_text else read
 
 
 def _add(asked: Asked) -> int:

@@ -1,0 +1,160 @@
+"""One list of all that is scheduled, on boxes where this or that is missing (J1 to J3, J6)."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from scheduler_box import Box, command
+
+from mltop.config.job import JobConfig
+from mltop.jobs import foreign, program, unit_place
+from mltop.jobs import inventory as module
+from mltop.jobs import plan as planning
+from mltop.jobs import scheduler as schedulers
+from mltop.jobs.apply import apply
+from mltop.jobs.history import History
+from mltop.jobs.inventory import Inventory, inventory
+from mltop.model.job import Drift, Job, Origin, Run, RunState
+
+MINE = b"# nightly\n0 1 * * * /opt/thing --all\n# mltop:off 0 2 * * * paused\n5-1 * * * * never\n"
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    monkeypatch.setattr(schedulers, "_BOOTED", tmp_path / "not-booted")
+    monkeypatch.setattr(planning, "CRON_D", tmp_path / "cron.d" / "mltop")
+    monkeypatch.setattr(unit_place, "SYSTEM_UNITS", tmp_path / "units")
+    monkeypatch.setattr(module, "is_cron_running", lambda: True)
+    made = Box(tmp_path)
+    made.tab.write_bytes(MINE)
+    return made
+
+
+def look(box: Box, *jobs: JobConfig, **how: object) -> Inventory:
+    return inventory({job.id: job for job in jobs}, box.site(), **how)  # type: ignore[arg-type]
+
+
+def by_id(found: Inventory) -> dict[str, Job]:
+    return {job.id: job for job in found.jobs}
+
+
+def test_own_jobs_come_first_then_the_crontab(box: Box) -> None:
+    apply([command("a", "0 2 * * *")], box.site())
+    found = look(box, command("a", "0 2 * * *"), command("b", "0 3 * * *", enabled=False), command("c"))
+    assert [(job.id.split("-")[0], job.origin, job.state, job.drift) for job in found.jobs] == [
+        ("a", Origin.MLTOP, "never seen", Drift.IN_SYNC),
+        ("b", Origin.MLTOP, "disabled", Drift.IN_SYNC),
+        ("c", Origin.MLTOP, "by hand only", Drift.IN_SYNC),
+        ("crontab", Origin.CRONTAB, "never seen", None),
+        ("crontab", Origin.CRONTAB, "paused", None),
+        ("crontab", Origin.CRONTAB, "never seen", None),
+    ]
+    assert [bool(job.next_runs) for job in found.jobs] == [True, False, False, True, False, False]
+    assert found.jobs[3].source == "crontab:2"
+    assert "backwards" in str(found.jobs[5].description)
+
+
+def test_the_last_run_is_an_observed_one(box: Box) -> None:
+    history = History(box.state)
+    started = "2026-11-24T02:00:00.000Z"
+    for state in (RunState.FAILED, RunState.OK):
+        history.finish(Run(id=f"r-{state}", job="a", started_at=started, state=state))
+    job = by_id(look(box, command("a", "0 2 * * *")))["a"]
+    assert job.last_run is not None
+    assert (job.last_run.started_at, job.state) == (started, "ok")
+    assert sorted(job.streak) == ["failed", "ok"]
+
+
+def test_what_is_no_longer_in_the_config_is_listed_unless_the_config_is_broken(box: Box) -> None:
+    apply([command("gone", "0 2 * * *")], box.site())
+    assert by_id(look(box))["gone"].drift is Drift.ORPHANED
+    assert "gone" not in by_id(look(box, is_whole=False))
+
+
+def test_looking_creates_nothing(box: Box) -> None:
+    before = sorted(box.folder.rglob("*"))
+    look(box, command("a", "0 2 * * *"), is_all=True)
+    assert sorted(box.folder.rglob("*")) == before
+    assert box.tab.read_bytes() == MINE
+
+
+def test_without_any_scheduler_there_is_a_line_each(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedulers, "find", lambda name, environment: None)
+    monkeypatch.setattr(program, "_PATH", ())
+    found = look(box, command("a", "0 2 * * *", backend="auto"))
+    assert [job.state for job in found.jobs] == ["not scheduled"]
+    assert "by hand only" in str(found.jobs[0].description)
+    assert found.notes == ("no cron on this box (no crontab program)", "no systemd runs on this box")
+
+
+def test_a_cron_that_is_not_running_is_said(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "is_cron_running", lambda: False)
+    assert "cron is not running: nothing in a crontab runs" in look(box).notes
+
+
+def test_a_forbidden_crontab_is_one_line(box: Box) -> None:
+    box.program("crontab", 'echo "You (x) are not allowed to use this program (crontab)" >&2; exit 1')
+    found = look(box, command("a", "0 2 * * *"))
+    assert found.jobs[0].id == "a"
+    assert [note for note in found.notes if "crontab" in note] == [
+        "crontab -l: You (x) are not allowed to use this program (crontab)"
+    ]
+
+
+def test_a_users_manager_that_is_off_is_one_line(box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "booted").mkdir()
+    monkeypatch.setattr(schedulers, "_BOOTED", tmp_path / "booted")
+    monkeypatch.setattr(schedulers, "_LINGER", tmp_path / "linger")
+    monkeypatch.setattr(schedulers, "runtime_directory", lambda environment: tmp_path / "runtime")
+    box.program("systemctl", 'echo "[]"')
+    assert "your systemd manager is not running (linger is off)" in look(box).notes
+
+
+def test_system_crontabs_have_what_cron_takes_and_nothing_else(box: Box, tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    for folder in ("cron.d", "cron.daily"):
+        (etc / folder).mkdir(parents=True)
+    (etc / "crontab").write_text("SHELL=/bin/sh\n17 *\t* * *\troot\tcd / && run-parts --report /etc/cron.hourly\n")
+    (etc / "cron.d" / "e2scrub").write_text("30 3 * * 0 root /sbin/e2scrub\n")
+    (etc / "cron.d" / "mltop").write_text("0 2 * * * root /opt/mltop run a\n")
+    (etc / "cron.d" / "old.bak").write_text("30 3 * * 0 root /sbin/not-this\n")
+    (etc / "cron.daily" / "dpkg").write_text("#!/bin/sh\n")
+    (etc / "cron.daily" / "dpkg").chmod(0o755)
+    (etc / "cron.daily" / "not-executable").write_text("#!/bin/sh\n")
+    found, notes = foreign.system_crontabs(etc)
+    assert [(one.job.origin, one.job.command) for one in found] == [
+        (Origin.CRONTAB, "as root: cd / && run-parts --report /etc/cron.hourly"),
+        (Origin.CRON_D, "as root: /sbin/e2scrub"),
+        (Origin.CRON_DAILY, str(etc / "cron.daily" / "dpkg")),
+    ]
+    assert notes == []
+
+
+def test_a_thousand_lines_and_two_hundred_timers_are_listed_within_a_second(
+    box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "booted").mkdir()
+    monkeypatch.setattr(schedulers, "_BOOTED", tmp_path / "booted")
+    monkeypatch.setattr(schedulers, "runtime_directory", lambda environment: tmp_path / "runtime")
+    box.tab.write_text("".join(f"{i % 60} {i % 24} * * {i % 7} job-{i}\n" for i in range(1000)))
+    rows = [
+        {"next": 1795564800000000, "last": 0, "unit": f"t{i}.timer", "activates": f"t{i}.service"} for i in range(200)
+    ]
+    shown = "\n".join(
+        f"Id=t{i}.timer\nActiveState=active\nFragmentPath=/etc/systemd/system/t{i}.timer\n" for i in range(200)
+    )
+    (tmp_path / "rows").write_text(json.dumps(rows))
+    (tmp_path / "shown").write_text(shown)
+    calls = tmp_path / "calls"
+    answers = f'*list-timers*) cat {tmp_path}/rows ;; *" show "*) cat {tmp_path}/shown ;; *) echo "[]" ;;'
+    box.program("systemctl", f'echo "$*" >> {calls}; case "$*" in {answers} esac')
+    box.program("crontab", f"echo crontab >> {calls}; cat {box.tab}")
+    began = time.monotonic()
+    found = look(box)
+    took = time.monotonic() - began
+    assert len(found.jobs) == 1200
+    assert len(calls.read_text().splitlines()) == 4
+    assert took < 2.0  # one second on a quiet box

@@ -23,6 +23,8 @@ from mltop.jobs.place import Place, fallback
 from mltop.jobs.runner import Request, Runner
 from mltop.jobs.screen import Screen
 
+_FOR_EVER_RUNS = 1_000_000
+_FOR_EVER_DAYS = 36_500
 _TRIGGERS = ("schedule", "manual", "catch-up")
 
 
@@ -142,7 +144,14 @@ def _refuse(options: argparse.Namespace, lines: Sequence[str]) -> int:
     """Say what is wrong; a schedule that calls for it sees that in the history too."""
     sys.stderr.write("".join(f"mltop run: {line}\n" for line in lines))
     if options.trigger != "manual" and not options.dry_run and command.JOB_ID.fullmatch(options.job or ""):
-        job = JobConfig(id=options.job, kind="command", spec=CommandSpec(command=()))
+        # what its own config says of retention is not known: nothing expires for a typo
+        job = JobConfig(
+            id=options.job,
+            kind="command",
+            spec=CommandSpec(command=()),
+            history_runs=_FOR_EVER_RUNS,
+            history_days=_FOR_EVER_DAYS,
+        )
         request = Request(options.trigger, options.scheduled_for)
         runner = Runner(job, Plan(argv=(), environment={}), History(_state(options)), Screen(-1), request)
         runner.refuse(lines[0])

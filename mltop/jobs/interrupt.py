@@ -49,7 +49,7 @@ class Interrupts:
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
         while self.number is None and (left_s := deadline - time.monotonic()) > 0:
-            poll.poll(left_s * 1000 + 1)
+            poll.poll(min(left_s, 3600.0) * 1000 + 1)
             self.drain()
         return self.number is None
 

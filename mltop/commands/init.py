@@ -126,16 +126,23 @@ def _elsewhere(file: Path, options: argparse.Namespace) -> Mapping[str, str]:
 
 def _no_source(folder: Path) -> str | None:
     """Why a folder cannot be read."""
-    if not folder.is_dir():
-        return "is not there"
+    try:
+        if not folder.is_dir():
+            return "is not there"
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
     return None if os.access(folder, os.R_OK | os.X_OK) else "cannot be read"
 
 
 def _no_target(folder: Path) -> str | None:
     """Why a folder cannot be written; one that is missing is made by the first backup."""
-    while not folder.exists():
-        folder = folder.parent
-    return None if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else "cannot be written"
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        is_folder = folder.is_dir()
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    return None if is_folder and os.access(folder, os.W_OK | os.X_OK) else "cannot be written"
 
 
 def _gpus() -> int:

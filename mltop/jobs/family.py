@@ -8,8 +8,8 @@ import signal
 
 from mltop.jobs import alive
 
-ABANDONED = frozenset({"mltop-probe", "mltop-reader"})
-"""Processes that mltop gave up on purpose, stuck with the driver or a mount: not survivors of a job (D3)."""
+ABANDONED = ("mltop-probe", "mltop-reader", "mltop-services", "mltop-m-")
+"""How names begin of what mltop gave up on purpose, stuck with the driver or a mount: no survivors of a job (D3)."""
 
 
 def descendants() -> list[int]:
@@ -24,7 +24,7 @@ def descendants() -> list[int]:
     ahead = children.get(os.getpid(), [])
     for pid in ahead:  # grows as it goes
         ahead += children.get(pid, [])
-        if states[pid] not in (b"Z", b"X") and alive.name(pid) not in ABANDONED:
+        if states[pid] not in (b"Z", b"X") and not alive.name(pid).startswith(ABANDONED):
             found.append(pid)
     return found
 

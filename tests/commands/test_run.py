@@ -199,6 +199,15 @@ def test_the_end_does_not_wait_for_what_keeps_the_output_open(box: Box) -> None:
     os.kill(survivor, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("name", ["mltop-probe", "mltop-m-0123456"])
+def test_what_mltop_itself_gave_up_is_no_survivor(box: Box, name: str) -> None:
+    stuck = f"open('/proc/self/comm', 'w').write('{name}'); print('named', flush=True); import time; time.sleep(60)"
+    code, _, _ = box.run("--id", "job", *sh(f'{{ {sys.executable} -c "{stuck}" & }} | head -n 1'))
+    run = box.last()
+    assert (code, run.state, run.reason) == (0, "ok", None)
+    assert [alive.name(pid) for pid in alive.of_run(run.id)] == [name]
+
+
 def test_all_output_of_the_job_itself_is_there(box: Box) -> None:
     box.run("--id", "job", *sh("seq 1 200000"))
     lines = box.log().splitlines()[1:-1]

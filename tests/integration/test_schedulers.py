@@ -1,0 +1,203 @@
+"""An applied job is run by a real cron daemon and by a real systemd, and is in the history."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from namespaces import CronBox, Namespaced, SystemdBox, wait_until
+
+MLTOP = str(Path(sys.executable).with_name("mltop"))
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+
+def needed(*programs: str) -> None:
+    """Skip where one is missing; fail where nothing may be skipped."""
+    import shutil
+
+    for name in programs:
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin:/lib/systemd") is None:
+            if os.environ.get("MLTOP_TESTS_SKIP_NOTHING"):
+                pytest.fail(f"no {name}: install it")
+            pytest.skip(f"no {name}: install it")
+
+
+@pytest.fixture
+def cron(tmp_path: Path) -> Iterator[CronBox]:
+    needed("unshare", "nsenter", "faketime", "cron", "crontab")
+    box = CronBox(tmp_path)
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[SystemdBox]:
+    needed("unshare", "nsenter", "systemd", "systemctl", "systemd-analyze", "systemd-run")
+    try:
+        box = SystemdBox(tmp_path)
+    except LookupError as error:
+        pytest.skip(str(error))
+    yield box
+    box.stop()
+
+
+class Mltop:
+    """mltop inside a box."""
+
+    def __init__(self, box: Namespaced, *files: str, prefix: tuple[str, ...] = ()) -> None:
+        self.box, self.files, self.prefix = box, files, prefix
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        return self.box.run(*self.prefix, MLTOP, "jobs", *words, *self.files, code=code)
+
+    def json(self, *words: str, code: int = 0) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self(*words, "--json", code=code))
+        return found
+
+    def runs(self, job: str, trigger: str) -> list[dict[str, Any]]:
+        return [run for run in self.json("history", job)["runs"] if run["trigger"] == trigger and run["state"] == "ok"]
+
+
+def test_a_real_cron_runs_an_applied_job(cron: CronBox) -> None:
+    config = cron.folder / "config.toml"
+    job = 'kind = "command"\ncommand = "echo $MLTOP_RUN_ID"\nschedule = "* * * * *"\n'
+    config.write_text(f"version = 1\n[jobs.beat]\n{job}")
+    mine = "# a=b\nMAILTO=\"\"\n0 1 1 1 * echo 'caf\xe9' %x\n".encode("latin-1")
+    (cron.folder / "mine").write_bytes(mine)
+    cron.run("crontab", str(cron.folder / "mine"))
+    mltop = Mltop(cron, "--config", str(config), "--state-dir", str(cron.folder / "state"))
+    mltop("apply")
+    assert "cron is not running" in str(mltop.json("list")["notes"])
+    cron.start()
+    wait_until(lambda: mltop.runs("beat", "schedule"), 20, lambda: cron.said() + mltop("history"))
+    job = mltop.json("list")["jobs"][0]
+    assert (job["id"], job["drift"]) == ("beat", "in-sync")
+    assert job["last_run"]["trigger"] == "schedule"
+    assert not any("cron is not running" in note for note in mltop.json("list")["notes"])
+    mltop("disable", "beat")
+    assert (cron.folder / "spool" / "root").read_bytes().endswith(mine)
+
+
+def test_a_real_cron_takes_an_edit_and_refuses_what_is_wrong(cron: CronBox) -> None:
+    config = cron.folder / "config.toml"
+    config.write_text('version = 1\n[jobs.late]\nkind = "command"\ncommand = "true"\nschedule = "0 0 1 1 *"\n')
+    mltop = Mltop(cron, "--config", str(config), "--state-dir", str(cron.folder / "state"))
+    cron.start()
+    mltop("apply")
+    mltop("edit", "late", "--set", "schedule=* * * * *", "--apply")
+    wait_until(lambda: mltop.runs("late", "schedule"), 20, cron.said)
+    before = cron.run("crontab", "-l")
+    (cron.folder / "more").write_text(f"7 7 * * * true\n{before}")
+    cron.run("crontab", str(cron.folder / "more"))
+    mltop("undo", code=1)
+    assert cron.run("crontab", "-l") == f"7 7 * * * true\n{before}"
+    line = next(job["id"] for job in mltop.json("list")["jobs"] if job["origin"] == "crontab")
+    mltop("edit", line, "--set", f"command=echo {'x' * 2000}", code=1)  # a line too long for cron
+    assert cron.run("crontab", "-l") == f"7 7 * * * true\n{before}"
+    mltop("disable", line)
+    assert cron.run("crontab", "-l") == f"# mltop:off 7 7 * * * true\n{before}"
+
+
+def test_a_real_cron_runs_a_file_of_cron_d(cron: CronBox) -> None:
+    job = 'kind = "command"\ncommand = "id -un"\nschedule = "* * * * *"\nbackend = "cron.d"\nrun_as = "nobody"\n'
+    cron.cover("/etc", "/var/lib", "/var/log")  # the system's own places, and none of it stays
+    cron.write("/etc/mltop/config.toml", f"version = 1\n[jobs.beat]\n{job}")
+    mltop = Mltop(cron)
+    mltop("apply")
+    cron.start()
+    wait_until(lambda: mltop.runs("beat", "schedule"), 20, cron.said)
+    assert "nobody" in mltop("logs", "beat")
+    assert mltop.json("list")["jobs"][0]["scope"] == "system"
+
+
+JOB = """\
+version = 1
+[jobs.beat]
+kind = "command"
+command = "echo beat; id -un"
+schedule = "*-*-* *:*:0/2"
+persistent = true
+"""
+
+
+def test_a_real_systemd_runs_an_applied_job(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    systemd.write("/etc/mltop/config.toml", JOB)
+    assert mltop.json("plan")["steps"][0] == {
+        "id": "beat", "drift": "missing", "backend": "systemd", "note": None, "is_fault": False,
+    }  # fmt: skip
+    mltop("apply")
+    assert mltop("apply") == "nothing to do\n"
+    wait_until(lambda: mltop.runs("beat", "schedule"), 20, lambda: mltop("history"))
+    assert "mltop-beat.timer" in systemd.run("systemctl", "list-timers", "--all", "--no-pager")
+    assert "job beat ok" in systemd.run("journalctl", "-u", "mltop-beat.service", "--no-pager")
+    job = mltop.json("list")["jobs"][0]
+    assert (job["id"], job["drift"], job["scope"]) == ("beat", "in-sync", "system")
+    assert [one for one in mltop.json("list")["jobs"] if one["id"].startswith("mltop-")] == []
+    assert "mltop" not in systemd.run("systemctl", "--failed", "--no-legend", "--plain")
+    stamp = "/var/lib/systemd/timers/stamp-mltop-beat.timer"
+    systemd.run("test", "-e", stamp)
+    mltop("remove", "beat", "--apply")
+    found = systemd.run("sh", "-c", f"ls /etc/systemd/system/ {stamp}; systemctl list-timers --all", code=None)
+    assert "mltop-beat" not in found
+    mltop("undo")
+    assert "mltop-beat.timer" in systemd.run("systemctl", "list-timers", "--all", "--no-pager")
+    assert mltop.json("list")["jobs"][0]["drift"] == "in-sync"
+
+
+def test_a_hand_edit_of_a_unit_and_a_timer_switched_off(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    systemd.write("/etc/mltop/config.toml", JOB)
+    mltop("apply")
+    timer = "/etc/systemd/system/mltop-beat.timer"
+    systemd.run("sed", "-i", "s/^OnCalendar=.*/OnCalendar=Mon 04:00/", timer)
+    systemd.run("systemctl", "daemon-reload")
+    assert mltop.json("list")["jobs"][0]["drift"] == "drifted"
+    mltop("apply", code=1)
+    assert "OnCalendar=Mon 04:00" in systemd.run("cat", timer)
+    mltop("apply", "--theirs")
+    assert 'schedule = "Mon 04:00"' in systemd.run("cat", "/etc/mltop/config.toml")
+    assert mltop.json("list")["jobs"][0]["drift"] == "in-sync"
+    systemd.run("systemctl", "disable", "--now", "mltop-beat.timer")
+    assert mltop.json("list")["jobs"][0]["drift"] == "drifted"
+    mltop("apply", "--mine")
+    assert systemd.run("systemctl", "is-active", "mltop-beat.timer") == "active\n"
+
+
+def test_a_job_started_by_hand_is_the_managers(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    system = JOB.replace('"*-*-* *:*:0/2"', '"@yearly"').replace("echo beat", "cat /proc/self/cgroup")
+    systemd.write("/etc/mltop/config.toml", system)
+    assert re.search(r"as mltop-run-beat-\w+\.service", mltop("run", "beat"))
+    wait_until(lambda: mltop.runs("beat", "manual"), 20, lambda: mltop("history"))
+    assert "mltop-run-beat" in mltop("logs", "beat")
+
+
+def test_a_users_jobs_are_its_own_managers(systemd: SystemdBox) -> None:
+    systemd.run("useradd", "-m", "-u", "4242", "tester")
+    systemd.run("chmod", "755", "/root")  # of this box alone: a Python may stand there
+    readable = systemd.run("runuser", "-u", "tester", "--", MLTOP, "--version", code=None)
+    if "mltop" not in readable:
+        pytest.skip("this Python cannot be read by other users")
+    systemd.run("mkdir", "-p", "/var/lib/systemd/linger")
+    systemd.run("touch", "/var/lib/systemd/linger/tester")
+    systemd.run("systemctl", "start", "user@4242.service")
+    mltop = Mltop(systemd, prefix=("runuser", "-u", "tester", "--", "env", "HOME=/home/tester", "USER=tester"))
+    systemd.write("/home/tester/.config/mltop/config.toml", JOB)
+    systemd.run("chown", "-R", "tester", "/home/tester")
+    mltop("apply")
+    systemd.run("test", "-e", "/home/tester/.config/systemd/user/mltop-beat.timer")
+    wait_until(lambda: mltop.runs("beat", "schedule"), 20, lambda: mltop("history"))
+    assert "tester" in mltop("logs", "beat")
+    mltop("disable", "beat")
+    assert "mltop-beat" not in systemd.run("sh", "-c", "ls -R /home/tester/.config/systemd")

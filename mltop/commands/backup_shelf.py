@@ -25,6 +25,9 @@ _READABLE = (State.VERIFIED, State.PARTIAL, State.CORRUPT, State.MISSING, State.
 def verify(options: argparse.Namespace) -> int:
     """Read archives back; 4 where one of them is not what it was."""
     job, folder, words = meant(options)
+    for word in words:
+        if not is_id(word):
+            raise UsageError(f"{word!r} is not the id of an archive")
     whose = job.job if job else None
     reports: list[VerifyReport] = []
     code = 0
@@ -48,9 +51,6 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _wanted(target: Target, job: str | None, words: list[str], *, every: bool) -> list[str]:
-    for word in words:
-        if not is_id(word):
-            raise UsageError(f"{word!r} is not the id of an archive")
     if words:
         return words
     if not every:

@@ -29,7 +29,7 @@ def shown(rows: Sequence[Row], since_s: float, *, is_one: bool, ascii_only: bool
     hosts = [row for row in rows if row.kind == "host"]
     first, last = rows[0].time[:16], rows[-1].time[:16]
     count = len({row.time for row in rows})
-    lines = [f"{first}Z to {last}Z, {many(count, 'reading')}", ""]
+    lines = [f"{first}Z to {last}Z, {many(count, 'reading')}", "average/maximum; of memory the maximum", ""]
     if cards:
         lines += _gpu_table(cards)
     if hosts:
@@ -57,7 +57,7 @@ def _by_card(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _gpu_table(cards: list[list[Row]]) -> list[str]:
-    columns = ("GPU", "NAME", "STATUS", "TEMP avg/max", "UTIL avg/max", "MEMORY max", "POWER avg/max")
+    columns = ("GPU", "NAME", "STATUS", "TEMP", "UTIL", "MEMORY", "POWER")
     rows = []
     for card in cards:
         now = card[-1]
@@ -78,7 +78,7 @@ def _gpu_table(cards: list[list[Row]]) -> list[str]:
 def _host_table(rows: list[Row]) -> list[str]:
     most = part(_most([row.memory_used_bytes for row in rows]), rows[-1].memory_total_bytes)
     cells = (rows[-1].name or "-", _pair([row.load_1 for row in rows], "", 1), most, rows[-1].disks or "-")
-    return table(("HOST", "LOAD avg/max", "MEMORY max", "DISKS % used"), [cells])
+    return table(("HOST", "LOAD", "MEMORY", "DISKS % used"), [cells])
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -1,0 +1,48 @@
+"""`mltop rotate`: by the rules of a job, by the wrapper where something is moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+Box = Any
+
+
+@pytest.fixture
+def box(task_box: Box) -> Box:
+    logs = task_box.folder / "logs"
+    logs.mkdir()
+    (logs / "train.log").write_text("line\n" * 100)
+    (logs / "empty.log").touch()
+    task_box.write(f'[jobs.r]\nkind = "rotate"\n[[jobs.r.rules]]\npaths = ["{logs}/*.log"]\nsize = "1MiB"\nkeep = 2')
+    return task_box
+
+
+def test_what_is_not_due_stays_and_force_rotates_it(box: Box) -> None:
+    logs = box.folder / "logs"
+    assert box.code("rotate", "r") == 0
+    assert (logs / "train.log").stat().st_size == 500
+    code, out, _ = box.run("rotate", "r", "--force", "--dry-run")
+    assert code == 0
+    assert "would be rotated" in out
+    assert (logs / "train.log").stat().st_size == 500
+    code, made = box.document("rotate", "r", "--force")
+    assert (code, made["schema"], made["report"]["rotated"]) == (0, "mltop.rotate/1", 1)
+    assert (logs / "train.log").stat().st_size == 0
+    assert len(list(logs.glob("train.log-*"))) == 1
+    assert len(box.runs()) == 2, "a dry run is no run"
+
+
+def test_a_command_after_it_that_fails_is_1(box: Box) -> None:
+    box.config.write_text(box.config.read_text() + 'after = ["false"]\n')
+    code, out, _ = box.run("rotate", "r", "--force")
+    assert code == 1
+    assert "the command after the rotation" in out
+
+
+def test_wrong_usage_is_2(box: Box) -> None:
+    assert box.code("rotate", "nosuch") == 2
+    code, made = box.document("rotate", "nosuch")
+    assert (code, made["report"]) == (2, None)
+    assert made["errors"]

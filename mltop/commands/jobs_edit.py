@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mltop.commands.jobs import PLAN_SCHEMA, Adder, Asked, CommandError, shown_done, shown_plan
+from mltop.commands.jobs_asked import PLAN_SCHEMA, Adder, Asked, CommandError, shown_done, shown_plan
 from mltop.commands.parser import ExitCode
 from mltop.config.change import AddJob, Change, RemoveJob, RemoveKey, SetKey
 from mltop.config.document import Files, parse_document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mltop.commands.jobs import Asked, CommandError, shown_done, shown_plan, text
+from mltop.commands.jobs_asked import Asked, CommandError, shown_done, shown_plan, text
 from mltop.commands.parser import ExitCode
 from mltop.jobs.apply import ApplyError
 from mltop.jobs.change import Change, Kind

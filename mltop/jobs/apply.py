@@ -22,17 +22,20 @@ class ApplyError(Exception):
 
 
 def apply(
-    jobs: Iterable[JobConfig], site: Site, resolve: Resolve = "keep", name: str = "apply", target: str | None = None
+    jobs: Iterable[JobConfig], site: Site, resolve: Resolve = "keep", seen: Plan | None = None
 ) -> Operation | None:
     """Install what differs; `None` where nothing does. Raises ApplyError with all that could not be.
 
-    A hand edit stays unless `resolve` is `mine`; so does what is installed of a job whose schedule is wrong.
+    `seen` is what somebody was shown: what has become something else is not done. A hand edit stays unless `resolve` is
+    `mine`; so does what is installed of a job whose schedule is wrong.
     """
     operations = Operations(site)
     try:
         with operations.locked():
             made = plan(jobs, site, resolve)
-            done = operations.do(name, made.changes, target) if made.changes else None
+            if seen is not None and seen.changes != made.changes:
+                raise ApplyError(["something was changed since you looked: look again"])
+            done = operations.do("apply", made.changes) if made.changes else None
     except OperationError as error:
         raise ApplyError([str(error)]) from None
     if lines := left(made, resolve):

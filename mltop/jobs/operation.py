@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,37 +77,31 @@ class Operations:
             os.close(descriptor)
 
     def do(
-        self,
-        name: str,
-        changes: Sequence[Change],
-        target: str | None = None,
-        undoes: str | None = None,
-        put: Callable[[Sequence[Change], Site], None] = install,
+        self, name: str, changes: Sequence[Change], target: str | None = None, undoes: str | None = None
     ) -> Operation:
         """Put changes in place and note them; the caller holds the lock. Raises OperationError.
 
         Old contents are kept first: what cannot be taken back is not done.
         """
         now = datetime.now(UTC)
-        id = f"{now:%Y%m%dT%H%M%S}Z-{os.urandom(4).hex()}"
-        try:
-            records = tuple(self._keep(id, number, change) for number, change in enumerate(changes))
-        except OSError as error:
-            raise OperationError(f"{error.filename}: {error.strerror}; nothing was changed") from None
-        try:
-            put(changes, self._site)
-        except InstallError as error:
-            raise OperationError(str(error)) from None
         made = Operation(
-            id=id,
+            id=f"{now:%Y%m%dT%H%M%S}Z-{os.urandom(4).hex()}",
             time=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             operation=name,
             target=target,
             uid=os.geteuid(),
             pid=os.getpid(),
-            changes=records,
             undoes=undoes,
         )
+        try:
+            records = tuple(self._keep(made.id, number, change) for number, change in enumerate(changes))
+        except OSError as error:
+            raise OperationError(f"{error.filename}: {error.strerror}; nothing was changed") from None
+        try:
+            install(changes, self._site)
+        except InstallError as error:
+            raise OperationError(str(error)) from None
+        made = msgspec.structs.replace(made, changes=records)
         try:
             append_line(self._path, msgspec.json.encode(made))
         except OSError as error:

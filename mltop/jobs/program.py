@@ -62,14 +62,7 @@ def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mappi
     if program is None:
         raise MissingProgramError(f"no {argv[0]} on this box")
     try:
-        child = subprocess.Popen(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_spoken_plainly(base),
-            start_new_session=True,
-        )
+        child = _started([program, *argv[1:]], _spoken_plainly(base))
     except OSError as error:
         raise ProgramError(f"{argv[0]} cannot be started: {error.strerror}") from None
     try:
@@ -83,6 +76,11 @@ def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mappi
     if len(out) > MAX_BYTES:
         raise ProgramError(f"{argv[0]} said more than {MAX_BYTES >> 20} MiB")
     return Answer(child.returncode, out, err)
+
+
+def _started(argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.Popen(argv, stdin=null, stdout=pipe, stderr=pipe, env=environment, start_new_session=True)
 
 
 def _spoken_plainly(environment: Mapping[str, str]) -> dict[str, str]:

@@ -18,12 +18,15 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
+from mltop.model.job import Job
 from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.recorder import Recorder
-from mltop.ui.commands import APP, SCREENS, ScreenEntry, available, bindings, shown
+from mltop.ui.ask import Ask
+from mltop.ui.commands import APP, SCREENS, Command, ScreenEntry, available, bindings, shown
 from mltop.ui.driver import TerminalDriver, fatal
 from mltop.ui.feed import Feed, Source
+from mltop.ui.jobs_line import JobsLine, jobs_line
 from mltop.ui.messages import Drained, Sampled, SourceLost
 from mltop.ui.paint import Painter
 from mltop.ui.session import Session
@@ -53,12 +56,15 @@ class Dashboard(App[int]):
         theme: str = DEFAULT,
         reopen: Callable[[], Source] | None = None,
         recorder: Recorder | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
         super().__init__(driver_class=TerminalDriver)
         self.animation_level = "none"
         self.session = session
         self.view = session.view
+        self.ask = ask or Ask()
+        """mltop's own command line."""
         self.note = ""
         self.report: str | None = None
         self.has_splash = False
@@ -88,6 +94,8 @@ class Dashboard(App[int]):
         self._feed.start()
         self._await_history()
         self.set_interval(1.0, self._look_after)
+        if self.has_box:
+            JobsLine(self).start()
 
     def on_sampled(self, message: Sampled) -> None:
         """Show the new snapshot."""
@@ -128,6 +136,13 @@ class Dashboard(App[int]):
         if is_changed:
             self.redraw()
 
+    def take_jobs(self, jobs: Iterable[Job]) -> None:
+        """What the list of jobs says, for the monitor's line."""
+        line = jobs_line(jobs)
+        if line != self.view.jobs_line:
+            self.view.jobs_line = line
+            self.redraw()
+
     def redraw(self) -> None:
         """Let every screen that shows the view draw it again; rows that stay the same are not painted."""
         for screen in self.screen_stack:
@@ -144,6 +159,20 @@ class Dashboard(App[int]):
     def has_hands(self) -> bool:
         """Whether processes may be signalled from here."""
         return not self.view.readonly and self.view.remote is None
+
+    @property
+    def has_box(self) -> bool:
+        """Whether the box shown is the one that mltop runs on."""
+        return self.view.remote is None
+
+    def possible(self, commands: Iterable[Command]) -> list[Command]:
+        """Without those that must not act from here."""
+        return available(commands, has_hands=self.has_hands, has_box=self.has_box)
+
+    def is_possible(self, action: str, commands: Iterable[Command]) -> bool:
+        """Whether an action, by its name, may be taken from here."""
+        named = [one for one in commands if one.action.removeprefix("app.").partition("(")[0] == action]
+        return not named or bool(self.possible(named))
 
     @property
     def shows_pcie(self) -> bool:
@@ -210,12 +239,20 @@ class Dashboard(App[int]):
 
     def action_show_screen(self, name: str) -> None:
         """Switch to a numbered screen."""
-        if self.screen.is_modal:
+        if self.screen.is_modal or name not in (entry.name for entry in SCREENS if self.has_box or not entry.needs_box):
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != self.current_mode:
             self.switch_mode(name)
+
+    def show_logs(self, job: str) -> None:
+        """Switch to the runs and logs of a job."""
+        from mltop.ui.screens.logs import LogsScreen
+
+        self.action_show_screen("logs")
+        if isinstance(self.screen, LogsScreen):
+            self.screen.show_job(job)
 
     def action_repaint(self) -> None:
         """Paint everything again, whatever the terminal shows."""
@@ -228,8 +265,8 @@ class Dashboard(App[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the table."""
-        on_monitor = getattr(screen, "commands", ())
-        for command in available((*on_monitor, *APP), has_hands=self.has_hands):
+        own = getattr(screen, "commands", ())
+        for command in self.possible((*own, *APP)):
             if command.id in ("app.palette", "app.interrupt"):
                 continue
             keys = ", ".join(map(shown, command.keys))
@@ -239,7 +276,7 @@ class Dashboard(App[int]):
 
     async def press(self, key: str) -> None:
         """Do what the key does that the footer shows as `key`."""
-        for command in available((*getattr(self.screen, "commands", ()), *APP), has_hands=self.has_hands):
+        for command in self.possible((*getattr(self.screen, "commands", ()), *APP)):
             if key in map(shown, command.keys):
                 await self._run_command(command.action)
                 return
@@ -290,6 +327,7 @@ class Dashboard(App[int]):
         self._is_leaving = True
         self._feed.stop()
         self._source.close()
+        self.ask.close()
         if self._recorder is not None:
             self._recorder.close()
         if self._loop is not None and isinstance(self._driver, TerminalDriver):

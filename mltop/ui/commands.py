@@ -31,6 +31,8 @@ class Command:
     """The word in the footer; "" keeps it out."""
     needs_hands: bool = False
     """Not there under `--readonly` and `--host`."""
+    needs_box: bool = False
+    """Not there under `--host`."""
     has_priority: bool = False
     """Works also while text is being typed."""
 
@@ -45,9 +47,16 @@ class ScreenEntry:
     module: str
     """Where its class is, imported when it is first shown."""
     class_name: str
+    needs_box: bool = True
+    """Shows what only the box itself tells: not there under `--host` (D17)."""
 
 
-SCREENS: tuple[ScreenEntry, ...] = (ScreenEntry(1, "monitor", "Monitor", "mltop.ui.screens.monitor", "MonitorScreen"),)
+SCREENS: tuple[ScreenEntry, ...] = (
+    ScreenEntry(1, "monitor", "Monitor", "mltop.ui.screens.monitor", "MonitorScreen", needs_box=False),
+    ScreenEntry(2, "health", "Health", "mltop.ui.screens.health", "HealthScreen"),
+    ScreenEntry(3, "jobs", "Jobs", "mltop.ui.screens.jobs", "JobsScreen"),
+    ScreenEntry(4, "logs", "Logs", "mltop.ui.screens.logs", "LogsScreen"),
+)
 """The numbered screens. One more is one more line here."""
 
 PANES: dict[str, str] = {"c": "cpu", "m": "memory", "v": "gpu", "d": "disk", "n": "network", "p": "process"}
@@ -67,7 +76,6 @@ def _app() -> Iterable[Command]:
     yield Command("app.quit", ("q",), "app.end", "Quit", "End mltop.", "mltop", footer="Quit")
     yield Command("app.interrupt", ("ctrl+c",), "app.end", "Quit", "End mltop.", "mltop", has_priority=True)
     yield Command("app.help", ("question_mark", "f1"), "app.help", "Help", "Show every key.", "mltop", footer="Help")
-    yield Command("app.events", ("e",), "app.events", "Events", "What happened, with time.", "mltop", footer="Events")
     yield Command(
         "app.palette", ("ctrl+p",), "app.command_palette", "Command palette", "Find a command by its name.", "mltop"
     )
@@ -98,10 +106,15 @@ def _app() -> Iterable[Command]:
             f"Show the {screen.title} screen.",
             "screens",
             footer=screen.title if len(SCREENS) > 1 else "",
+            needs_box=screen.needs_box,
         )
 
 
-def _moving() -> Iterable[Command]:
+EVENTS = Command("app.events", ("e",), "app.events", "Events", "What happened, with time.", "mltop", footer="Events")
+"""Wherever the letter is not taken."""
+
+
+def _rows() -> Iterable[Command]:
     group = "moving"
     yield Command("move.up", ("up", "k"), "move(-1)", "Up", "One row up.", group)
     yield Command("move.down", ("down", "j"), "move(1)", "Down", "One row down.", group)
@@ -109,6 +122,11 @@ def _moving() -> Iterable[Command]:
     yield Command("move.page_down", ("pagedown",), "page(1)", "Page down", "One page down.", group)
     yield Command("move.first", ("home", "g"), "edge(-1)", "First row", "To the first row.", group)
     yield Command("move.last", ("end", "G"), "edge(1)", "Last row", "To the last row.", group)
+
+
+def _moving() -> Iterable[Command]:
+    group = "moving"
+    yield from _rows()
     yield Command("pane.next", ("tab", "right"), "focus_pane(1)", "Next pane", "Move to the next pane.", group)
     yield Command(
         "pane.previous", ("shift+tab", "left"), "focus_pane(-1)", "Previous pane", "Move to the pane before.", group
@@ -184,7 +202,7 @@ def _view() -> Iterable[Command]:
 
 
 APP: tuple[Command, ...] = tuple(_app())
-MONITOR: tuple[Command, ...] = (*_processes(), *_moving(), *_view())
+MONITOR: tuple[Command, ...] = (*_processes(), *_moving(), *_view(), EVENTS)
 PAGE: tuple[Command, ...] = (
     Command("page.up", ("up", "k"), "scroll(-1)", "Up", "One line up.", "this page"),
     Command("page.down", ("down", "j"), "scroll(1)", "Down", "One line down.", "this page"),
@@ -193,6 +211,7 @@ PAGE: tuple[Command, ...] = (
     Command("page.first", ("home", "g"), "scroll_edge(-1)", "First line", "To the first line.", "this page"),
     Command("page.last", ("end", "G"), "scroll_edge(1)", "Last line", "To the last line.", "this page"),
     Command("page.back", ("escape", "enter"), "app.back", "Back", "Back to where you were.", "this page", "Back"),
+    EVENTS,
 )
 """Keys of the pages that lie over the monitor: help, events, details."""
 
@@ -202,6 +221,96 @@ DIALOG: tuple[Command, ...] = (
     Command("dialog.accept", ("enter",), "accept", "Accept", "Do what is chosen.", "this dialog"),
     Command("dialog.cancel", ("escape", "q"), "cancel", "Cancel", "Do nothing.", "this dialog"),
 )
+
+
+def _list(what: str, open_title: str, open_help: str, keys: tuple[str, ...] = ("enter",)) -> Iterable[Command]:
+    """What every list that is browsed can do."""
+    yield from _rows()
+    yield Command("list.open", keys, "open", open_title, open_help, "moving", footer=open_title)
+    yield Command("list.filter", ("slash",), "filter", "Filter", f"Show {what} that hold a text.", "view", "Filter")
+    yield Command("list.back", ("escape",), "back", "Back", "One level back: a note, the filter.", "view")
+
+
+def _health() -> Iterable[Command]:
+    yield from _list("checks", "Open", "All about the check under the cursor.")
+    yield Command("health.check", ("r",), "check", "Check now", "Run all checks now.", "health", footer="Check now")
+    yield EVENTS
+
+
+def _jobs() -> Iterable[Command]:
+    group = "jobs"
+    yield from _list("jobs", "Logs", "The runs of the job under the cursor, and what they wrote.", ("enter", "l"))
+    yield Command("job.run", ("t",), "trigger", "Run now", "Run the job now, on its own.", group, "Run", True)
+    yield Command(
+        "job.suspend", ("s",), "suspend", "Suspend or resume", "Take the job off its schedule, or put it back.", group,
+        "Suspend", True,
+    )  # fmt: skip
+    yield Command("job.edit", ("e",), "edit", "Edit", "Change schedule and command.", group, "Edit", True)
+    yield Command("job.new", ("n",), "new", "New job", "Add a job that runs a command.", group, "New", True)
+    yield Command("job.delete", ("ctrl+d",), "delete", "Delete", "Take the job out of the config.", group, "", True)
+    yield Command(
+        "job.plan", ("p",), "plan", "Plan", "What the scheduler would be told: see it, then apply it.", group, "Plan",
+        True,
+    )  # fmt: skip
+    yield Command("job.dry_run", ("D",), "dry_run", "Dry run", "What a run would do, doing nothing.", group, "Dry run")
+    yield Command(
+        "job.init", ("i",), "init", "Set up", "Write a config with the standard jobs.", group, needs_hands=True
+    )
+    yield Command("job.all", ("a",), "all", "Show all", "With the system's own timers and cron jobs, or not.", group)
+    yield Command("job.refresh", ("r",), "look", "Refresh", "Look at the schedulers now.", "view")
+
+
+def _logs() -> Iterable[Command]:
+    group = "log"
+    yield from _rows()
+    yield Command("log.pane", ("tab", "shift+tab"), "other_pane", "Other side", "Runs, or the log.", "moving")
+    yield Command("log.open", ("enter",), "open", "Open", "Into the log of the run.", "moving")
+    yield Command(
+        "log.back", ("escape",), "back", "Back", "Back: the search, the runs, the runs of all jobs.", "moving",
+        footer="Back",
+    )  # fmt: skip
+    yield Command("log.search", ("slash",), "search", "Search", "Find a text in the log.", group, footer="Search")
+    yield Command("log.next", ("n",), "find(1)", "Next", "The next line that holds it.", group)
+    yield Command("log.previous", ("N",), "find(-1)", "Previous", "The line before that holds it.", group)
+    yield Command(
+        "log.error",
+        ("E",),
+        "first_error",
+        "First error",
+        "To the first line that speaks of an error.",
+        group,
+        "1st error",
+    )
+    yield Command(
+        "log.follow", ("f",), "follow", "Follow", "Stay at the end as it grows, or stay here.", group, "Follow"
+    )
+    yield Command("log.wrap", ("w",), "wrap", "Wrap", "Long lines on several rows, or cut.", group, footer="Wrap")
+    yield Command("log.right", ("right",), "sideways(1)", "Right", "What is right of the edge.", group)
+    yield Command("log.left", ("left",), "sideways(-1)", "Left", "Back to the left.", group)
+    yield Command("log.refresh", ("r",), "look", "Refresh", "Read runs and log now.", "view")
+    yield EVENTS
+
+
+HEALTH: tuple[Command, ...] = tuple(_health())
+JOBS: tuple[Command, ...] = tuple(_jobs())
+LOGS: tuple[Command, ...] = tuple(_logs())
+
+FORM: tuple[Command, ...] = (
+    Command("form.save", ("ctrl+s",), "save", "Save", "See what would change, then save it.", "this form", "Changes",
+            has_priority=True),
+    Command("form.cancel", ("escape",), "cancel", "Cancel", "Leave everything as it was.", "this form", "Cancel"),
+)  # fmt: skip
+"""Keys of a form in which text is typed."""
+
+REVIEW: tuple[Command, ...] = (
+    Command("review.up", ("up", "k"), "scroll(-1)", "Up", "One line up.", "this page"),
+    Command("review.down", ("down", "j"), "scroll(1)", "Down", "One line down.", "this page"),
+    Command("review.page_up", ("pageup", "b"), "scroll_page(-1)", "Page up", "One page up.", "this page"),
+    Command("review.page_down", ("pagedown", "space"), "scroll_page(1)", "Page down", "One page down.", "this page"),
+    Command("review.accept", ("enter", "y"), "accept", "Accept", "Do it.", "this page", "Do it"),
+    Command("review.cancel", ("escape", "n"), "cancel", "Cancel", "Change nothing.", "this page", "Cancel"),
+)
+"""Keys of a page that shows what would be changed, before it is."""
 
 _SHOWN = {
     "question_mark": "?",
@@ -238,9 +347,11 @@ def shown(key: str) -> str:
     return key.upper() if len(key) > 1 else key
 
 
-def available(commands: Iterable[Command], *, has_hands: bool) -> list[Command]:
-    """Without those that act on processes where that is not allowed."""
-    return [command for command in commands if has_hands or not command.needs_hands]
+def available(commands: Iterable[Command], *, has_hands: bool, has_box: bool = True) -> list[Command]:
+    """Without those that act where that is not allowed, or ask a box that is another one."""
+    return [
+        command for command in commands if (has_hands or not command.needs_hands) and (has_box or not command.needs_box)
+    ]
 
 
 def bindings(commands: Iterable[Command]) -> list[BindingType]:

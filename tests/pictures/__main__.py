@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import io
 import math
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "fakes")]
 
 import msgspec
+import scheduled
 from box import NOW, G, lost_gpu, make_gpu, make_snapshot
 from cells import DARK, LIGHT, Picture
 from rich.console import Console
@@ -31,11 +36,18 @@ from mltop.model.history import History
 from mltop.model.request import Request
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
 from mltop.ui.app import Dashboard
+from mltop.ui.ask import Ask
+from mltop.ui.line import text_of
+from mltop.ui.screens.job_form import JobForm
+from mltop.ui.screens.jobs import JobsScreen
 from mltop.ui.session import Session
 from mltop.ui.view import View
+from mltop.ui.widgets.line_pane import LinePane
 
 TARGET = HERE.parent.parent / "screenshots"
 PATIENCE_S = 20.0
+AT = datetime.fromtimestamp(NOW, UTC)
+"""When the pictures are taken."""
 
 
 class PipeSource:
@@ -143,9 +155,41 @@ class Shot:
     snapshot: Callable[[], Snapshot]
     size: tuple[int, int]
     keys: tuple[str, ...] = ()
+    """`~TEXT` waits until that is on the screen."""
     theme: str = "terminal"
     colours: tuple[str, str] = DARK
     view: dict[str, Any] = field(default_factory=dict)
+
+
+EDIT = (
+    "3",
+    "~certbot",
+    "down",
+    "down",
+    "down",
+    "down",
+    "e",
+    "~Next runs",
+    "ctrl+u",
+    *"0 4 * * *",
+    "~Tue 2026-03-03 04:00",
+)
+
+
+def screens() -> Iterator[Shot]:
+    """Health, Jobs, Logs and the form, each on a small and on a large terminal."""
+    wanted = {
+        "health": ("2", "~inference"),
+        "jobs": ("3", "~certbot", "down", "down", "down"),
+        "logs": ("4", "~took 254 s", "down", "down", "down"),
+        "job-edit": EDIT,
+        "job-edit-diff": (*EDIT, "ctrl+s", "~@@"),
+    }
+    for name, keys in wanted.items():
+        for size in ((80, 24), (200, 60)):
+            line = "✗ gpu-metrics 13:59 exit 3  ✓ health-check 13:38  next gpu-metrics 14:04"
+            box = lambda: make_snapshot(healthy(), processes=40)  # noqa: E731
+            yield Shot(f"{name}-{size[0]}x{size[1]}", box, size, keys, view={"jobs_line": line})
 
 
 SHOTS = (
@@ -165,6 +209,7 @@ SHOTS = (
     Shot("ascii-80x24", lambda: make_snapshot(troubled(), processes=40), (80, 24), view={"graphs": "ascii"}),
     Shot("help-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("?",)),
     Shot("signal-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("K",)),
+    *screens(),
 )
 
 
@@ -182,16 +227,33 @@ async def take(shot: Shot) -> None:
     memory = Memory()
     view = View(history=history(snapshot), **shot.view)
     session = Session(view, lambda taken: judge(taken, Limits(), memory), changes, at=time.monotonic())
-    app = Dashboard(PipeSource(snapshot), session, theme=shot.theme)
+    app = Dashboard(PipeSource(snapshot), session, theme=shot.theme, ask=Ask(command(shot)))
     async with app.run_test(size=shot.size) as pilot:
         await until(lambda: view.processes.cursor is not None, pilot.pause)
         for key in shot.keys:
-            await pilot.press(key)
-            await pilot.pause()
+            if key.startswith("~"):
+                await until(lambda text=key[1:]: text in written(app), pilot.pause)  # type: ignore[misc]
+            else:
+                await pilot.press(key)
+                await pilot.pause()
         await pilot.pause()
         (TARGET / f"{shot.name}.svg").write_text(app.export_screenshot(title=f"mltop {shot.size[0]}x{shot.size[1]}"))
         Picture(shot.colours).save(ansi(app), *shot.size, TARGET / f"{shot.name}.png")
         app.exit()
+
+
+def command(shot: Shot) -> tuple[str, ...]:
+    """What answers the screens in mltop's place."""
+    folder = Path(tempfile.mkdtemp(prefix="mltop-pictures-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    scheduled.write(folder, AT)
+    JobsScreen.now = JobForm.now = staticmethod(lambda: AT)
+    return sys.executable, str(HERE.parent / "fakes" / "scripted_mltop.py"), str(folder)
+
+
+def written(app: Dashboard) -> str:
+    """The text on the screen."""
+    return "\n".join(text_of(line) for pane in app.screen.query(LinePane) for line in pane.lines)
 
 
 def ansi(app: Dashboard) -> str:

@@ -10,11 +10,35 @@ from typing import get_args
 
 import pytest
 
-from mltop.ui.commands import APP, DIALOG, MONITOR, PAGE, PANES, SCREENS, available, bindings, shown
+from mltop.ui.commands import (
+    APP,
+    DIALOG,
+    FORM,
+    HEALTH,
+    JOBS,
+    LOGS,
+    MONITOR,
+    PAGE,
+    PANES,
+    REVIEW,
+    SCREENS,
+    available,
+    bindings,
+    shown,
+)  # fmt: skip
 from mltop.ui.panes import DRAW
 
-SCOPES = {"monitor": (*MONITOR, *APP), "page": (*PAGE, *APP), "dialog": DIALOG}
-ALL = (*APP, *MONITOR, *PAGE, *DIALOG)
+SCOPES = {
+    "monitor": (*MONITOR, *APP),
+    "health": (*HEALTH, *APP),
+    "jobs": (*JOBS, *APP),
+    "logs": (*LOGS, *APP),
+    "page": (*PAGE, *APP),
+    "review": (*REVIEW, *APP),
+    "form": (*FORM, *APP),
+    "dialog": DIALOG,
+}
+ALL = tuple(dict.fromkeys((*APP, *MONITOR, *HEALTH, *JOBS, *LOGS, *PAGE, *REVIEW, *FORM, *DIALOG)))
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -31,8 +55,9 @@ def test_every_command_is_told_to_people(command) -> None:
     assert command.group
 
 
-def test_ids_are_unique() -> None:
-    assert len({command.id for command in ALL}) == len(ALL)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_ids_are_unique(scope: str) -> None:
+    assert len({command.id for command in SCOPES[scope]}) == len(SCOPES[scope])
 
 
 def test_bindings_say_what_the_table_says() -> None:
@@ -63,6 +88,17 @@ def test_no_signals_without_hands() -> None:
     assert {command.id for command in available(MONITOR, has_hands=False)} == {
         command.id for command in MONITOR if command.id != "process.signal"
     }
+
+
+def test_nothing_of_the_box_under_host() -> None:
+    keys = {key for command in available(APP, has_hands=False, has_box=False) for key in command.keys}
+    assert keys & set("1234567") == {"1"}
+
+
+def test_jobs_are_not_changed_without_hands() -> None:
+    left = {command.id for command in available(JOBS, has_hands=False)}
+    assert left.isdisjoint(f"job.{name}" for name in ("run", "suspend", "edit", "new", "delete", "plan", "init"))
+    assert {"job.dry_run", "list.open", "list.filter"} <= left
 
 
 def test_the_sampler_starts_before_textual_is_there() -> None:

@@ -21,16 +21,17 @@ class Hint(NamedTuple):
 
 
 _ORDER = (
-    "app.quit", "app.help", "process.filter", "pane.open", "process.signal", "view.full", "process.by_user",
-    "process.tree", "view.pause", "app.events",
+    "app.quit", "app.help", "process.filter", "pane.open", "process.signal", "app.screen.health", "app.screen.jobs",
+    "app.screen.logs", "view.full", "process.by_user", "process.tree", "view.pause", "app.events",
 )  # fmt: skip
 """Most needed first: what is on the right is cut first. What is not named here comes last."""
 
 
-@lru_cache(maxsize=2)
-def _keys(has_hands: bool) -> tuple[tuple[str, str], ...]:
+@lru_cache(maxsize=4)
+def _keys(has_hands: bool, has_box: bool) -> tuple[tuple[str, str], ...]:
     """The keys of the commands that have a word for the footer."""
-    commands = [one for one in available((*APP, *MONITOR), has_hands=has_hands) if one.footer]
+    possible = available((*APP, *MONITOR), has_hands=has_hands, has_box=has_box)
+    commands = [one for one in possible if one.footer and one.id != "app.screen.monitor"]
     commands.sort(key=lambda one: _ORDER.index(one.id) if one.id in _ORDER else len(_ORDER))
     return tuple((shown(one.keys[0]), one.footer) for one in commands)
 
@@ -54,7 +55,7 @@ def _entries(view: View) -> list[tuple[str, str]]:
         entries.append(("Esc", f"Clear {clip(view.processes.filter, 20)}"))
     elif view.full:
         entries.append(("Esc", "Back"))
-    return [*entries, *_keys(not view.readonly and view.remote is None)]
+    return [*entries, *_keys(not view.readonly and view.remote is None, view.remote is None)]
 
 
 def draw(view: View, width: int, height: int) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from mltop.ui.commands import APP, MONITOR, PAGE, available
+from mltop.ui.commands import APP, PAGE, Command
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.page import PageScreen
 
@@ -35,8 +35,7 @@ class HelpScreen(PageScreen):
         """The live bindings of the app and of the screen below, by the group of their command."""
         bindings = self._live()
         groups: dict[str, list[Binding]] = {}
-        known = available((*MONITOR, *APP, *PAGE), has_hands=self.dashboard.has_hands)
-        for command in known:
+        for command in self.dashboard.possible(self._commands()):
             binding = bindings.pop(command.id, None)
             if binding is not None:
                 groups.setdefault(command.group, []).append(binding)
@@ -45,14 +44,23 @@ class HelpScreen(PageScreen):
             groups["more"] = others
         return list(groups.items())
 
+    def _commands(self) -> dict[Command, None]:
+        """Of the screen below, of the app and of pages, each once."""
+        own = [
+            command for screen in reversed(self.app.screen_stack[:-1]) for command in getattr(screen, "commands", ())
+        ]
+        return dict.fromkeys((*own, *APP, *PAGE))
+
     def _live(self) -> dict[str, Binding]:
         live: dict[str, Binding] = {}
         for node in (*reversed(self.app.screen_stack[:-1]), self, self.app):
             for bindings in node._bindings.key_to_bindings.values():
                 for binding in bindings:
                     live.setdefault(binding.id or binding.action, binding)
-        if not self.dashboard.has_hands:
-            live.pop("process.signal", None)
+        possible = {command.id for command in self.dashboard.possible(self._commands())}
+        for command in self._commands():
+            if command.id not in possible:
+                live.pop(command.id, None)
         return live
 
 

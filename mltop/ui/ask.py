@@ -1,0 +1,187 @@
+"""mltop's own command line asked by the dashboard: a child for each question, read by the loop and never waited for.
+
+No threads (the sampler may be forked anew while a question is out) and no pipe that is read to its end at once: a child
+that hangs, floods or fails is a sentence on the screen, and the keys go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mltop.system.text import clean
+
+DEADLINE_S = 15.0
+MOST_BYTES = 32 << 20
+"""Of one answer; 1,000 jobs are about 1 MiB."""
+_CHUNK = 256 << 10
+_REAP_S = 0.02
+_PATIENCE_S = 0.2
+"""How long the end waits for children that were killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a child said."""
+
+    code: int | None
+    """Its exit code, or minus the signal; `None` where it was given up."""
+    output: bytes = b""
+    complaint: str = ""
+    """Its standard error on one line, or why it was given up."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was given up."""
+        return self.code is None
+
+
+class Ask:
+    """Asks `mltop ARGUMENTS`; `command` is what stands before the arguments."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "mltop"),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command = tuple(command)
+        self._environment = dict(environment or {})
+        self._children: set[_Child] = set()
+        """Those that have not answered, and those killed that are not gone yet."""
+
+    async def __call__(self, arguments: Sequence[str], deadline_s: float = DEADLINE_S) -> Answer:
+        """The answer. A question that is cancelled takes its child with it."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer] = loop.create_future()
+
+        def tell(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        child = _Child(loop, tell, self._children.discard)
+        self._children.add(child)
+        child.start([*self._command, *arguments], os.environ | self._environment, deadline_s)
+        try:
+            return await answered
+        finally:
+            child.end("given up")
+
+    def close(self) -> None:
+        """Leave no child behind; one that is stuck in the kernel is not waited for."""
+        children = tuple(self._children)
+        for child in children:
+            child.end("given up")
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline and not all(child.is_reaped for child in children):
+            time.sleep(_REAP_S / 10)
+
+
+class _Child:
+    """One child and its two pipes."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[Answer], None],
+        gone: Callable[[_Child], None],
+    ) -> None:
+        self._loop = loop
+        self._tell = tell
+        self._gone = gone
+        self._process: subprocess.Popen[bytes] | None = None
+        self._read: dict[int, bytearray] = {}
+        self._open: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_told = False
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], deadline_s: float) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._finish(Answer(None, complaint=f"cannot start {clean(command[0], 80)}: {error.strerror}"))
+            return
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            fd = pipe.fileno()
+            os.set_blocking(fd, False)
+            self._read[fd] = bytearray()
+            self._open.add(fd)
+            self._loop.add_reader(fd, self._readable, fd)
+        self._timer = self._loop.call_later(deadline_s, self.end, f"no answer in {deadline_s:.0f} s")
+
+    def _readable(self, fd: int) -> None:
+        try:
+            data = os.read(fd, _CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        self._read[fd] += data
+        if len(self._read[fd]) > MOST_BYTES:
+            self.end(f"an answer of more than {MOST_BYTES >> 20} MiB")
+        elif not data:
+            self._loop.remove_reader(fd)
+            self._open.discard(fd)
+            if not self._open:
+                self._collect()
+
+    def _collect(self) -> None:
+        """Both pipes have ended: the exit code comes with the next moments."""
+        assert self._process is not None
+        if self._has_told:
+            return
+        code = self._process.poll()
+        if code is None:
+            self._loop.call_later(_REAP_S, self._collect)
+            return
+        output, complaint = (bytes(self._read[fd]) for fd in self._read)
+        self._finish(Answer(code, output, clean(b" ".join(complaint.split(b"\n")).strip(), 500)))
+
+    def end(self, why: str) -> None:
+        """Kill it, unless it is done; without waiting."""
+        if self._has_told:
+            return
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._finish(Answer(None, complaint=why))
+
+    @property
+    def is_reaped(self) -> bool:
+        """Whether nothing is left of it."""
+        return self._process is None or self._process.poll() is not None
+
+    def _reap(self) -> None:
+        """Collect it when it is gone, which a process in state D is not."""
+        if self.is_reaped:
+            self._gone(self)
+        else:
+            self._loop.call_later(_REAP_S, self._reap)
+
+    def _finish(self, answer: Answer) -> None:
+        self._has_told = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for fd in self._open:
+            self._loop.remove_reader(fd)
+        self._open.clear()
+        if self._process is not None:
+            for pipe in (self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        self._reap()
+        self._tell(answer)

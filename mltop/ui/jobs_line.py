@@ -1,0 +1,92 @@
+"""The dashboard's line of jobs: what failed, what runs, what ran last, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mltop.model.job import Job, Origin, Run, RunState
+from mltop.ui.format import clock
+
+if TYPE_CHECKING:
+    from mltop.ui.app import Dashboard
+
+FIRST_S = 2.0
+"""After the start, which it must not slow down."""
+EVERY_S = 30.0
+MARKS = {
+    RunState.OK: "✓",
+    RunState.FAILED: "✗",
+    RunState.TIMEOUT: "T",
+    RunState.SKIPPED: "-",
+    RunState.RUNNING: ">",
+    RunState.STUCK: "!",
+    RunState.LOST: "?",
+    RunState.ABORTED: "a",
+}
+"""One cell for how a run ended; a word stands beside it wherever there is room."""
+BAD = frozenset({RunState.FAILED, RunState.TIMEOUT, RunState.STUCK, RunState.LOST})
+_MOST_BAD = 3
+
+
+class JobsLine:
+    """Asks for the list of jobs now and then, and only as long as there are own jobs."""
+
+    def __init__(self, app: Dashboard) -> None:
+        self._app = app
+
+    def start(self) -> None:
+        """Ask for the first time, a little later."""
+        self._app.set_timer(FIRST_S, self._ask)
+
+    def _ask(self) -> None:
+        self._app.run_worker(self._look(), group="jobs line", exclusive=True, exit_on_error=False)
+
+    async def _look(self) -> None:
+        from mltop.ui.answers import Jobs, read
+
+        document, _ = read(await self._app.ask(("jobs", "list", "--json")), Jobs)
+        if document is not None:
+            self._app.take_jobs(document.jobs)
+        if self._app.view.jobs_line is not None:
+            self._app.set_timer(EVERY_S, self._ask)
+
+
+def is_own(job: Job) -> bool:
+    """Whether it is a job of mltop's config."""
+    return job.origin is Origin.MLTOP
+
+
+def jobs_line(jobs: Iterable[Job]) -> str | None:
+    """Parts with two blanks between them, each begun by its mark; `None` where there are no own jobs."""
+    own = [job for job in jobs if is_own(job)]
+    if not own:
+        return None
+    lasts = sorted((job.last_run for job in own if job.last_run is not None), key=_started, reverse=True)
+    bad = [run for run in lasts if run.state in BAD]
+    parts = [_part(run) for run in bad[:_MOST_BAD]]
+    if len(bad) > _MOST_BAD:
+        parts.append(f"{len(bad) - _MOST_BAD} more failed")
+    parts += [_part(run) for run in lasts if run.state is RunState.RUNNING]
+    parts += [_part(run) for run in lasts if run.state is RunState.OK][:1]
+    parts += _next(own)
+    return "  ".join(parts) or f"{len(own)} jobs, none scheduled"
+
+
+def _started(run: Run) -> str:
+    return run.started_at or ""
+
+
+def _part(run: Run) -> str:
+    """`✗ gpu-metrics 14:00 exit 3`."""
+    word = ""
+    if run.state is RunState.FAILED:
+        word = f" exit {run.exit_code}" if run.exit_code is not None else " failed"
+    elif run.state not in (RunState.OK,):
+        word = f" {run.state}"
+    return f"{MARKS[run.state]} {run.job} {clock(run.started_at or '')}{word}"
+
+
+def _next(own: Sequence[Job]) -> list[str]:
+    ahead = [(job.next_runs[0], job.id) for job in own if job.next_runs]
+    return [f"next {id} {clock(time)}" for time, id in sorted(ahead)[:1]]

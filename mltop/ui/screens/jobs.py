@@ -1,0 +1,270 @@
+"""Jobs: all that is scheduled in one list; every change is the work of mltop's own command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from mltop.model.job import Job
+from mltop.system.text import clean
+from mltop.ui.answers import Jobs, Plan, outcome, read, refusal
+from mltop.ui.commands import JOBS, bindings
+from mltop.ui.format import clip
+from mltop.ui.jobs_line import BAD, is_own
+from mltop.ui.line import Line, Role
+from mltop.ui.screens.browse import BrowseScreen, holds
+from mltop.ui.screens.job_rows import NOT_SET_UP, Columns, can_be_edited, detail, standard_jobs, utc_now
+from mltop.ui.screens.review import ReviewScreen, diff_lines, text_lines
+
+EVERY_S = 5.0
+ORDER_S = 60.0
+"""What an order may take: it may wait for another one's lock."""
+
+
+class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
+    """The list of jobs."""
+
+    BINDINGS = bindings(JOBS)
+    commands = JOBS
+    name_of_mode = "jobs"
+    now: Callable[[], datetime] = staticmethod(utc_now)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: Jobs | None = None
+        self.trouble = ""
+        self.is_all = False
+        """With the system's own timers and cron jobs."""
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def shown(self) -> None:
+        """Look now and every few seconds."""
+        self._timer = self.set_interval(EVERY_S, self.action_look)
+        self.action_look()
+
+    def hidden(self) -> None:
+        """Nobody looks: neither do we."""
+        self._timer.stop()
+        self.workers.cancel_group(self, "look")
+
+    def action_look(self) -> None:
+        """Ask for the list; a question that is still out stays."""
+        if not any(worker.group == "look" and not worker.is_finished for worker in self.workers):
+            self.run_worker(self._look(), group="look")
+
+    async def _look(self) -> None:
+        arguments = ("jobs", "list", "--json", *(("--all",) if self.is_all else ()))
+        listed, self.trouble = read(await self.dashboard.ask(arguments), Jobs)
+        if listed is not None:
+            self.listed = listed
+            self.dashboard.take_jobs(listed.jobs)
+        self.redraw()
+
+    def _look_again(self) -> None:
+        """After an order: what was asked before it does not count."""
+        self.workers.cancel_group(self, "look")
+        self.run_worker(self._look(), group="look")
+
+    # -- the list ----------------------------------------------------------------------------------------------
+
+    def items(self) -> list[Job]:
+        """Own jobs first; before there are any, those that a kept box has."""
+        if self.listed is None:
+            return []
+        jobs = list(self.listed.jobs)
+        if not any(map(is_own, jobs)) and not self.trouble:
+            jobs = [*standard_jobs(), *jobs]
+        return [job for job in jobs if holds(self.filter, job.id, job.kind, job.state, job.source, job.command)]
+
+    def key(self, item: Job) -> str:
+        """Its id: of a foreign line, stable while its text is."""
+        return item.id
+
+    def summary(self) -> Line:
+        """Whose jobs, how many, how many failed."""
+        jobs = self.listed.jobs if self.listed else ()
+        bad = sum(job.last_run is not None and job.last_run.state in BAD for job in jobs)
+        line: Line = [(f"{bad} failed", Role.CRITICAL), ("  ", Role.TEXT)] if bad else []
+        return [*line, (f"{len(jobs)} jobs" if self.listed else "looking …", Role.DIM)]
+
+    def head(self, width: int) -> Line:
+        """The columns."""
+        return Columns(width, self.items()).head()
+
+    def row(self, item: Job, width: int) -> Line:
+        """One job."""
+        return Columns(width, self.items()).row(item, self.now())
+
+    def nothing(self, width: int) -> list[Line]:
+        """Before the first list, or where the filter leaves nothing."""
+        text = (
+            "No job holds that text." if self.filter else "No jobs." if self.listed else "Looking at the schedulers …"
+        )
+        if self.trouble and not self.listed:
+            return [[], [(f"   {clip(self.trouble, width - 4)}", Role.CRITICAL)]]
+        return [[], [(f"   {text}", Role.DIM)]]
+
+    def below(self, item: Job | None, width: int, height: int) -> list[Line]:
+        """The job under the cursor, then what could not be looked at."""
+        if self.listed is None:
+            return []
+        notes: list[Line] = [[(f" {clip(note, width - 2)}", Role.DIM)] for note in self.listed.notes]
+        if self.trouble:
+            notes.insert(0, [(f" {clip(self.trouble, width - 2)}", Role.CRITICAL)])
+        if item is not None and item.state == NOT_SET_UP and self.dashboard.has_hands:
+            notes.insert(
+                0, [(" i", Role.KEY), (" writes a config with these jobs; it schedules nothing yet", Role.TEXT)]
+            )
+        lines = detail(item, width, self.now()) if item is not None else []
+        room = max(0, height - min(len(notes), 2))
+        kept = lines[: max(room, 0)] if room >= 3 else []
+        return [*kept, *notes[: height - len(kept)]]
+
+    # -- acting ------------------------------------------------------------------------------------------------
+
+    def _chosen(self) -> Job | None:
+        """The job under the cursor, where there is one to act on."""
+        item = self.current
+        if item is not None and item.state == NOT_SET_UP:
+            self.dashboard.tell(f"{item.id} is not set up: i writes a config with the standard jobs")
+            return None
+        return item
+
+    def _order(self, done: str, *arguments: str) -> None:
+        """Have something done, then look again."""
+
+        async def order() -> None:
+            self.dashboard.tell(f"{done} …")
+            answer = await self.dashboard.ask(arguments, ORDER_S)
+            self.dashboard.tell(outcome(answer, done))
+            if self.is_shown:
+                self._look_again()
+
+        self.run_worker(order(), group="order")
+
+    def _review(self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str) -> None:
+        """Show what an order would change; have it done where that is accepted."""
+        self.run_worker(self._shown_first(heading, accept, question, order, done), group="order")
+
+    async def _shown_first(
+        self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str
+    ) -> None:
+        answer = await self.dashboard.ask(question, ORDER_S)
+        made, trouble = read(answer, Plan)
+        if made is None or (trouble and not made.diff):
+            self.dashboard.tell(trouble or refusal(answer))
+            return
+        lines = [*text_lines(trouble, Role.CRITICAL), *text_lines("\n".join(made.notes), Role.DIM)]
+        lines += [[]] if lines else []
+        lines += diff_lines(made.diff) or [[("Nothing to do: config and scheduler are in step.", Role.DIM)]]
+
+        def answered(is_accepted: bool | None) -> None:
+            if is_accepted:
+                self._order(done, *order)
+
+        await self.app.push_screen(ReviewScreen(heading, lines, accept if made.diff else ""), answered)
+
+    def action_open(self) -> None:
+        """The runs and the log of the job."""
+        job = self._chosen()
+        if job is not None:
+            self.dashboard.show_logs(job.id)
+
+    def action_trigger(self) -> None:
+        """Start it; it outlives the dashboard."""
+        job = self._chosen()
+        if job is not None:
+            self._order(f"started {job.id}; l shows its log", "jobs", "run", job.id, "--json")
+
+    def action_suspend(self) -> None:
+        """Off its schedule, or back on it."""
+        job = self._chosen()
+        if job is not None:
+            word = "disable" if job.enabled else "enable"
+            done = f"{job.id} is {'suspended' if job.enabled else 'on its schedule again'}"
+            self._order(f"{done}; mltop jobs undo takes it back", "jobs", word, job.id, "--json")
+
+    def action_edit(self) -> None:
+        """Schedule and command in a form."""
+        job = self._chosen()
+        if job is None:
+            return
+        if not can_be_edited(job):
+            self.dashboard.tell(
+                f"{job.id} stands in {job.source or job.origin}: it can be run and suspended, not edited"
+            )
+            return
+        self._open_form(job)
+
+    def action_new(self) -> None:
+        """A form for a new job."""
+        self._open_form(None)
+
+    def _open_form(self, job: Job | None) -> None:
+        from mltop.ui.screens.job_form import JobForm
+
+        def filled(done: str | None) -> None:
+            if done:
+                self.dashboard.tell(done)
+
+        self.app.push_screen(JobForm(job, self.listed.jobs if self.listed else ()), filled)
+
+    def action_delete(self) -> None:
+        """Out of the config and the scheduler, after a look at the difference."""
+        job = self._chosen()
+        if job is None:
+            return
+        if not is_own(job):
+            self.dashboard.tell(f"{job.id} is not mltop's: it can be suspended, not deleted")
+            return
+        order = ("jobs", "remove", job.id, "--apply", "--json")
+        done = f"{job.id} is deleted; mltop jobs undo takes it back"
+        self._review(f"Delete {job.id}", "Delete it", (*order, "--dry-run"), order, done)
+
+    def action_plan(self) -> None:
+        """What apply would do, and apply."""
+        done = "applied; mltop jobs undo takes it back"
+        self._review("Plan", "Apply", ("jobs", "plan", "--json"), ("jobs", "apply", "--json"), done)
+
+    def action_dry_run(self) -> None:
+        """What a run would do."""
+        job = self._chosen()
+        if job is not None:
+            self.run_worker(self._dry_run(job), group="order")
+
+    async def _dry_run(self, job: Job) -> None:
+        arguments = ("run", job.id, "--dry-run") if is_own(job) else ("jobs", "show", job.id)
+        answer = await self.dashboard.ask(arguments)
+        if answer.is_late or not answer.output:
+            self.dashboard.tell(refusal(answer))
+            return
+        lines = [[(clean(line, 1000), Role.TEXT)] for line in answer.output.split(b"\n")]
+        await self.app.push_screen(ReviewScreen(f"Dry run of {job.id}: nothing is run", lines, ""))
+
+    def action_init(self) -> None:
+        """Write the starter config, after a yes."""
+        if self.listed is not None and any(map(is_own, self.listed.jobs)):
+            self.dashboard.tell("there are jobs already: n adds one")
+            return
+        lines = text_lines(
+            "mltop init writes a commented config with the standard jobs of a GPU box.\n\n"
+            "It schedules nothing: p then shows what the scheduler would be told, and applies it.\n"
+            "A job whose folder or GPU is not there is written disabled, with the line to fill in.\n\n"
+        )
+        for job in standard_jobs():
+            name = f"  {job.id:<16}"
+            lines.append(
+                [(name, Role.TITLE), (f"{job.schedule[0]:<14}", Role.LABEL), (job.description or "", Role.TEXT)]
+            )
+
+        def answered(is_accepted: bool | None) -> None:
+            if is_accepted:
+                self._order("the config is written; p shows the plan", "init")
+
+        self.app.push_screen(ReviewScreen("Set up the standard jobs", lines, "Write the config"), answered)
+
+    def action_all(self) -> None:
+        """With the system's own, or without."""
+        self.is_all = not self.is_all
+        self._look_again()

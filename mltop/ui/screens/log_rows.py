@@ -1,0 +1,184 @@
+"""How runs and a log look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mltop.jobs.log_file import ERRORS, OWN
+from mltop.model.job import Run, RunState
+from mltop.ui.format import cells, clip, duration, left, right, size
+from mltop.ui.jobs_line import BAD, MARKS
+from mltop.ui.line import Line, Pen, Role, cut, marked, spread, width_of
+from mltop.ui.log_page import LogPage, Want
+from mltop.ui.screens.job_rows import exit_of, local
+
+_ROLES = {RunState.OK: Role.OK, RunState.RUNNING: Role.KEY, RunState.SKIPPED: Role.DIM, RunState.ABORTED: Role.WARNING}
+_TRIGGERS = {"schedule": "sched", "manual": "hand", "catch-up": "late"}
+_OWN = OWN.decode()
+
+
+@dataclass(slots=True)
+class LogView:
+    """What is shown of one log, and how."""
+
+    run_id: str | None = None
+    page: LogPage = field(default_factory=LogPage)
+    state: RunState | None = None
+    """The run's, when the log was read last."""
+    rows: int = 0
+    """For which height it was read."""
+    is_following: bool = False
+    is_wrapped: bool = False
+    shift: int = 0
+    """Cells that are left of the edge."""
+    needle: str = ""
+    hit: int | None = None
+    """Offset of the line that was found."""
+    said: str = ""
+    """What came of the last search."""
+
+    def take(self, page: LogPage, want: Want) -> None:
+        """A page that was read."""
+        self.rows = want.rows
+        self.said = ""
+        if want.kind in ("find", "error"):
+            if page.hit is None and not page.trouble:
+                what = "no line speaks of an error" if want.kind == "error" else f"not found: {want.needle}"
+                self.said = what if want.step >= 0 and want.hit is None else f"no more: {want.needle}"
+                return
+            self.hit = page.hit
+        self.page = page
+
+
+def runs_head(width: int, *, has_job: bool) -> Line:
+    """The columns of the runs."""
+    job = _job_width(width) if has_job else 0
+    name = left("JOB", job) + " " if job else ""
+    return [(f"   {name}{left('STARTED', 16)} {right('TOOK', 5)} {right('EXIT', 4)}  BY", Role.LABEL)]
+
+
+def run_line(run: Run, width: int, *, has_job: bool, is_here: bool, is_lit: bool) -> Line:
+    """One run."""
+    role = _ROLES.get(run.state, Role.CRITICAL)
+    job = _job_width(width) if has_job else 0
+    pen = Pen().put(f" {MARKS[run.state]} ", role)
+    if job:
+        pen.put(left(run.job, job) + " ", Role.TITLE)
+    started = local(run.started_at) if run.started_at else "-"
+    took = duration(run.duration_s) if run.duration_s is not None else ""
+    pen.put(left(started, 16) + " ").put(right(took, 5) + " ")
+    pen.put(right(exit_of(run), 4) + "  ", role if run.state in BAD else Role.TEXT)
+    pen.put(left(_TRIGGERS.get(run.trigger or "", run.trigger or ""), 6), Role.DIM)
+    room = width - pen.at - 1
+    why = run.reason or (run.last_error_line if run.state in BAD else None) or ("" if run.exit_code == 0 else run.state)
+    if room > 8:
+        pen.put(clip(why, room), Role.DIM)
+    line = cut(pen.line, width)
+    if is_here:
+        return marked(line, Role.CURSOR, width) if is_lit else [("▸", Role.KEY), *_without_first(line)]
+    return line
+
+
+def _without_first(line: Line) -> Line:
+    (text, role), *rest = line
+    return [(text[1:], role), *rest]
+
+
+def _job_width(width: int) -> int:
+    return 14 if width < 60 else 20 if width < 90 else 28
+
+
+def log_lines(view: LogView, run: Run | None, width: int, rows: int, *, has_focus: bool) -> list[Line]:
+    """A line about the log, then what it holds."""
+    if run is None:
+        return [[("─" * width, Role.FRAME)]][:rows]
+    lines = [_title(view, run, width, has_focus=has_focus)]
+    body = _body(view, run, width)
+    room = max(0, rows - 1)
+    if view.is_following or view.page.end >= view.page.size:
+        body = body[-room:] if room else []
+    lines += [cut(line, width) for line in body[:room]]
+    return lines
+
+
+def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
+    edge = Role.KEY if has_focus else Role.FRAME
+    name: Line = [("━━ " if has_focus else "── ", edge), (run.job, Role.TITLE), (" ", Role.TEXT)]
+    name += [(f"{run.state} ", _ROLES.get(run.state, Role.CRITICAL))]
+    page = view.page
+    if view.said or page.trouble:
+        name += [(f"{view.said or page.trouble} ", Role.WARNING)]
+    flags = [word for word, is_on in (("follow", view.is_following), ("wrap", view.is_wrapped)) if is_on]
+    flags += [f"/{view.needle}"] if view.needle else []
+    place = f"{size(page.size)}, {100 * page.end // page.size if page.size else 100}%"
+    right_side: Line = [(f" {' · '.join([*flags, place])} ", Role.DIM), ("━━" if has_focus else "──", edge)]
+    line = spread(name, right_side, width)
+    return [(("━" if has_focus else "─") * cells(text), edge) if not text.strip() and cells(text) > 2 else (text, role)
+            for text, role in line]  # fmt: skip
+
+
+def _body(view: LogView, run: Run, width: int) -> list[Line]:
+    if run.log_path is None:
+        return [[], [(f"   No log: {run.reason or run.state}.", Role.DIM)]]
+    if not view.page.lines:
+        waits = run.state is RunState.RUNNING and not view.page.trouble
+        return [[], [("   Nothing written yet." if waits else "", Role.DIM)]]
+    lines: list[Line] = []
+    for offset, text in view.page.lines:
+        line = _log_line(text, view.needle, is_hit=offset == view.hit)
+        lines += _wrapped(line, width) if view.is_wrapped else [_shifted(line, view.shift)]
+    return lines
+
+
+def _log_line(text: str, needle: str, *, is_hit: bool) -> Line:
+    """One line; where the needle stands in it, that stands out."""
+    role = Role.TITLE if is_hit else Role.DIM if text.startswith(_OWN) else Role.TEXT
+    if role is Role.TEXT and ERRORS.search(text.encode()):
+        role = Role.CRITICAL
+    if not needle:
+        return [("▸" if is_hit else " ", Role.KEY), (text, role)]
+    line: Line = [("▸" if is_hit else " ", Role.KEY)]
+    folded, wanted, at = text.lower(), needle.lower(), 0
+    while len(folded) == len(text) and (place := folded.find(wanted, at)) >= 0:
+        line += [(text[at:place], role), (text[place : place + len(wanted)], Role.TAGGED)]
+        at = place + len(wanted)
+    return [*line, (text[at:], role)]
+
+
+def _shifted(line: Line, shift: int) -> Line:
+    """Without the first cells."""
+    if not shift:
+        return line
+    kept: Line = []
+    for text, role in line:
+        if shift >= len(text):
+            shift -= len(text)
+        else:
+            kept.append((text[shift:], role))
+            shift = 0
+    return kept
+
+
+def _wrapped(line: Line, width: int) -> list[Line]:
+    """On as many rows as it needs."""
+    rows: list[Line] = []
+    while width_of(line) > width:
+        first: Line = []
+        room = width
+        rest: Line = []
+        for text, role in line:
+            if rest or room <= 0:
+                rest.append((text, role))
+                continue
+            count = len(text)
+            while cells(text[:count]) > room:
+                count -= 1
+            first.append((text[:count], role))
+            room -= cells(text[:count])
+            if count < len(text):
+                rest.append((text[count:], role))
+        if not rest or width_of(rest) == width_of(line):
+            break
+        rows.append(first)
+        line = [(" ", Role.TEXT), *rest]
+    return [*rows, line]

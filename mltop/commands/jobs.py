@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -34,7 +35,8 @@ def refuse(options: argparse.Namespace, lines: Sequence[str], code: int) -> int:
     """Say why not: a line each on standard error, and for JSON the usual document with `errors`."""
     sys.stderr.write("".join(f"mltop jobs: {line}\n" for line in lines))
     if options.json:
-        document({"schema": options.schema, options.key: [], "errors": errors(lines)})
+        with contextlib.suppress(CommandError):  # said on standard error already
+            document({"schema": options.schema, options.key: [], "errors": errors(lines)})
     return int(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -76,8 +77,7 @@ def errors(lines: Sequence[str]) -> list[dict[str, str | None]]:
 
 def document(content: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.buffer.write(msgspec.json.encode(content) + b"\n")
-    sys.stdout.flush()
+    _write(msgspec.json.encode(content) + b"\n")
 
 
 def jobs_document(jobs: Sequence[Job], notes: Sequence[str] = (), faults: Sequence[str] = ()) -> None:
@@ -87,8 +87,16 @@ def jobs_document(jobs: Sequence[Job], notes: Sequence[str] = (), faults: Sequen
 
 def text(written: str) -> None:
     """Text for people, whatever their terminal can show."""
-    sys.stdout.buffer.write(written.encode(sys.stdout.encoding or "utf-8", "replace"))
-    sys.stdout.flush()
+    _write(written.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "replace"))
+
+
+def _write(data: bytes) -> None:
+    """Write it whole; raises CommandError where nobody can read it."""
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError as error:
+        raise CommandError([f"standard output: {error.strerror}"]) from None
 
 
 def found_job(asked: Asked, id: str, count: int = 5) -> tuple[Job, Inventory]:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from mltop.commands.jobs_asked import text
 from mltop.commands.parser import ExitCode
 from mltop.jobs.history import History
 from mltop.model.job import Run, RunState
@@ -24,51 +25,78 @@ def show(run: Run, history: History, lines: int, *, is_followed: bool) -> int:
         return ExitCode.FAILED
     path = Path(run.log_path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        log = _Log(path)
     except OSError as error:
         sys.stderr.write(f"mltop jobs: {path}: {error.strerror}\n")
         return ExitCode.FAILED
     try:
-        offset = _written(descriptor, _start(descriptor, lines) if lines else 0)
+        if lines:
+            log.skip_to_last(lines)
         while is_followed and run.state is RunState.RUNNING:
+            log.write(is_whole=False)
             time.sleep(_PAUSE_S)
             run = history.run(run.id) or run
-            offset = _written(descriptor, offset)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: nothing to say at the end either
+        log.write(is_whole=True)
     finally:
-        os.close(descriptor)
+        log.close()
     return ExitCode.DONE
 
 
-def _start(descriptor: int, lines: int) -> int:
-    """Where the last lines begin, looked for from the end."""
-    at = end = os.fstat(descriptor).st_size
-    if end and os.pread(descriptor, 1, end - 1) == b"\n":
-        lines += 1
-    while at > 0:
-        size = min(_BLOCK, at)
-        block = os.pread(descriptor, size, at - size)
-        place = size
-        while (place := block.rfind(b"\n", 0, place)) >= 0:
-            lines -= 1
-            if lines == 0:
-                return at - size + place + 1
-        at -= size
-    return 0
+class _Log:
+    """A log that may grow, and that is another file once it was cut to its cap."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = self._opened()
+        self._offset = 0
 
-def _written(descriptor: int, offset: int) -> int:
-    """Write whole lines from an offset on; where the next begins. A file that was cut is read from its new end."""
-    if os.fstat(descriptor).st_size < offset:
-        offset = os.fstat(descriptor).st_size
-    rest = b""
-    while block := os.pread(descriptor, _BLOCK, offset):
-        offset += len(block)
-        *whole, rest = (rest + block).split(b"\n")
-        sys.stdout.write("".join(clean(line, _LONGEST) + "\n" for line in whole))
-        rest = rest[-_LONGEST:]
-    if rest:
-        sys.stdout.write(clean(rest, _LONGEST) + "\n")
-    sys.stdout.flush()
-    return offset
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def skip_to_last(self, lines: int) -> None:
+        """Go on where the last lines begin, looked for from the end."""
+        at = end = os.fstat(self._descriptor).st_size
+        if end and os.pread(self._descriptor, 1, end - 1) == b"\n":
+            lines += 1
+        while at > 0:
+            size = min(_BLOCK, at)
+            block = os.pread(self._descriptor, size, at - size)
+            place = size
+            while (place := block.rfind(b"\n", 0, place)) >= 0:
+                lines -= 1
+                if lines == 0:
+                    self._offset = at - size + place + 1
+                    return
+            at -= size
+
+    def write(self, *, is_whole: bool) -> None:
+        """Write what is new, in lines; one without an end only where nothing more will come."""
+        rest = b""
+        at = self._offset
+        while block := os.pread(self._descriptor, _BLOCK, at):
+            at += len(block)
+            *whole, rest = (rest + block).split(b"\n")
+            text("".join(clean(line, _LONGEST) + "\n" for line in whole))
+            if len(rest) > _LONGEST:  # shown cut; its end is awaited from here
+                text(clean(rest, _LONGEST) + "\n")
+                rest = b""
+        if rest and is_whole:
+            text(clean(rest, _LONGEST) + "\n")
+        self._offset = at - len(rest)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Go over to the file that took this one's place, at its end: what it holds was written here already."""
+        try:
+            now = self._path.stat()
+            if now.st_ino == os.fstat(self._descriptor).st_ino:
+                return
+            descriptor = self._opened()
+        except OSError:
+            return
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._offset = os.fstat(descriptor).st_size

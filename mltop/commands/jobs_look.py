@@ -50,7 +50,6 @@ def _list(asked: Asked) -> int:
         jobs_document(found.jobs, found.notes, faults)
     else:
         text(jobs_text.jobs(found.jobs))
-        sys.stdout.flush()
         sys.stderr.write("".join(f"- {note}\n" for note in found.notes))
         sys.stderr.write("".join(f"mltop jobs: {line}\n" for line in faults))
     return ExitCode.USAGE if faults else ExitCode.DONE

@@ -284,6 +284,23 @@ def test_show_has_the_line_as_it_is_installed(mltop: Mltop) -> None:
     assert "MAILTO=me" in text
 
 
+@pytest.mark.parametrize("words", ["list", "list --json", "logs hello", "plan"])
+def test_a_closed_standard_output_is_said_in_a_line(mltop: Mltop, words: str) -> None:
+    shell = f"exec {sys.executable} -m mltop jobs {words} >&-"
+    done = subprocess.run(
+        ["sh", "-c", shell], env=mltop.environment, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_log_that_is_followed_half_a_line_at_a_time_is_whole(mltop: Mltop) -> None:
+    mltop("edit", "hello", "--set", "command=printf ab; sleep 0.6; echo cd")
+    mltop("run", "hello")
+    wait_for(lambda: mltop.json("history")["runs"])
+    assert mltop("logs", "hello", "-f").splitlines()[1] == "abcd"
+
+
 def test_it_starts_without_a_screen_or_a_driver(mltop: Mltop) -> None:
     code = (
         "import sys\nfrom mltop.cli import main\nmain(['jobs', 'list'])\n"

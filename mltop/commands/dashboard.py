@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     is_shown = splash.show(view, no_color=no_color)
     try:
         recorder = _recorder(options)
-        app = _dashboard(source, _session(view, settings), theme, reopen, recorder)
+        app = _dashboard(source, _session(view, settings), theme, reopen, recorder, _files(options))
     except BaseException:
         if is_shown:
             splash.hide()
@@ -58,13 +58,21 @@ def _dashboard(
     theme: str,
     reopen: Callable[[], Source] | None,
     recorder: Recorder | None,
+    files: dict[str, str],
 ) -> Dashboard:
     """The app: this is where Textual is imported."""
     gc.disable()  # nothing of an import is garbage; looking for it costs a tenth of the time
     from mltop.ui.app import Dashboard
+    from mltop.ui.ask import Ask
 
     gc.enable()
-    return Dashboard(source, session, theme=theme, reopen=reopen, recorder=recorder)
+    return Dashboard(source, session, theme=theme, reopen=reopen, recorder=recorder, ask=Ask(environment=files))
+
+
+def _files(options: argparse.Namespace) -> dict[str, str]:
+    """The config and the state that were named, for the commands that the screens call."""
+    named = {"MLTOP_CONFIG": options.config, "MLTOP_STATE_DIR": options.state_dir}
+    return {name: os.path.abspath(value) for name, value in named.items() if value}  # noqa: PTH100
 
 
 def _recorder(options: argparse.Namespace) -> Recorder | None:

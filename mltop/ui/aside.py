@@ -9,10 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
 
 Result = TypeVar("Result")
+
+
+def begin(node: DOMNode, work: Callable[[], Coroutine[Any, Any, None]], group: str, *, exclusive: bool = False) -> None:
+    """Let the loop do `work` for a screen or the app; `exclusive` ends what the group did before."""
+    node.run_worker(work, group=group, exclusive=exclusive)  # type: ignore[arg-type]
 
 
 async def aside(call: Callable[[], Result], deadline_s: float) -> Result:

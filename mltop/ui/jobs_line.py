@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mltop.model.job import Job, Origin, Run, RunState
+from mltop.ui.aside import begin
 from mltop.ui.format import clock
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class JobsLine:
         self._app.set_timer(FIRST_S, self._ask)
 
     def _ask(self) -> None:
-        self._app.run_worker(self._look(), group="jobs line", exclusive=True, exit_on_error=False)
+        begin(self._app, self._look, "jobs line", exclusive=True)
 
     async def _look(self) -> None:
         from mltop.ui.answers import Jobs, read

@@ -56,7 +56,8 @@ def jobs(now: datetime) -> tuple[Job, ...]:
             command="mltop run health-check",
         ),
         Job(
-            id="gpu-metrics", kind="metrics", schedule=("*/5 * * * *",), source=f"{source}:36", next_runs=(ahead(0.04),),
+            id="gpu-metrics", kind="metrics", schedule=("*/5 * * * *",), source=f"{source}:36",
+            next_runs=(ahead(0.04),),
             streak=(ok, ok, ok, ok, ok, ok, ok, ok, bad, bad), state="failed", drift=Drift.IN_SYNC,
             last_run=run(
                 now, "gpu-metrics", 0.05, bad, 2.0,
@@ -135,7 +136,7 @@ def verdict(now: datetime) -> Verdict:
         result("svc.unit", "docker", ok, "active"),
         result("svc.unit", "ssh", ok, "active"),
         result("gpu.driver", "driver", ok, "550.54.15, 8 of 8 GPUs"),
-        *(result("gpu.temp", f"GPU {index}", ok, f"{60 + index} C, {27 - index} C below slowdown") for index in range(8)),
+        *(result("gpu.temp", f"GPU {n}", ok, f"{60 + n} C, {27 - n} C below slowdown") for n in range(8)),
         result("disk.space", "/", ok, "61 % used, 212 GiB free"),
         result("mem.available", "memory", ok, "38 % available"),
         result("cpu.load", "load", ok, "12 % of the CPUs"),

@@ -209,8 +209,10 @@ class BrowseScreen(TabScreen, Generic[Item], inherit_bindings=False):
         below = self.below(self.current, width, max(0, free - min(len(items), max(LEAST_ROWS, free // 2))))
         self._room = max(1, free - len(below))
         rows = self._rows(items, width) if items else self.nothing(width)[: self._room]
-        rows += [[]] * (self._room - len(rows))
-        return [*top, self.head(width) if items else [], *rows, *below, self.footer(width, height - 1)]
+        room = min(self._room, len(rows) + 1) if below else self._room
+        rows += [[] for _ in range(room - len(rows))]
+        lines = [*top, self.head(width) if items else [], *rows, *below]
+        return [*lines, *[[] for _ in range(height - 1 - len(lines))], self.footer(width, height - 1)]
 
     def _rows(self, items: list[Item], width: int) -> list[Line]:
         at = self._at(items)

@@ -10,6 +10,7 @@ import msgspec
 from mltop.model.finding import Finding, Level
 from mltop.model.verdict import Counts, Result, State, Verdict, badness
 from mltop.system.text import clean
+from mltop.ui.aside import begin
 from mltop.ui.ask import Answer
 from mltop.ui.commands import HEALTH, bindings
 from mltop.ui.format import clip, clock, duration, fixed, left
@@ -70,7 +71,7 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
         """Check now."""
         if not self.is_checking:
             self.is_checking = True
-            self.run_worker(self._check(), group="check", exclusive=True)
+            begin(self, self._check, "check", exclusive=True)
             self.redraw()
 
     def _keep_up(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -15,7 +16,7 @@ from textual.widgets import Input, Label
 
 from mltop.model.job import Job
 from mltop.ui.answers import Plan, outcome, read, refusal
-from mltop.ui.aside import aside
+from mltop.ui.aside import aside, begin
 from mltop.ui.commands import FORM, bindings, shown
 from mltop.ui.format import clip
 from mltop.ui.graph import ascii_only
@@ -108,7 +109,7 @@ class JobForm(Screen[str | None]):
     # -- the preview -------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        self.run_worker(self._preview(), group="preview", exclusive=True)
+        begin(self, self._preview, "preview", exclusive=True)
 
     async def _preview(self) -> None:
         text = self._value("job-schedule")
@@ -210,7 +211,7 @@ class JobForm(Screen[str | None]):
     def action_save(self) -> None:
         """Show what would change."""
         if not self.fault:
-            self.run_worker(self._review(), group="order", exclusive=True)
+            begin(self, self._review, "order", exclusive=True)
 
     async def _review(self) -> None:
         order = self.order()
@@ -227,7 +228,7 @@ class JobForm(Screen[str | None]):
 
         def answered(is_accepted: bool | None) -> None:
             if is_accepted:
-                self.run_worker(self._save(name, (*order, "--json")), group="order")
+                begin(self, partial(self._save, name, (*order, "--json")), "order")
 
         await self.app.push_screen(ReviewScreen(f"{name}: what would change", lines, "Write it"), answered)
 

@@ -107,7 +107,7 @@ def mark_of(job: Job) -> tuple[str, Role]:
     if job.drift in (Drift.DRIFTED, Drift.ORPHANED, Drift.CHANGED) or job.state == "not scheduled":
         return "!", Role.WARNING
     if not job.enabled:
-        return "‖", Role.DIM
+        return "=", Role.DIM
     if run is not None:
         return MARKS[run.state], _ROLES.get(run.state, Role.CRITICAL)
     return ("!", Role.WARNING) if job.drift is Drift.MISSING else ("·", Role.DIM)
@@ -115,6 +115,8 @@ def mark_of(job: Job) -> tuple[str, Role]:
 
 def state_of(job: Job) -> str:
     """How the job stands, in a word or two."""
+    if job.last_run is not None and job.last_run.state is RunState.RUNNING:
+        return "running"
     if job.state == NOT_SET_UP or job.state == "not scheduled":
         return job.state
     if job.drift is not None and job.drift is not Drift.IN_SYNC:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from mltop.model.job import Job
 from mltop.system.text import clean
 from mltop.ui.answers import Jobs, Plan, outcome, read, refusal
+from mltop.ui.aside import begin
 from mltop.ui.commands import JOBS, bindings
 from mltop.ui.format import clip
 from mltop.ui.jobs_line import BAD, is_own
@@ -51,7 +53,7 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
     def action_look(self) -> None:
         """Ask for the list; a question that is still out stays."""
         if not any(worker.group == "look" and not worker.is_finished for worker in self.workers):
-            self.run_worker(self._look(), group="look")
+            begin(self, self._look, "look")
 
     async def _look(self) -> None:
         arguments = ("jobs", "list", "--json", *(("--all",) if self.is_all else ()))
@@ -64,7 +66,7 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
     def _look_again(self) -> None:
         """After an order: what was asked before it does not count."""
         self.workers.cancel_group(self, "look")
-        self.run_worker(self._look(), group="look")
+        begin(self, self._look, "look")
 
     # -- the list ----------------------------------------------------------------------------------------------
 
@@ -141,11 +143,11 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
             if self.is_shown:
                 self._look_again()
 
-        self.run_worker(order(), group="order")
+        begin(self, order, "order")
 
     def _review(self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str) -> None:
         """Show what an order would change; have it done where that is accepted."""
-        self.run_worker(self._shown_first(heading, accept, question, order, done), group="order")
+        begin(self, partial(self._shown_first, heading, accept, question, order, done), "order")
 
     async def _shown_first(
         self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str
@@ -231,7 +233,7 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
         """What a run would do."""
         job = self._chosen()
         if job is not None:
-            self.run_worker(self._dry_run(job), group="order")
+            begin(self, partial(self._dry_run, job), "order")
 
     async def _dry_run(self, job: Job) -> None:
         arguments = ("run", job.id, "--dry-run") if is_own(job) else ("jobs", "show", job.id)

@@ -40,8 +40,8 @@ class LogView:
     def take(self, page: LogPage, want: Want) -> None:
         """A page that was read."""
         self.rows = want.rows
-        self.said = ""
         if want.kind in ("find", "error"):
+            self.said = ""
             if page.hit is None and not page.trouble:
                 what = "no line speaks of an error" if want.kind == "error" else f"not found: {want.needle}"
                 self.said = what if want.step >= 0 and want.hit is None else f"no more: {want.needle}"
@@ -104,7 +104,9 @@ def log_lines(view: LogView, run: Run | None, width: int, rows: int, *, has_focu
 def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
     edge = Role.KEY if has_focus else Role.FRAME
     name: Line = [("━━ " if has_focus else "── ", edge), (run.job, Role.TITLE), (" ", Role.TEXT)]
-    name += [(f"{run.state} ", _ROLES.get(run.state, Role.CRITICAL))]
+    why = run.reason or (run.last_error_line if run.state in BAD else None)
+    why = f": {clip(why, width // 2)}" if why else ""
+    name += [(f"{run.state}{why} ", _ROLES.get(run.state, Role.CRITICAL))]
     page = view.page
     if view.said or page.trouble:
         name += [(f"{view.said or page.trouble} ", Role.WARNING)]

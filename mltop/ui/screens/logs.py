@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltop.model.job import Run, RunState
 from mltop.ui.answers import Runs, read
-from mltop.ui.aside import aside
+from mltop.ui.aside import aside, begin
 from mltop.ui.commands import LOGS, bindings
 from mltop.ui.jobs_line import BAD
 from mltop.ui.line import Line, Role
@@ -25,7 +25,7 @@ READ_S = 15.0
 """What a read or a search may take before it is given up."""
 BESIDE_FROM = 120
 """Width from which runs and log stand side by side."""
-RUNS_WIDTH = 52
+RUNS_WIDTH = 54
 MOST_RUNS = "200"
 WHEEL_ROWS = 3
 
@@ -79,7 +79,7 @@ class LogsScreen(TabScreen, inherit_bindings=False):
 
     def action_look(self) -> None:
         """Ask for the runs."""
-        self.run_worker(self._look(), group="look", exclusive=True)
+        begin(self, self._look, "look", exclusive=True)
 
     async def _look(self) -> None:
         chosen = (self.job,) if self.job is not None else ()
@@ -109,7 +109,7 @@ class LogsScreen(TabScreen, inherit_bindings=False):
     def _tail(self) -> None:
         """What was written since; of a run that has ended, only what is not yet read."""
         run = self.run_shown
-        if run is None or self._reading is not None:
+        if run is None or self._reading is not None or self._wanted is not None:
             return
         is_running = run.state is RunState.RUNNING
         if is_running or self.log_view.state is not run.state or self.log_view.rows != self._room[1]:
@@ -125,7 +125,7 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         """Read; while something is being read, the last wish waits."""
         self._wanted = want
         if self._reading is None:
-            self.run_worker(self._read(), group="read")
+            begin(self, self._read, "read")
 
     async def _read(self) -> None:
         while self._wanted is not None:
@@ -145,6 +145,7 @@ class LogsScreen(TabScreen, inherit_bindings=False):
             self.redraw()
 
     def _move_log(self, want: Want) -> None:
+        self.log_view.said = ""
         self.log_view.is_following = False
         self._want(want)
 
@@ -186,7 +187,8 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         above += [[]] * (upper - len(above))
         self._log_at = (0, y + upper)
         self._room = (upper - 1, max(1, rows - upper - 1))
-        return [*above, *log_lines(self.log_view, self.run_shown, width, rows - upper, has_focus=self.has_log_focus)]
+        below = log_lines(self.log_view, self.run_shown, width, rows - upper, has_focus=self.has_log_focus)
+        return [*above, *below, *[[] for _ in range(rows - upper - len(below))]]
 
     def _runs(self, width: int, rows: int) -> list[Line]:
         """The head and the runs that fit, the one under the cursor among them."""

@@ -1,0 +1,102 @@
+"""The Health screen over a scripted command line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mltop.model.finding import Finding, Level
+from mltop.model.verdict import Mishap, Verdict
+from mltop.ui.screens.health import HealthScreen, ResultScreen
+
+Start = Callable[..., Any]
+CHECK = ["--check", "--json"]
+
+
+def row_of(text: str, word: str) -> int:
+    return next(index for index, line in enumerate(text.splitlines()) if word in line)
+
+
+async def test_every_result_worst_first(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference", "1 CRIT", "1 WARN", "no card of these remaps rows")
+        text = bench.text()
+        assert row_of(text, "cache") < row_of(text, "/data") < row_of(text, "inference") < row_of(text, "gpu.remap")
+        assert "systemctl status redis-server" in text
+
+
+async def test_enter_opens_all_of_one_result(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference")
+        await bench.press("down", "enter")
+        await bench.until(lambda: isinstance(bench.app.screen, ResultScreen), "the result")
+        await bench.shows("91.2 %", "warning @85:, critical @95:", "Make room")
+        await bench.press("escape")
+        await bench.until(lambda: isinstance(bench.app.screen, HealthScreen), "back")
+
+
+async def test_what_the_monitor_sees_lies_over_the_verdict(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference")
+        bench.app.view.findings = (
+            Finding(
+                check="gpu.temp", target="GPU 3", target_name="GPU 3", level=Level.CRITICAL, summary="92 C, slowed"
+            ),
+            Finding(
+                check="gpu.count", target="GPU-9", target_name="GPU 9", level=Level.CRITICAL, summary="lost, Xid 79"
+            ),
+        )
+        bench.app.redraw()
+        await bench.shows("92 C, slowed", "lost, Xid 79", "3 CRIT")
+        assert "63 C" not in bench.text()
+
+
+async def test_r_checks_now_and_the_filter_filters(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference")
+        await bench.press("r")
+        await bench.until(lambda: bench.asked.count(CHECK) == 2, "a second check")
+        await bench.press("slash", *"redis", "enter")
+        await bench.until(lambda: "inference" not in bench.text(), "filtered")
+        await bench.shows("cache")
+        await bench.press("escape")
+        await bench.shows("inference")
+
+
+async def test_a_verdict_that_fails_leaves_the_last_one(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference")
+        bench.answer("check", Verdict(errors=(Mishap(message="limits: expected a number", where="config.toml:4"),)))
+        await bench.press("r")
+        await bench.shows("no verdict: config.toml:4: limits: expected a number", "inference")
+
+
+async def test_checks_run_again_when_old_and_never_while_hidden(kept: Start) -> None:
+    async with kept() as bench:
+        await bench.press("2")
+        await bench.shows("inference")
+        screen = bench.app.screen
+        screen._heard_at = time.monotonic() - 100
+        await bench.until(lambda: bench.asked.count(CHECK) == 2, "a second check")
+        await bench.press("1")
+        await bench.until(lambda: not screen.is_shown, "hidden")
+        assert not screen.is_checking
+
+
+async def test_a_check_that_is_left_is_given_up(kept: Start) -> None:
+    async with kept() as bench:
+        bench.order("check", "sleep 30")
+        await bench.press("2")
+        await bench.shows("Checking")
+        screen = bench.app.screen
+        await bench.press("1")
+        await bench.until(lambda: not screen.is_checking, "given up")
+        bench.order("check")
+        await bench.press("2")
+        await bench.shows("inference")

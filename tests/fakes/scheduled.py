@@ -36,7 +36,7 @@ def run(
 
 def jobs(now: datetime) -> tuple[Job, ...]:
     ok, bad = RunState.OK, RunState.FAILED
-    source = "/home/anna/.config/mltop/config.toml"
+    source = "/home/mlu1/.config/mltop/config.toml"
     ahead = lambda hours: at(now, hours=-hours)  # noqa: E731
     return (
         Job(
@@ -77,7 +77,7 @@ def jobs(now: datetime) -> tuple[Job, ...]:
         ),
         Job(
             id="crontab-3f9c21", origin=Origin.CRONTAB, source="crontab:7", schedule=("*/10 * * * *",),
-            next_runs=(ahead(0.1),), state="never seen", command="/home/anna/bin/sync-datasets --quiet",
+            next_runs=(ahead(0.1),), state="never seen", command="/home/mlu1/bin/sync-datasets --quiet",
         ),
         Job(
             id="certbot.timer", origin=Origin.SYSTEMD, scope="system", source="/lib/systemd/system/certbot.timer",
@@ -149,8 +149,8 @@ def verdict(now: datetime) -> Verdict:
 
 
 DIFF = """\
---- /home/anna/.config/mltop/config.toml
-+++ /home/anna/.config/mltop/config.toml
+--- /home/mlu1/.config/mltop/config.toml
++++ /home/mlu1/.config/mltop/config.toml
 @@ -46,5 +46,5 @@
  # The weights go out when nobody trains.
  [jobs.push-weights]

@@ -90,7 +90,7 @@ def box(*gpus: Gpu, **changes: Any) -> Snapshot:
             top=(
                 Process(
                     pid=412201,
-                    user="anna",
+                    user="mlu1",
                     command="python train.py --config " + "a" * 100,
                     cpu_percent=812.0,
                     rss_bytes=31 * GIB,
@@ -138,7 +138,7 @@ def test_a_box_with_a_lost_gpu() -> None:
         "gpu 2  temp  64C util   0% memory  70.0/79.6GiB power 118/700W idle 42m",
         "gpu 3 LOST fallen off the bus, Xid 79",
         "processes 312 running 3 blocked 0 zombies 1",
-        "process 412201 anna cpu 812% rss 31.0GiB gpu 0,1 210.0GiB R 3d python train.py -",
+        "process 412201 mlu1 cpu 812% rss 31.0GiB gpu 0,1 210.0GiB R 3d python train.py -",
     ]
 
 

@@ -29,7 +29,7 @@ BARE_METAL = rb"""
 47 46 0:52 / /home rw shared:36 - nfs nas:/home rw
 48 27 0:53 / /var/lib/docker/overlay2/abc/merged rw - overlay overlay rw,lowerdir=/x
 49 27 0:54 / /mnt/bucket rw - fuse.s3fs s3fs rw
-50 27 0:55 / /mnt/box rw - fuse anna@login:/scratch rw
+50 27 0:55 / /mnt/box rw - fuse mlu1@login:/scratch rw
 51 27 0:56 / /run/user/1000 rw - tmpfs tmpfs rw
 52 27 8:1 / /old rw - ext4 /dev/sda1 ro,errors=remount-ro
 53 27 0:57 / /btr rw - btrfs /dev/sdb1 rw,subvol=/

@@ -61,7 +61,7 @@ async def test_browsing_and_cancelling_writes_nothing(kept: Start) -> None:
             (("e",), "Next runs"),
             (("n",), "New job"),
             (("ctrl+d",), "Delete push-weights"),
-            (("p",), "Plan"),
+            (("p",), "Enter Apply"),
         ):
             await bench.press(*keys)
             await bench.shows(text)
@@ -159,7 +159,7 @@ async def test_a_line_of_the_crontab_is_edited_too(kept: Start) -> None:
         await bench.shows("nothing is changed yet")
         await bench.press("tab", "end", *" -v", "ctrl+s")
         await bench.shows("+++ crontab")
-        command = 'command="/home/anna/bin/sync-datasets --quiet -v"'
+        command = 'command="/home/mlu1/bin/sync-datasets --quiet -v"'
         assert ["jobs", "edit", "crontab-3f9c21", "--set", command, "--json", "--dry-run"] in bench.asked
 
 
@@ -300,3 +300,14 @@ def test_the_standard_jobs_are_those_of_init(tmp_path: Path) -> None:
     subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=True, capture_output=True, timeout=30)
     made = tomllib.loads((tmp_path / "config.toml").read_text())["jobs"]
     assert {(id, job["kind"], job["schedule"]) for id, job in made.items()} == {one[:3] for one in STANDARD}
+
+
+async def test_escape_drops_a_plan_that_is_slow(kept: Start) -> None:
+    async with kept() as bench:
+        bench.order("jobs-plan", "sleep 30")
+        await on_jobs(bench)
+        await bench.press("p")
+        await bench.shows("Esc leaves it")
+        await bench.press("escape")
+        await bench.until(lambda: "Esc leaves it" not in bench.text(), "dropped")
+        assert isinstance(bench.app.screen, JobsScreen)

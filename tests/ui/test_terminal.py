@@ -22,7 +22,7 @@ SCRIPT = Path(ROOT) / "tests" / "fakes" / "dashboard_on_pipe.py"
 
 def snapshot(*, cpu: float = 12.0, second: int = 0) -> Snapshot:
     top = tuple(
-        Process(pid=1000 + n, name="python", command=f"train-{n}.py", user="anna", cpu_percent=1.0, rss_bytes=n << 20)
+        Process(pid=1000 + n, name="python", command=f"train-{n}.py", user="mlu1", cpu_percent=1.0, rss_bytes=n << 20)
         for n in range(30)
     )
     return Snapshot(

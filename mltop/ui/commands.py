@@ -296,8 +296,10 @@ JOBS: tuple[Command, ...] = tuple(_jobs())
 LOGS: tuple[Command, ...] = tuple(_logs())
 
 FORM: tuple[Command, ...] = (
-    Command("form.save", ("ctrl+s",), "save", "Save", "See what would change, then save it.", "this form", "Changes",
-            has_priority=True),
+    Command(
+        "form.save", ("ctrl+s",), "save", "Save", "See what would change, then save it.", "this form", "See changes",
+        has_priority=True,
+    ),
     Command("form.cancel", ("escape",), "cancel", "Cancel", "Leave everything as it was.", "this form", "Cancel"),
 )  # fmt: skip
 """Keys of a form in which text is typed."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"TZ": "UTC", "COLORTERM": "truecolor", "TERM": "xterm-256color"}
+os.environ |= {"TZ": "UTC", "COLORTERM": "truecolor", "TERM": "xterm-256color", "USER": "mlu1"}
 os.environ.pop("NO_COLOR", None)
 time.tzset()
 HERE = Path(__file__).parent
@@ -181,7 +181,7 @@ def screens() -> Iterator[Shot]:
     wanted = {
         "health": ("2", "~inference"),
         "jobs": ("3", "~certbot", "down", "down", "down"),
-        "logs": ("4", "~took 254 s", "down", "down", "down"),
+        "logs": ("4", "~took 254 s", *["down"] * 5),
         "job-edit": EDIT,
         "job-edit-diff": (*EDIT, "ctrl+s", "~@@"),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mltop.model.job import Drift, Job, Origin, Run, RunState
+from mltop.system.text import clean
 from mltop.ui.format import UNKNOWN, cells, clip, clip_left, duration, left, right
 from mltop.ui.jobs_line import BAD, MARKS, is_own
 from mltop.ui.line import Line, Pen, Role
@@ -223,6 +225,19 @@ def local(text: str) -> str:
 def utc_now() -> datetime:
     """This moment."""
     return datetime.now(UTC)
+
+
+def scope_of(jobs: Sequence[Job]) -> str:
+    """`system`, or `user NAME`, as the own jobs have it; "" where there are none."""
+    own = next((job for job in jobs if is_own(job)), None)
+    if own is None or own.scope == "system":
+        return own.scope if own is not None else ""
+    return f"user {clean(os.environ.get('USER') or str(os.geteuid()), 32)}"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def can_be_edited(job: Job) -> bool:

@@ -15,7 +15,16 @@ from mltop.ui.format import clip
 from mltop.ui.jobs_line import BAD, is_own
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.browse import BrowseScreen, holds
-from mltop.ui.screens.job_rows import NOT_SET_UP, Columns, can_be_edited, detail, standard_jobs, utc_now
+from mltop.ui.screens.job_rows import (
+    NOT_SET_UP,
+    Columns,
+    can_be_edited,
+    counted,
+    detail,
+    scope_of,
+    standard_jobs,
+    utc_now,
+)  # fmt: skip
 from mltop.ui.screens.review import ReviewScreen, diff_lines, text_lines
 
 EVERY_S = 5.0
@@ -88,7 +97,8 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
         jobs = self.listed.jobs if self.listed else ()
         bad = sum(job.last_run is not None and job.last_run.state in BAD for job in jobs)
         line: Line = [(f"{bad} failed", Role.CRITICAL), ("  ", Role.TEXT)] if bad else []
-        return [*line, (f"{len(jobs)} jobs" if self.listed else "looking …", Role.DIM)]
+        line.append((counted(len(jobs), "job") if self.listed else "looking …", Role.DIM))
+        return [*line, (f" · {scope}", Role.DIM)] if (scope := scope_of(jobs)) else line
 
     def head(self, width: int) -> Line:
         """The columns."""
@@ -147,12 +157,14 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
 
     def _review(self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str) -> None:
         """Show what an order would change; have it done where that is accepted."""
-        begin(self, partial(self._shown_first, heading, accept, question, order, done), "order")
+        begin(self, partial(self._shown_first, heading, accept, question, order, done), "review", exclusive=True)
 
     async def _shown_first(
         self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str
     ) -> None:
+        self.dashboard.tell("looking what would change … Esc leaves it")
         answer = await self.dashboard.ask(question, ORDER_S)
+        self.dashboard.tell("")
         made, trouble = read(answer, Plan)
         if made is None or (trouble and not made.diff):
             self.dashboard.tell(trouble or refusal(answer))
@@ -166,6 +178,11 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
                 self._order(done, *order)
 
         await self.app.push_screen(ReviewScreen(heading, lines, accept if made.diff else ""), answered)
+
+    def action_back(self) -> None:
+        """One level back; a question about what would change is dropped."""
+        self.workers.cancel_group(self, "review")
+        super().action_back()
 
     def action_open(self) -> None:
         """The runs and the log of the job."""

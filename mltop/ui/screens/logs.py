@@ -13,6 +13,7 @@ from mltop.ui.jobs_line import BAD
 from mltop.ui.line import Line, Role
 from mltop.ui.log_page import LogPage, Want, read_page
 from mltop.ui.screens.browse import TabScreen
+from mltop.ui.screens.job_rows import counted
 from mltop.ui.screens.log_rows import LogView, log_lines, run_line, runs_head
 from mltop.ui.widgets.line_pane import PaneClicked, PaneScrolled
 
@@ -156,7 +157,7 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         runs = self.runs or ()
         bad = sum(run.state in BAD for run in runs)
         line: Line = [(f"{bad} failed", Role.CRITICAL), ("  ", Role.TEXT)] if bad else []
-        what = f"{len(runs)} runs" if self.runs is not None else "looking …"
+        what = counted(len(runs), "run") if self.runs is not None else "looking …"
         return [*line, (f"{self.job} · " if self.job else "", Role.TITLE), (what, Role.DIM)]
 
     def lines(self, width: int, height: int) -> list[Line]:

@@ -6,36 +6,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from enum import IntEnum
 from importlib import import_module
-from typing import NoReturn
 
 from mltop import __version__
+from mltop.commands.parser import Parser, common
 from mltop.system.stdio import hold_standard_streams
 
 COMMANDS = ("backup", "cleanup", "config", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
 INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
-
-
-class ExitCode(IntEnum):
-    """What a command's end means to a script."""
-
-    DONE = 0
-    """Done as asked."""
-    FAILED = 1
-    """Could not be done, or there is a finding."""
-    USAGE = 2
-    """Wrong usage or a wrong config."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Argparse that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with the usage code."""
-        self.exit(ExitCode.USAGE, f"mltop: {message} (see mltop --help)\n")
 
 
 def _interval(text: str) -> float:
@@ -91,11 +71,7 @@ def parser() -> Parser:
     look.add_argument("--theme", metavar="T", help="terminal (the terminal's own colours), dark or light")
     look.add_argument("--ascii", action="store_true", help="bars and graphs in ASCII")
     look.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
-    where = top.add_argument_group("files")
-    where.add_argument("--config", metavar="FILE", help="the config (else MLTOP_CONFIG, else the user's)")
-    where.add_argument(
-        "--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)"
-    )
+    common(top)
     return top
 
 

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command
     if "--check" in words:  # a parser of its own: whatever is wrong with it is code 3
         words.remove("--check")
-        verdict: int = import_module("mltop.commands.check").main(words)
+        verdict: int = import_module("mltop.commands.check.command").main(words)
         return verdict
     top = parser()
     options = top.parse_args(words)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from mltop.config.jobs import load_jobs
 from mltop.config.location import state_directory
 from mltop.jobs import moment
-from mltop.jobs.catch_up import missed
-from mltop.jobs.history import History
+from mltop.jobs.history.history import History
 from mltop.jobs.place import fallback
+from mltop.jobs.runner.catch_up import missed
 
 
 def catch_up(config: str | None, state_dir: str | None) -> int:

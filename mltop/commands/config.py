@@ -84,7 +84,7 @@ def _parser() -> Parser:
 
 
 def _read(option: str | None) -> tuple[Settings | None, Jobs, list[str]]:
-    from mltop.jobs.schedule import parse
+    from mltop.jobs.schedule.schedule import parse
 
     jobs = load_jobs(option, check_schedule=parse)
     try:

@@ -147,7 +147,7 @@ def _no_target(folder: Path) -> str | None:
 
 def _gpus() -> int:
     """How many NVIDIA GPUs the box has, as the PCI bus or the driver's device nodes tell."""
-    from mltop.sampling.pci import cards_for_nvml
+    from mltop.sampling.gpu.pci import cards_for_nvml
     from mltop.sampling.root import Roots
 
     nodes = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
@@ -156,7 +156,7 @@ def _gpus() -> int:
 
 def _write(file: Path, starter: Starter, options: argparse.Namespace) -> Jobs:
     """Judge the text and write it; returns its jobs."""
-    from mltop.jobs.schedule import parse
+    from mltop.jobs.schedule.schedule import parse
 
     files = job_files(options.config)
     text = starter.text()

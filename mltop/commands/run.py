@@ -14,14 +14,14 @@ from mltop.config.fault import Fault
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import state_directory
 from mltop.config.quantity import duration_s
-from mltop.jobs import command, preparation
-from mltop.jobs.child import Plan
-from mltop.jobs.environment import EnvironmentFault
-from mltop.jobs.history import History
-from mltop.jobs.outcome import WRAPPER
+from mltop.jobs.history.history import History
 from mltop.jobs.place import Place, fallback
-from mltop.jobs.runner import Request, Runner
-from mltop.jobs.screen import Screen
+from mltop.jobs.runner import command, preparation
+from mltop.jobs.runner.child import Plan
+from mltop.jobs.runner.environment import EnvironmentFault
+from mltop.jobs.runner.outcome import WRAPPER
+from mltop.jobs.runner.runner import Request, Runner
+from mltop.jobs.runner.screen import Screen
 
 _FOR_EVER_RUNS = 1_000_000
 _FOR_EVER_DAYS = 36_500

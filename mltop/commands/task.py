@@ -110,7 +110,7 @@ def _metrics(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
     hand_back(report)
     _say_all(report.lines())
     if report.has_no_gpu:
-        from mltop.jobs.outcome import NO_GPU
+        from mltop.jobs.runner.outcome import NO_GPU
 
         return NO_GPU
     return int(report.exit_code)
@@ -118,7 +118,7 @@ def _metrics(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
 
 def _check(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
     """The verdict in the log; that the box is not well is no failure of the run (D33)."""
-    from mltop.commands import check
+    from mltop.commands.check import command as check
     from mltop.config.job import CheckSpec
 
     words = ["--no-color"]

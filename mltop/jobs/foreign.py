@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from mltop.jobs.crontab_text import Entry, entries
-from mltop.jobs.schedule import Schedule, ScheduleFault, parse
+from mltop.jobs.crontab.text import Entry, entries
+from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.site import Site
-from mltop.jobs.timer import Timer, TimersError, timers
-from mltop.jobs.unit import id_of
+from mltop.jobs.systemd.timer import Timer, TimersError, timers
+from mltop.jobs.systemd.unit import id_of
 from mltop.model.job import Job, Origin
 from mltop.system.text import clean
 

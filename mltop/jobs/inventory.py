@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from mltop.config.job import CommandSpec, JobConfig
-from mltop.jobs.crontab import Crontab, CrontabError
+from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.foreign import Foreign, of_timers, own_crontab, system_crontabs
-from mltop.jobs.history import History
+from mltop.jobs.history.history import History
 from mltop.jobs.moment import utc
-from mltop.jobs.plan import Installed, Step, installed, plan
-from mltop.jobs.schedule import Schedule, next_runs
+from mltop.jobs.plan.plan import Installed, Step, installed, plan
+from mltop.jobs.plan.wish import Wish, wishes
+from mltop.jobs.schedule.schedule import Schedule, next_runs
 from mltop.jobs.scheduler import cron_off, is_cron_running, manager_off
 from mltop.jobs.site import Site
-from mltop.jobs.wish import Wish, wishes
 from mltop.model.job import Drift, Job, Run, RunState
 from mltop.system.text import clean
 

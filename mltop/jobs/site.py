@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from mltop.config.location import explicit_config, state_directory, user_config
-from mltop.jobs.cron_line import Call
+from mltop.jobs.crontab.line import Call
 from mltop.jobs.user import local_user
 
 Scope = Literal["user", "system"]

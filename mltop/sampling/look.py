@@ -11,10 +11,10 @@ from typing import Protocol
 from mltop import __version__
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
 from mltop.model.surroundings import Gap, Surroundings
-from mltop.sampling.answer import Answer
-from mltop.sampling.gpu import GpuProbe
-from mltop.sampling.patience import Patience
-from mltop.sampling.pci import is_container
+from mltop.sampling.gpu.answer import Answer
+from mltop.sampling.gpu.owner import GpuProbe
+from mltop.sampling.gpu.patience import Patience
+from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
@@ -57,8 +57,8 @@ class Look:
         self._stuck: frozenset[str] = frozenset()
         self._disks = None
         if "disk" in families:
-            from mltop.sampling.disk import DiskReading
-            from mltop.sampling.stuck_mount import read_space_by_name
+            from mltop.sampling.host.disk import DiskReading
+            from mltop.sampling.host.stuck_mount import read_space_by_name
 
             self._disks = DiskReading(roots, self._reader, read_space_by_name, self._find_stuck)
             self._disks.read(time.monotonic())
@@ -95,14 +95,14 @@ class Look:
     def _cpu(self) -> Cpu:
         if "cpu" not in self._families:
             return Cpu()
-        from mltop.sampling.cpu import CpuReading
+        from mltop.sampling.host.cpu import CpuReading
 
         return CpuReading(self._roots, self._reader).read(time.monotonic())
 
     def _memory(self) -> Memory:
         if "memory" not in self._families:
             return Memory()
-        from mltop.sampling.memory import MemoryReading
+        from mltop.sampling.host.memory import MemoryReading
 
         return MemoryReading(self._roots).read(time.monotonic())
 
@@ -169,14 +169,14 @@ class Look:
         )
 
     def _find_stuck(self, paths: list[bytes]) -> Mapping[bytes, int]:
-        from mltop.sampling.stuck_mount import stuck_readers
+        from mltop.sampling.host.stuck_mount import stuck_readers
 
         found = stuck_readers(self._roots, paths)
         self._stuck = frozenset(clean(path) for path in found)
         return found
 
     def _mounts(self) -> frozenset[str] | None:
-        from mltop.sampling.mount import parse
+        from mltop.sampling.host.mount import parse
 
         try:
             mounts = parse(read_bytes(self._roots.proc / "self" / "mountinfo"))

@@ -13,9 +13,9 @@ import msgspec
 from mltop import __version__
 from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
-from mltop.sampling.gpu import GpuProbe
-from mltop.sampling.host import Host, Selection
-from mltop.sampling.join import gpu_pids, joined
+from mltop.sampling.gpu.join import gpu_pids, joined
+from mltop.sampling.gpu.owner import GpuProbe
+from mltop.sampling.host.host import Host, Selection
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.system.process import reap_children

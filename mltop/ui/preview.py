@@ -28,8 +28,8 @@ class Preview:
 
 def preview(text: str, took_s: float | None, others: Sequence[Job], now: datetime) -> Preview:
     """Look at schedules with `;` between them. May ask systemd, so it runs beside the loop (`aside`)."""
-    from mltop.jobs.advice import advice
-    from mltop.jobs.schedule import ScheduleFault, parse, shown
+    from mltop.jobs.schedule.advice import advice
+    from mltop.jobs.schedule.schedule import ScheduleFault, parse, shown
 
     parts = [part.strip() for part in text.split(";") if part.strip()]
     if not parts:

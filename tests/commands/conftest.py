@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mltop.jobs.history import History
+from mltop.jobs.history.history import History
 from mltop.model.job import Run
 
 FALLBACK_S = 20.0

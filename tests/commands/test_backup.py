@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mltop.commands.backup import main
+from mltop.commands.backup.command import main
 from mltop.model.job import RunState
 
 Box = Any

@@ -235,7 +235,7 @@ def test_output_that_cannot_be_written_is_3(box: Box) -> None:
 
 
 def test_an_import_that_fails_is_3(box: Box) -> None:
-    code = "import sys; sys.modules['mltop.sampling.look'] = None; from mltop.commands.check import main; "
+    code = "import sys; sys.modules['mltop.sampling.look'] = None; from mltop.commands.check.command import main; "
     code += "sys.exit(main([]))"
     done = subprocess.run([sys.executable, "-c", code], env=box.environment, capture_output=True, text=True, timeout=20)
     assert done.returncode == 3
@@ -269,13 +269,15 @@ def test_a_plain_user_gets_a_verdict_without_a_traceback(box: Box) -> None:
         pytest.skip("runs as a plain user anyway")
     code = (
         "import sys, os; sys.path[:0] = sys.argv[1].split(os.pathsep); "
-        "from mltop.commands.check import main; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
-        "import mltop.sampling.look, mltop.sampling.cpu, mltop.sampling.memory, mltop.sampling.disk; "
+        "from mltop.commands.check.command import main; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+        "import mltop.sampling.look, mltop.sampling.host.cpu, mltop.sampling.host.memory, mltop.sampling.host.disk; "
         "sys.exit(main(['--json']))"
     )
     warm = "import mltop.checks.verdict, mltop.checks.judge, mltop.checks.service.probe, mltop.config.load; "
     warm += "import mltop.checks.override, mltop.checks.profile, mltop.reports.json, mltop.sampling.look; "
-    warm += "import mltop.sampling.cpu, mltop.sampling.memory, mltop.sampling.disk, mltop.checks.selection; "
+    warm += (
+        "import mltop.sampling.host.cpu, mltop.sampling.host.memory, mltop.sampling.host.disk, mltop.checks.selection; "
+    )
     done = subprocess.run(
         [sys.executable, "-c", warm + code, os.pathsep.join(sys.path)],
         env={**box.environment, "MLTOP_KMSG": ""}, capture_output=True, text=True, timeout=30, check=False,
@@ -297,7 +299,7 @@ def test_a_file_is_written_whole_and_readable_for_all(box: Box) -> None:
 
 def test_it_loads_neither_a_screen_nor_a_loop(box: Box) -> None:
     code = (
-        "import sys; from mltop.commands.check import main; main(['--only', '*', '-f', 'human']);"
+        "import sys; from mltop.commands.check.command import main; main(['--only', '*', '-f', 'human']);"
         "print(sorted({name.partition('.')[0] for name in sys.modules} "
         "& {'textual', 'rich', 'asyncio', 'apprise', 'psutil', 'pynvml', 'subprocess', 'ssl'}), file=sys.stderr)"
     )

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from mltop.jobs import alive, moment
-from mltop.jobs.history import History
+from mltop.jobs import moment
+from mltop.jobs.history.history import History
+from mltop.jobs.runner import alive
 from mltop.model.job import Run, RunState
 
 FALLBACK_S = 10.0

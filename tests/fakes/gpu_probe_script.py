@@ -14,8 +14,8 @@ import time
 
 import msgspec
 
-from mltop.sampling.gpu import GpuProbe
-from mltop.sampling.patience import Patience
+from mltop.sampling.gpu.owner import GpuProbe
+from mltop.sampling.gpu.patience import Patience
 from mltop.sampling.root import Roots
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mltop.jobs import alive
-from mltop.jobs.history import History
+from mltop.jobs.history.history import History
+from mltop.jobs.runner import alive
 from mltop.model.job import RunState
 
 pytestmark = pytest.mark.integration

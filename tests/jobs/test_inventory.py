@@ -10,13 +10,14 @@ import pytest
 from scheduler_box import Box, command
 
 from mltop.config.job import JobConfig
-from mltop.jobs import foreign, program, unit_place
+from mltop.jobs import foreign, program
 from mltop.jobs import inventory as module
-from mltop.jobs import plan as planning
 from mltop.jobs import scheduler as schedulers
-from mltop.jobs.apply import apply
-from mltop.jobs.history import History
+from mltop.jobs.history.history import History
 from mltop.jobs.inventory import Inventory, inventory
+from mltop.jobs.plan import plan as planning
+from mltop.jobs.plan.apply import apply
+from mltop.jobs.systemd import place as unit_place
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 
 MINE = b"# nightly\n0 1 * * * /opt/thing --all\n# mltop:off 0 2 * * * paused\n5-1 * * * * never\n"

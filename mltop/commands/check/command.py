@@ -1,0 +1,241 @@
+"""`mltop --check`: a verdict for scripts, cron and Nagios; exits 0 to 3 and with nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from mltop.commands.check.write import NoVerdictError, refuse, write
+from mltop.commands.parser import common
+from mltop.config.fault import Fault
+from mltop.system.text import clean
+
+if TYPE_CHECKING:
+    from mltop.checks.profile import Profile
+    from mltop.checks.selection import Selection
+    from mltop.config.limits import Limits
+    from mltop.config.settings import Settings
+    from mltop.model.verdict import Verdict
+
+FORMATS = ("human", "nagios", "json", "prometheus", "checkmk")
+LIMIT_S = 10.0
+"""The usual patience of a monitoring server with a plugin: Monitoring Plugins Development Guidelines."""
+_NET_S = 0.2
+"""The timer that ends a run goes off so long after the run should have ended by itself."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse whose complaints are no verdict: its own code for them, 2, is CRITICAL here."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong."""
+        raise NoVerdictError(f"{message} (see mltop --check --help)")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judge this box; `arguments` are those after `--check`. Returns 0 to 3; `--help` ends with 0."""
+    was_collecting = gc.isenabled()
+    gc.disable()  # a run makes no garbage worth a collection
+    try:
+        return _judge(arguments)
+    finally:
+        gc.freeze()  # nor is the interpreter's end: what it would look through costs a tenth of the run
+        if was_collecting:
+            gc.enable()
+
+
+def _judge(arguments: Sequence[str]) -> int:
+    started = time.monotonic()
+    try:
+        with _ended_by_signals():
+            return _run(_parser().parse_args(arguments), started)
+    except NoVerdictError as error:
+        return refuse(arguments, error.lines, started)
+    except Fault as fault:
+        return refuse(arguments, fault.lines, started)
+    except KeyboardInterrupt:
+        return refuse(arguments, ("interrupted",), started)
+    except Exception as error:  # noqa: BLE001 - whatever it is: no verdict, never a WARNING by Python's code 1
+        return refuse(arguments, (f"cannot judge: {type(error).__name__}: {clean(str(error), 200)}",), started)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="mltop --check",
+        description="Judge this box: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for a bad flag or config).",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-f", "--format", choices=FORMATS, help="default: human")
+    parser.add_argument("--json", action="store_true", help="the same as -f json")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write there, at once, instead of standard output")
+    parser.add_argument("--only", action="append", default=[], metavar="ID,..", help="these checks; globs are fine")
+    parser.add_argument("--skip", action="append", default=[], metavar="ID,..", help="all but these checks")
+    parser.add_argument(
+        "--profile", metavar="P", help="default, or seed: the limits and the exit rule of the old script"
+    )
+    parser.add_argument("-w", "--warning", action="append", default=[], metavar="ID=RANGE", help="a WARNING limit")
+    parser.add_argument("-c", "--critical", action="append", default=[], metavar="ID=RANGE", help="a CRITICAL limit")
+    parser.add_argument("-t", "--timeout", type=_seconds, default=LIMIT_S, metavar="SEC", help="default: 10")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="every target; -vv limits, -vvv all")
+    parser.add_argument("--no-state", action="store_true", help="neither read nor write what earlier runs found")
+    parser.add_argument("--unknown-as", type=_state, metavar="STATE", help="unknown, warning or critical")
+    parser.add_argument("--list", action="store_true", help="the checks with their limits, then end")
+    parser.add_argument("--schema", action="store_true", help="the JSON Schema of -f json, then end")
+    parser.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
+    common(parser)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.5 <= seconds <= 600:
+        raise argparse.ArgumentTypeError(f"expected 0.5 to 600 seconds, got {text!r}")
+    return seconds
+
+
+def _state(text: str) -> str:
+    if text.upper() not in ("UNKNOWN", "WARNING", "CRITICAL"):
+        raise argparse.ArgumentTypeError(f"expected unknown, warning or critical, got {text!r}")
+    return text.upper()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A signal is no verdict; so is the run's time being up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    before = [(number, signal.signal(number, _end)) for number in numbers]
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    if number == signal.SIGALRM:
+        raise NoVerdictError("not done in the time of this run (-t)")
+    raise NoVerdictError(f"ended by {signal.Signals(number).name}")
+
+
+def _run(options: argparse.Namespace, started: float) -> int:
+    signal.setitimer(signal.ITIMER_REAL, options.timeout + _NET_S)
+    from mltop.config.load import load
+
+    if options.schema:
+        from mltop.reports.json import schema
+
+        return write(schema(), options.output, 0)
+    settings = load(options.config)
+    selection = _selection(options, settings)
+    profile_name, profile = _profile(options, settings)
+    limits = _limits(options, settings, profile)
+    if options.list:
+        from mltop.commands.check.list import listing
+
+        return write(listing(selection, limits, as_json=_format(options) == "json"), options.output, 0)
+    made = _verdict(options, settings, selection, (profile_name, profile), limits, started)
+    return write(_report(made, options), options.output, made.exit_code)
+
+
+def _selection(options: argparse.Namespace, settings: Settings) -> Selection:
+    from mltop.checks.selection import NoSuchCheckError, select
+
+    try:
+        return select(_words(options.only), _words(options.skip), settings.checks.disabled)
+    except NoSuchCheckError as error:
+        raise NoVerdictError(str(error)) from None
+
+
+def _words(lists: Sequence[str]) -> list[str]:
+    return [word.strip() for text in lists for word in text.split(",") if word.strip()]
+
+
+def _profile(options: argparse.Namespace, settings: Settings) -> tuple[str, Profile]:
+    from mltop.checks.profile import PROFILES
+
+    name = options.profile or settings.checks.profile
+    if name not in PROFILES:
+        raise NoVerdictError(f"--profile: expected {' or '.join(PROFILES)}, got {clean(name, 40)!r}")
+    return name, PROFILES[name]
+
+
+def _limits(options: argparse.Namespace, settings: Settings, profile: Profile) -> Limits:
+    """The limits of the flags over the config's over the profile's over the table's."""
+    from mltop.checks.override import overridden
+    from mltop.checks.profile import limits_of
+
+    try:
+        return overridden(limits_of(profile, settings.limits), options.warning, options.critical)
+    except ValueError as error:
+        raise NoVerdictError(str(error)) from None
+
+
+def _verdict(
+    options: argparse.Namespace,
+    settings: Settings,
+    selection: Selection,
+    profile: tuple[str, Profile],
+    limits: Limits,
+    started: float,
+) -> Verdict:
+    """Read, judge and sum up."""
+    from mltop.checks.judge import judgements
+    from mltop.checks.verdict import results, verdict
+    from mltop.commands.check.read import own_config, read
+    from mltop.model.verdict import State
+
+    snapshot, surroundings, services = read(settings, selection, profile[1], options.timeout, started)
+    found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, own_config(settings)]
+    made = results(found, selection, snapshot, unknown_as=State(options.unknown_as or State.UNKNOWN))
+    return verdict(
+        made,
+        selection,
+        snapshot,
+        profile_name=profile[0],
+        profile=profile[1],
+        duration_s=time.monotonic() - started,
+    )
+
+
+def _format(options: argparse.Namespace) -> str:
+    return "json" if options.json else str(options.format or "human")
+
+
+def _report(made: Verdict, options: argparse.Namespace) -> str:
+    match _format(options):
+        case "json":
+            from mltop.reports import json
+
+            return json.text(made)
+        case "nagios":
+            from mltop.reports import nagios
+
+            return nagios.text(made, options.verbose, limit_s=options.timeout)
+        case "prometheus":
+            from mltop.reports import prometheus
+
+            return prometheus.text(made)
+        case "checkmk":
+            from mltop.reports import checkmk
+
+            return checkmk.text(made)
+    from mltop.reports import human
+
+    return human.text(made, options.verbose, color=_has_colors(options))
+
+
+def _has_colors(options: argparse.Namespace) -> bool:
+    if options.no_color or options.output or os.environ.get("NO_COLOR"):
+        return False
+    return os.isatty(1) and os.environ.get("TERM", "") not in ("", "dumb")

@@ -1,0 +1,91 @@
+"""Changing what is not mltop's: one line of one's own crontab, or whether a timer is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mltop.commands.jobs.asked import Asked, CommandError, shown_done, shown_plan, text
+from mltop.commands.parser import ExitCode
+from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.crontab.text import Entry, edited, ended, entries, toggled
+from mltop.jobs.plan.apply import ApplyError
+from mltop.jobs.plan.change import Change, Kind
+from mltop.jobs.plan.operation import OperationError, Operations
+from mltop.jobs.plan.plan import Plan
+from mltop.jobs.schedule.schedule import ScheduleFault, parse
+from mltop.jobs.systemd.manager import SystemdError, order
+
+Edit = Callable[[bytes, Entry], bytes]
+
+
+def edit(asked: Asked, values: Mapping[tuple[str, ...], Any]) -> int | None:
+    """Change schedule or command of a crontab's line; `None` where the id is of none."""
+    if not asked.options.id.startswith("crontab-"):
+        return None
+    words = {".".join(key): value for key, value in values.items()}
+    if not words or not words.keys() <= {"schedule", "command"}:
+        raise CommandError(["of a crontab's line, --set schedule=… and --set command=… can be changed"], ExitCode.USAGE)
+    try:
+        parse(str(words.get("schedule", "@daily"))).cron()
+    except ScheduleFault as fault:
+        raise CommandError([str(fault)], ExitCode.USAGE) from None
+    schedule, command = (str(words[key]) if key in words else None for key in ("schedule", "command"))
+    return _line(asked, "edit", lambda data, entry: edited(data, entry, schedule, command))
+
+
+def switch(asked: Asked, is_on: bool) -> int | None:
+    """Pause or resume a crontab's line, or a timer; `None` where the id is of neither."""
+    id = asked.options.id
+    if id.endswith(".timer"):
+        return _timer(asked, id, is_on)
+    if not id.startswith("crontab-"):
+        return None
+    name = "enable" if is_on else "disable"
+    return _line(asked, name, lambda data, entry: data if entry.is_enabled is is_on else toggled(data, entry))
+
+
+def _line(asked: Asked, name: str, change: Edit) -> int:
+    id = asked.options.id
+    operations = Operations(asked.site)
+    try:
+        if asked.options.dry_run:
+            shown_plan(asked, _planned(asked, id, change))
+            return ExitCode.DONE
+        with operations.locked():
+            made = _planned(asked, id, change)
+            done = operations.do(name, made.changes, id) if made.changes else None
+    except (CrontabError, OperationError) as error:
+        raise ApplyError([str(error)]) from None
+    shown_done(asked, made, done, ())
+    return ExitCode.DONE
+
+
+def _planned(asked: Asked, id: str, change: Edit) -> Plan:
+    data = Crontab(asked.site.state, asked.site.environment).read()
+    entry = next((one for one in entries(data, "crontab") if one.id == id), None)
+    if entry is None:
+        raise CommandError([f"no line {id} in your crontab: its text may have changed; see mltop jobs list"])
+    try:
+        after = ended(change(data, entry))
+    except ValueError as error:
+        raise CommandError([str(error)], ExitCode.USAGE) from None
+    made = Change(kind=Kind.CRONTAB, path="crontab", before=data, after=after)
+    return Plan(changes=(made,) if data != after else ())
+
+
+def _timer(asked: Asked, id: str, is_on: bool) -> int:
+    scope, unit = ("user", id.removeprefix("user/")) if id.startswith("user/") else ("system", id)
+    word = "enable" if is_on else "disable"
+    if asked.options.dry_run:
+        text(f"would {word} {unit}\n")
+        return ExitCode.DONE
+    try:
+        order(scope, asked.site.environment, word, "--now", "--", unit)
+    except SystemdError as error:
+        raise CommandError([str(error)]) from None
+    if asked.options.json:
+        shown_plan(asked, Plan())
+    else:
+        text(f"{word}d {unit}; mltop jobs {'disable' if is_on else 'enable'} {id} takes it back\n")
+    return ExitCode.DONE

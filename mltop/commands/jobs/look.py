@@ -1,0 +1,143 @@
+"""`mltop jobs list|show|next|history|logs`: what is scheduled, when it runs next, and what ran."""
+
+from __future__ import annotations
+
+import sys
+
+from mltop.commands.jobs.asked import (
+    Adder,
+    Asked,
+    CommandError,
+    count,
+    document,
+    errors,
+    found_job,
+    jobs_document,
+    text,
+)
+from mltop.commands.parser import ExitCode
+from mltop.jobs.history.history import History
+from mltop.jobs.schedule.schedule import ScheduleFault
+from mltop.model.job import RUNS_SCHEMA, Job, Run
+
+
+def add_to(one: Adder) -> None:
+    """Add these subcommands to the parser."""
+    listing = one("list", _list, "all jobs: mltop's own, the crontab's and your timers")
+    listing.add_argument("--all", action="store_true", help="vendor timers, /etc/cron.d and cron.daily too")
+    one("show", _show, "all of one job").add_argument("id", metavar="ID")
+    following = one("next", _next, "when a job, or a schedule, runs next")
+    following.add_argument("id", nargs="?", metavar="ID")
+    following.add_argument("--schedule", metavar="TEXT", help="a schedule that is in no config yet")
+    following.add_argument("-n", "--count", type=count, default=10, metavar="N")
+    ran = one("history", _history, "what ran", RUNS_SCHEMA, "runs")
+    ran.add_argument("id", nargs="?", metavar="ID")
+    ran.add_argument("-n", "--count", type=count, default=20, metavar="N")
+    logs = one("logs", _logs, "a run's log", RUNS_SCHEMA, "runs")
+    logs.add_argument("id", metavar="ID")
+    logs.add_argument("--run", metavar="RUN", help="a run of the history (default: the last one)")
+    logs.add_argument("-n", "--lines", type=count, default=0, metavar="N", help="the last N lines (default: all)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+
+
+def _list(asked: Asked) -> int:
+    """All that is scheduled; with a config that has faults, as far as it goes."""
+    from mltop.commands.jobs import text as jobs_text
+
+    found = asked.look(is_all=asked.options.all)
+    faults = asked.config.faults
+    if asked.options.json:
+        jobs_document(found.jobs, found.notes, faults)
+    else:
+        text(jobs_text.jobs(found.jobs))
+        sys.stderr.write("".join(f"- {note}\n" for note in found.notes))
+        sys.stderr.write("".join(f"mltop jobs: {line}\n" for line in faults))
+    return ExitCode.USAGE if faults else ExitCode.DONE
+
+
+def _show(asked: Asked) -> int:
+    """All of one job."""
+    from mltop.commands.jobs import text as jobs_text
+    from mltop.jobs.crontab.text import BlockFault, variables
+    from mltop.jobs.plan.plan import installed
+    from mltop.jobs.plan.wish import wish
+
+    job, _ = found_job(asked, asked.options.id)
+    rendered: list[str] = []
+    above: dict[str, str] = {}
+    if job.id in asked.config.jobs:
+        made = wish(asked.config.jobs[job.id], asked.site)
+        rendered = [line.decode() for line in made.lines] or list(made.units)
+        crontab = installed(asked.site).crontab if made.backend == "cron" else None
+        try:
+            above = variables(crontab or b"")
+        except BlockFault:
+            above = {}
+    if asked.options.json:
+        jobs_document([job])
+    else:
+        text(jobs_text.detail(job, rendered, above))
+    return ExitCode.DONE
+
+
+def _next(asked: Asked) -> int:
+    """When a job, or a schedule that is in no config yet, runs next."""
+    from datetime import UTC, datetime
+
+    from mltop.commands.jobs import text as jobs_text
+    from mltop.jobs.moment import utc
+    from mltop.jobs.schedule.advice import advice
+    from mltop.jobs.schedule.schedule import parse
+
+    options = asked.options
+    if (options.id is None) == (options.schedule is None):
+        raise CommandError(["expected a job, or --schedule TEXT"], ExitCode.USAGE)
+    notes: list[str] = []
+    if options.schedule is not None:
+        try:
+            schedule = parse(options.schedule)
+        except ScheduleFault as fault:
+            raise CommandError([str(fault)], ExitCode.USAGE) from None
+        times = schedule.next_runs(datetime.now(UTC), options.count)
+        job = Job(id="", schedule=(schedule.text,), next_runs=tuple(utc(time.timestamp()) for time in times))
+        notes = [*([schedule.unknown] if schedule.unknown else []), *advice(schedule, times)]
+    else:
+        job, _ = found_job(asked, options.id, options.count)
+    if options.json:
+        jobs_document([job], notes)
+    else:
+        text("".join(f"{jobs_text.local(time)}\n" for time in job.next_runs) or "no next run\n")
+        sys.stderr.write("".join(f"- {note}\n" for note in notes))
+    return ExitCode.DONE
+
+
+def _history(asked: Asked) -> int:
+    """What ran, newest first."""
+    from mltop.commands.jobs import text as jobs_text
+
+    history = History(asked.site.state)
+    found = history.runs(asked.options.id, asked.options.count)
+    if asked.options.json:
+        document({"schema": RUNS_SCHEMA, "runs": found, "errors": errors(history.notes)})
+    else:
+        text(jobs_text.runs(found))
+        sys.stderr.write("".join(f"- {note}\n" for note in history.notes))
+    return ExitCode.DONE
+
+
+def _logs(asked: Asked) -> int:
+    """The log of a run."""
+    from mltop.commands.jobs.log import show
+
+    history = History(asked.site.state)
+    options = asked.options
+    found = history.runs(options.id, 1) if options.run is None else [history.run(options.run)]
+    run: Run | None = found[0] if found else None
+    if run is None or (options.run is not None and run.job != options.id):
+        raise CommandError(
+            [f"no run of {options.id} was seen" if options.run is None else f"no run {options.run} of it"]
+        )
+    if options.json:
+        document({"schema": RUNS_SCHEMA, "runs": [run], "errors": []})
+        return ExitCode.DONE
+    return show(run, history, options.lines, is_followed=options.follow)

@@ -1,0 +1,1 @@
+"""One's own crontab, as bytes: mltop's block in it, and one line at a time of the rest."""

@@ -1,0 +1,1 @@
+"""What ran: the table of runs, its spool, its retention."""

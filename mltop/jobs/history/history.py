@@ -1,0 +1,181 @@
+"""What ran: a row at a run's start, updated at its end, so that a lost run is seen as lost. Looking creates nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from mltop.jobs.history import spool, table
+from mltop.jobs.history.entry import Entry, as_lost, lost_reason
+from mltop.jobs.history.retention import Retention, expire, remove_logs
+from mltop.jobs.place import Place
+from mltop.model.job import Run, RunState
+
+STREAK = 10
+_NEWEST = "ORDER BY started_at DESC, id DESC LIMIT ?"
+
+
+class History:
+    """The runs of one state folder: the table, and over it what had to be spooled."""
+
+    def __init__(self, state: Path) -> None:
+        self.place = Place(state)
+        self.notes: list[str] = []
+        """What kept the last look from seeing everything, in lines for people."""
+        self._lost: dict[str, str] = {}
+
+    def start(self, run: Run) -> None:
+        """Note that this process began a run, and which were lost; raises OSError where nothing could be noted."""
+        self._write(Entry.of_this_process(run), _store_lost(self.place))
+
+    def finish(self, run: Run, retention: Retention | None = None) -> None:
+        """Note how a run ended, and let go of what is beyond the retention of its job; raises OSError as `start`."""
+        expired: list[str] = []
+
+        def expire_rows(database: sqlite3.Connection) -> None:
+            if retention is not None:
+                expired.extend(expire(database, run.job, retention))
+
+        self._write(Entry.of_this_process(run), expire_rows)
+        remove_logs(self.place, run.job, expired)
+
+    def _write(self, entry: Entry, also: Callable[[sqlite3.Connection], None]) -> None:
+        try:
+            with table.writing(self.place.history) as database:
+                spooled = spool.Spooled(self.place.spool)
+                try:
+                    for earlier in (*spooled.entries, entry):
+                        table.put(database, earlier)
+                    also(database)
+                    database.execute("COMMIT")
+                    spooled.clear()
+                finally:
+                    spooled.close()
+        except (sqlite3.Error, OSError):
+            spool.spool(self.place.spool, entry)
+
+    def last(self, job: str) -> Run | None:
+        """A job's last observed run; one that was skipped only where there is no other."""
+        return self.lasts([job]).get(job)
+
+    def lasts(self, jobs: Iterable[str] | None = None) -> dict[str, Run]:
+        """The last observed run of each of these jobs, or of all that ever ran."""
+
+        def look(database: sqlite3.Connection) -> list[Entry]:
+            found: list[Entry] = []
+            for job in _jobs(database) if wanted is None else wanted:
+                ran = table.entries(database, f"WHERE job = ? AND state != 'skipped' {_NEWEST}", (job, 1))
+                found += ran or table.entries(database, f"WHERE job = ? {_NEWEST}", (job, 1))
+            return found
+
+        wanted = None if jobs is None else list(jobs)
+        best: dict[str, Run] = {}
+        for run in self._merged(look, lambda run: wanted is None or run.job in wanted):  # newest first
+            if run.job not in best or best[run.job].state is RunState.SKIPPED is not run.state:
+                best[run.job] = run
+        return best
+
+    def runs(self, job: str | None = None, limit: int = 200) -> list[Run]:
+        """The latest runs, newest first."""
+        where, values = ("WHERE job = ? ", (job,)) if job is not None else ("", ())
+        found = self._merged(
+            lambda database: table.entries(database, where + _NEWEST, (*values, limit)),
+            lambda run: job is None or run.job == job,
+        )
+        return found[:limit]
+
+    def run(self, id: str) -> Run | None:
+        """One run by its id."""
+        found = self._merged(lambda database: table.entries(database, "WHERE id = ?", (id,)), lambda run: run.id == id)
+        return found[0] if found else None
+
+    def streaks(self, jobs: Iterable[str]) -> Mapping[str, tuple[RunState, ...]]:
+        """How the last ten runs of each job ended, oldest first."""
+        wanted = list(jobs)
+        found: dict[str, list[RunState]] = {job: [] for job in wanted}
+        for run in self._merged(
+            lambda database: [
+                entry for job in wanted for entry in table.entries(database, f"WHERE job = ? {_NEWEST}", (job, STREAK))
+            ],
+            lambda run: run.job in found,
+        ):
+            found[run.job].append(run.state)
+        return {job: tuple(reversed(states[:STREAK])) for job, states in found.items()}
+
+    def _merged(self, look: Callable[[sqlite3.Connection], list[Entry]], fits: Callable[[Run], bool]) -> list[Run]:
+        """Rows with the spooled entries over them, newest first, lost ones named as such."""
+        self.notes = []
+        entries = {entry.run.id: entry for entry in self._look(look)}
+        for entry in self._spooled():
+            is_end = entry.run.state is not RunState.RUNNING
+            if fits(entry.run) and (is_end or entry.run.id not in entries):
+                entries[entry.run.id] = entry
+        runs = [self._reconciled(entry) for entry in entries.values()]
+        return sorted(runs, key=lambda run: (run.started_at or "", run.id), reverse=True)
+
+    def _look(self, look: Callable[[sqlite3.Connection], list[Entry]]) -> list[Entry]:
+        if not os.path.lexists(self.place.history):
+            return []
+        try:
+            with table.reading(self.place.history) as database:
+                return look(database)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):  # made a moment ago, still empty
+                self.notes.append(f"{self.place.history} cannot be read: {error}")
+        except (sqlite3.Error, OSError) as error:
+            self.notes.append(f"{self.place.history} cannot be read: {error}")
+        return []
+
+    def _spooled(self) -> list[Entry]:
+        try:
+            return spool.read(self.place.spool)
+        except OSError as error:
+            self.notes.append(f"{self.place.spool} cannot be read: {error.strerror}")
+            return []
+
+    def _reconciled(self, entry: Entry) -> Run:
+        run = entry.run
+        if run.state is not RunState.RUNNING:
+            return run
+        if run.id not in self._lost:
+            reason = lost_reason(entry, partial(_is_free, self.place.lock(run.job)))
+            if reason is None:
+                return run
+            self._lost[run.id] = reason
+        return as_lost(run, self._lost[run.id])
+
+
+def _store_lost(place: Place) -> Callable[[sqlite3.Connection], None]:
+    def store(database: sqlite3.Connection) -> None:
+        for entry in table.entries(database, "WHERE state = 'running'"):
+            reason = lost_reason(entry, partial(_is_free, place.lock(entry.run.job)))
+            if reason is not None:
+                database.execute("UPDATE runs SET state = 'lost', reason = ? WHERE id = ?", (reason, entry.run.id))
+
+    return store
+
+
+def _jobs(database: sqlite3.Connection) -> list[str]:
+    return [job for (job,) in database.execute("SELECT DISTINCT job FROM runs")]
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether nobody holds a lock. Asked only where a pid says nothing: asking takes it for a moment."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,99 @@
+"""Runs that could not be written to the table: JSON lines, taken in by the next writer that can (exactly once)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from mltop.jobs.history.entry import Entry
+from mltop.jobs.place import make
+from mltop.system.file import append
+
+MAX_BYTES = 16 << 20
+"""A table that nobody mends for a year does not fill the disk."""
+PATIENCE_S = 3.0
+"""The lock is held for a write or for one transaction."""
+
+
+def spool(path: Path, entry: Entry) -> None:
+    """Append an entry in one piece; raises OSError."""
+    make(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _lock(descriptor)
+        if os.fstat(descriptor).st_size > MAX_BYTES:
+            raise OSError(errno.EFBIG, "the spool is full", str(path))
+        append(descriptor, msgspec.json.encode(entry) + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> list[Entry]:
+    """What is spooled, in order; a torn line is passed over. Raises OSError where it is there and cannot be read."""
+    try:
+        return list(_decoded(path.read_bytes()))
+    except FileNotFoundError:
+        return []
+
+
+class Spooled:
+    """What is spooled, locked until `close`: nobody appends between the reading and the emptying.
+
+    After a crash between the commit and `clear` the same entries come again: store an entry twice as once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.entries: list[Entry] = []
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            self._descriptor = -1  # not there; or not ours to empty: left to who can
+            return
+        try:
+            _lock(self._descriptor)
+            self.entries += _decoded(_content(self._descriptor))
+        except OSError:
+            self.close()
+
+    def clear(self) -> None:
+        """Empty it; raises OSError."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _lock(descriptor: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _content(descriptor: int) -> bytes:
+    data = b""
+    while block := os.pread(descriptor, 1 << 20, len(data)):
+        data += block
+    return data
+
+
+def _decoded(data: bytes) -> Iterator[Entry]:
+    for line in data.splitlines():
+        try:
+            yield msgspec.json.decode(line, type=Entry)
+        except msgspec.MsgspecError:
+            continue

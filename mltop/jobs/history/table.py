@@ -1,0 +1,132 @@
+"""The table of runs in SQLite: one mode for every file system, and a reader that leaves no trace.
+
+A rollback journal, not WAL: WAL needs shared memory on one host (homes are on NFS), its files come and go with every
+reader, and its last writer pays the sync anyway (sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from mltop.jobs.history.entry import Entry
+from mltop.jobs.place import make
+from mltop.model.job import Run, RunState
+
+VERSION = 1
+WRITE_PATIENCE_S = 2.0
+READ_PATIENCE_S = 0.5
+_RUN = Run.__struct_fields__
+_WHO = ("pid", "start_ticks", "pid_namespace")
+COLUMNS = ", ".join((*_RUN, *_WHO))
+_KINDS = {"id": "TEXT PRIMARY KEY", "job": "TEXT NOT NULL", "started_at": "TEXT NOT NULL", "state": "TEXT NOT NULL"}
+_NUMBERS = {"duration_s": "REAL", "cpu_s": "REAL"} | dict.fromkeys(
+    ("exit_code", "signal", "max_rss_bytes", "log_bytes", *_WHO), "INTEGER"
+)
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS runs ("
+    + ", ".join(f"{name} {_KINDS.get(name) or _NUMBERS.get(name, 'TEXT')}" for name in (*_RUN, *_WHO))
+    + ")",
+    "CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job, started_at, state)",
+    "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (started_at)",
+    "CREATE INDEX IF NOT EXISTS runs_running ON runs (state) WHERE state = 'running'",
+    f"PRAGMA user_version = {VERSION}",
+)
+_PUT = f"INSERT INTO runs ({COLUMNS}) VALUES ({', '.join('?' * (len(_RUN) + len(_WHO)))}) ON CONFLICT (id) DO "
+_PUT_START = _PUT + "NOTHING"
+_PUT_END = _PUT + "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_RUN, *_WHO) if name != "id")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction on the table, made where it is not there: whole or not at all; raises sqlite3.Error, OSError."""
+    make(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    database = sqlite3.connect(path, timeout=WRITE_PATIENCE_S, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = TRUNCATE")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("BEGIN IMMEDIATE")
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found > VERSION:
+            raise sqlite3.DatabaseError(f"history.db was written by a newer mltop (version {found})")
+        if found == 0:
+            for statement in _SCHEMA:
+                database.execute(statement)
+        yield database
+        if database.in_transaction:
+            database.execute("COMMIT")
+    finally:
+        database.close()  # rolls back what was not committed
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The table for reading; creates nothing. Raises sqlite3.Error, OSError.
+
+    A writer that was killed leaves a journal that has to be played back, and one that is stopped keeps its lock: then
+    a copy of both files is read, elsewhere.
+    """
+    database = _open_read_only(path)
+    try:
+        database.execute("SELECT 1 FROM runs LIMIT 1")
+    except sqlite3.OperationalError:
+        database.close()
+        with _copy(path) as copy:
+            yield copy
+        return
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=READ_PATIENCE_S, isolation_level=None)
+
+
+@contextlib.contextmanager
+def _copy(path: Path) -> Iterator[sqlite3.Connection]:
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mltop-") as folder:
+        copied = Path(folder) / path.name
+        shutil.copyfile(path, copied)
+        journal = path.with_name(f"{path.name}-journal")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(journal, copied.with_name(journal.name))
+        database = sqlite3.connect(copied, isolation_level=None)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def put(database: sqlite3.Connection, entry: Entry) -> None:
+    """Store an entry: a start never overwrites an end, an end overwrites whatever is there; twice is as once."""
+    values = [_plain(getattr(entry.run, name)) for name in _RUN]
+    values += [entry.pid, entry.start_ticks, entry.pid_namespace]
+    database.execute(_PUT_START if entry.run.state is RunState.RUNNING else _PUT_END, values)
+
+
+def entries(database: sqlite3.Connection, where: str, values: tuple[object, ...] = ()) -> list[Entry]:
+    """Entries by what follows `SELECT … FROM runs`."""
+    return [_entry(row) for row in database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)]
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    fields = dict(zip(_RUN, row, strict=False))
+    pid, ticks, namespace = row[len(_RUN) :]
+    run = msgspec.convert(fields, Run)
+    return msgspec.convert({"pid": pid or 0, "start_ticks": ticks, "pid_namespace": namespace or 0, "run": run}, Entry)
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, RunState) else value

@@ -1,0 +1,1 @@
+"""From the config to the schedulers and back: plan, apply, undo."""

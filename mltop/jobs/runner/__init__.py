@@ -1,0 +1,1 @@
+"""`mltop run`: lock, child, deadline, output, end."""

@@ -1,0 +1,161 @@
+"""One run of a job at a time: a flock on a file that is never unlinked, and who holds it, for people.
+
+The descriptor is close-on-exec: what a job leaves behind does not block the next run (research: `flock -o`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mltop.jobs.place import Place, fallback, make
+from mltop.jobs.runner import alive
+from mltop.system.file import try_lock
+
+_SETTLE_S = 0.05
+_LONGEST_PAUSE_S = 0.5
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds a lock, or held it last."""
+
+    run: str
+    pid: int
+    start_ticks: int | None = None
+    boot_id: str = ""
+    stuck: tuple[tuple[int, int | None], ...] = ()
+    """Processes (pid, start ticks) of that run that no signal ended."""
+
+    def living(self) -> list[int]:
+        """The stuck ones that are still there."""
+        if not self.stuck or self.boot_id != alive.boot_id():
+            return []
+        return [pid for pid, ticks in self.stuck if alive.is_alive(pid, ticks)]
+
+
+class OverlapError(Exception):
+    """The job is running already, or something of its last run is; the reason in words."""
+
+
+Wait = Callable[[float], bool]
+"""Wait so many seconds; false where the run is to be given up instead."""
+
+
+class Lock:
+    """The lock of one job. `descriptor` is `None` for the policy `allow`, which takes none."""
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._holder: Holder | None = None
+
+    def sign(self, run: str) -> None:
+        """Write down who holds it."""
+        pid = os.getpid()
+        self._note(Holder(run=run, pid=pid, start_ticks=alive.start_ticks(pid), boot_id=alive.boot_id()))
+
+    def note_stuck(self, pids: list[int]) -> None:
+        """Write down what the next run has to wait for."""
+        if self._holder is not None:
+            stuck = tuple((pid, alive.start_ticks(pid)) for pid in pids)
+            self._note(msgspec.structs.replace(self._holder, stuck=stuck))
+
+    def _note(self, holder: Holder) -> None:
+        self._holder = holder
+        if self._descriptor is None:
+            return
+        data = msgspec.json.encode(holder) + b"\n"
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without its note
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
+
+    def release(self) -> None:
+        """Let go."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds a lock, or held it last, by its own note; `None` where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def take(place: Place, job: str, policy: str, patience_s: float, wait: Wait) -> Lock:
+    """Take a job's lock by its overlap policy; raises OverlapError, OSError.
+
+    `patience_s`: how long `replace` waits for the other run to end. `wait` is asked between two tries.
+    """
+    path = _usable(place.lock(job))
+    lock = Lock(path, None if policy == "allow" else _taken(path, policy, patience_s, wait))
+    earlier = holder(path)
+    if earlier and (living := earlier.living()):
+        lock.release()
+        raise OverlapError(f"process {living[0]} of {earlier.run} is stuck in the kernel and still there")
+    return lock
+
+
+def _usable(path: Path) -> Path:
+    """The path, or one in memory where that folder cannot be made or written (D26)."""
+    try:
+        make(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        return path
+    except OSError:
+        return make(fallback() / "locks") / path.name
+
+
+def _taken(path: Path, policy: str, patience_s: float, wait: Wait) -> int:
+    descriptor = _try_until(path, time.monotonic() + _SETTLE_S, wait)  # a reader may hold it for a moment
+    if descriptor is not None:
+        return descriptor
+    kind, _, seconds = policy.partition(":")
+    if kind == "wait":
+        descriptor = _try_until(path, time.monotonic() + float(seconds or 0), wait)
+    elif kind == "queue":
+        descriptor = _queued(path, wait)
+    elif kind == "replace":
+        _end(holder(path))
+        descriptor = _try_until(path, time.monotonic() + patience_s, wait)
+    if descriptor is None:
+        other = holder(path)
+        raise OverlapError(f"overlap with {other.run}" if other else "overlap with another run")
+    return descriptor
+
+
+def _try_until(path: Path, deadline: float, wait: Wait) -> int | None:
+    pause_s = 0.01
+    while (descriptor := try_lock(path)) is None:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not wait(min(pause_s, left_s)):
+            return None
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    return descriptor
+
+
+def _queued(path: Path, wait: Wait) -> int | None:
+    """Wait as the only one in the queue, for as long as it takes."""
+    place_in_queue = try_lock(path.with_suffix(".queue"))
+    if place_in_queue is None:
+        return None
+    try:
+        return _try_until(path, float("inf"), wait)
+    finally:
+        os.close(place_in_queue)
+
+
+def _end(other: Holder | None) -> None:
+    """Ask the wrapper that holds the lock to end its run; only where it is surely that wrapper."""
+    if other is None or other.boot_id != alive.boot_id() or not alive.is_alive(other.pid, other.start_ticks):
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(other.pid, signal.SIGTERM)

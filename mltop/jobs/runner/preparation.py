@@ -1,0 +1,74 @@
+"""From a job's config to what is started: environment, account, limits; and the same in words for a dry run (J41)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+
+from mltop.config.job import JobConfig
+from mltop.jobs.place import Place
+from mltop.jobs.runner import command, environment
+from mltop.jobs.runner.child import Plan
+from mltop.system.text import clean
+
+_SECRET_WORDS = ("pass", "secret", "token", "key", "credential", "auth", "dsn", "url")
+
+
+def of_job(job: JobConfig, files: command.Files, inherited: Mapping[str, str], *, is_scheduled: bool) -> Plan:
+    """What a configured job starts; raises EnvironmentFault."""
+    account = environment.account_of(job.run_as)
+    found = environment.of_job(job, inherited, account, is_scheduled=is_scheduled)
+    is_unit = "INVOCATION_ID" in inherited  # its manager holds it to memory_max, all processes together
+    return Plan(
+        argv=command.argv(job, files),
+        environment=found,
+        workdir=environment.expanded(job.workdir, account) if job.workdir is not None else _home(account.home),
+        account=account if job.run_as is not None else None,
+        nice=job.nice,
+        io_class=job.io_class,
+        data_max_bytes=None if is_unit else job.memory_max_bytes,
+    )
+
+
+def of_command(words: Sequence[str], inherited: Mapping[str, str]) -> Plan:
+    """What `mltop run -- CMD` starts: the command, where and as the caller stands."""
+    return Plan(argv=tuple(words), environment=dict(inherited), keeps_descriptors=True)
+
+
+def _home(home: str) -> str:
+    """Where cron starts a job; the root folder for who has no home."""
+    return home if os.path.isdir(home) else "/"  # noqa: PTH112
+
+
+def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
+    """What a run would do, line by line; values that may be secrets are not shown."""
+    limits = [
+        f"{name} {value}" for name, value in (("nice", plan.nice), ("io_class", plan.io_class)) if value is not None
+    ]
+    if job.memory_max_bytes is not None:
+        limits.append(f"memory_max {job.memory_max_bytes} bytes (each process; the whole job where systemd runs it)")
+    if job.cpu_quota_percent is not None:
+        limits.append(f"cpu_quota {job.cpu_quota_percent:g} % (only where systemd runs it)")
+    told = plan.environment.items()
+    return [
+        f"job        {job.id} ({job.kind}){'' if job.enabled else ', disabled'}",
+        f"command    {shlex.join(plan.argv)}",
+        f"user       {plan.account.name if plan.account else environment.account_of(None).name}",
+        f"workdir    {plan.workdir or os.getcwd()}",  # noqa: PTH109
+        f"timeout    {_limit(job.timeout_s)}, then TERM, and KILL after {job.kill_grace_s:g} s",
+        f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
+        f"retries    {job.retries}" + (f", {job.retry_wait_s:g} s apart" if job.retries else ""),
+        f"limits     {', '.join(limits) or 'none'}",
+        f"logs       {place.logs / job.id}, at most {job.log_max_bytes} bytes each",
+        *(f"env        {name}={_masked(name, value)}" for name, value in sorted(told)),
+    ]
+
+
+def _limit(seconds: float | None) -> str:
+    return "none" if seconds is None else f"{seconds:g} s"
+
+
+def _masked(name: str, value: str) -> str:
+    is_secret = any(word in name.lower() for word in _SECRET_WORDS)
+    return "(not shown)" if is_secret and value else clean(value)

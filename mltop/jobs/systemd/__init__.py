@@ -1,0 +1,1 @@
+"""systemd's managers: mltop's units, and everybody's timers."""

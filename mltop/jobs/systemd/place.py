@@ -1,0 +1,143 @@
+"""mltop's units in a folder of systemd's, against what the config wants there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from mltop.jobs.crontab.block import Choice
+from mltop.jobs.plan.change import Change, Kind
+from mltop.jobs.plan.wish import Wish
+from mltop.jobs.scheduler import manager_off
+from mltop.jobs.site import Site
+from mltop.jobs.systemd import unit
+from mltop.model.job import Drift
+
+SYSTEM_UNITS = Path("/etc/systemd/system")
+_WANTS = "timers.target.wants"
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A plan's part for one scheduler."""
+
+    drifts: dict[str, Drift] = {}
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """A folder of units: mltop's files by name, and the timers that are enabled."""
+
+    path: Path
+    files: dict[str, bytes] = {}
+    enabled: frozenset[str] = frozenset()
+    off: str | None = None
+    """Why no manager reads it now."""
+
+
+def folder(scope: str, site: Site) -> Path:
+    """Where units of a scope are written."""
+    if scope == "system":
+        return SYSTEM_UNITS
+    base = site.environment.get("XDG_CONFIG_HOME", "")
+    home = site.environment.get("HOME", "/")
+    return (Path(base) if base.startswith("/") else Path(home) / ".config") / "systemd" / "user"
+
+
+def look(scope: str, site: Site) -> Folder:
+    """What is there; raises OSError."""
+    path = folder(scope, site)
+    files = {}
+    if path.is_dir():
+        for entry in os.scandir(path):
+            if unit.id_of(entry.name) is not None and entry.is_file(follow_symlinks=False):
+                files[entry.name] = Path(entry.path).read_bytes()
+    enabled = frozenset(name for name in files if os.path.lexists(path / _WANTS / name))
+    return Folder(path, files, enabled, manager_off(scope, site.environment))
+
+
+def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: Choice) -> Piece:
+    """How each job stands in a folder, and the files to write."""
+    want = {wish.id: wish for wish in wanted if wish.backend == "systemd" and wish.job.scope == scope}
+    known = {wish.id for wish in wanted}
+    faulty = {wish.id for wish in wanted if wish.fault is not None}
+    drifts: dict[str, Drift] = {}
+    changes: list[Change] = []
+    notes: list[str] = []
+    ids = {unit.id_of(name) or "" for name in have.files}
+    for id in sorted(ids | set(want)):
+        files = want[id].units if id in want else {}
+        owner = _owner(id, have, site)
+        if owner is not None:
+            if id in want:
+                notes.append(f"{id}: {owner}")
+                drifts[id] = Drift.MISSING
+            continue
+        drift = _drift(id, files, have, is_known=id in known)
+        drifts[id] = drift
+        if drift is Drift.IN_SYNC or id in faulty or choice.leaves(id, drift):
+            continue
+        changes += _changes(scope, id, files, have)
+    if changes and have.off is not None:
+        notes.append(f"{have.path}: {have.off}")
+        changes = []
+    return Piece(drifts, tuple(changes), tuple(notes))
+
+
+def _owner(id: str, have: Folder, site: Site) -> str | None:
+    """Whose the units are, where they are not this config's."""
+    service, timer = unit.names(id)
+    for name in (service, timer):
+        data = have.files.get(name)
+        if data is None:
+            continue
+        owned = unit.owned(name, data)
+        if owned is None:
+            return f"{have.path / name} is not mltop's: it stays as it is"
+        call = owned.call
+        if call is not None and all((call.config, call.state) != (one.config, one.state) for one in site.calls()):
+            return f"{have.path / name} is of another config ({call.config or 'the default'}): it stays as it is"
+    return None
+
+
+def _drift(id: str, files: dict[str, bytes], have: Folder, *, is_known: bool) -> Drift:
+    names = unit.names(id)
+    found = {name: have.files[name] for name in names if name in have.files}
+    if not found:
+        return Drift.MISSING
+    if not is_known:
+        return Drift.ORPHANED
+    is_enabled = names[1] in have.enabled
+    if found == files and is_enabled:
+        return Drift.IN_SYNC
+    if len(found) < len(names) or not is_enabled:
+        return Drift.DRIFTED
+    owned = [unit.owned(name, data) for name, data in found.items()]
+    return Drift.CHANGED if all(one is not None and one.is_intact for one in owned) else Drift.DRIFTED
+
+
+def _changes(scope: str, id: str, files: dict[str, bytes], have: Folder) -> list[Change]:
+    kind = Kind.SYSTEM_UNIT if scope == "system" else Kind.USER_UNIT
+    made = [
+        Change(kind=kind, path=str(have.path / name), before=have.files.get(name), after=files.get(name))
+        for name in unit.names(id)
+    ]
+    timer = unit.names(id)[1]
+    link = f"-> {have.path / timer}\n".encode()
+    made.append(
+        Change(
+            kind=kind,
+            path=str(have.path / _WANTS / timer),
+            before=link if timer in have.enabled else None,
+            after=link if files else None,
+        )
+    )
+    return [change for change in made if change.before != change.after]
+
+
+def is_link(path: str) -> bool:
+    """Whether a change is of the link that enables a timer."""
+    return Path(path).parent.name == _WANTS

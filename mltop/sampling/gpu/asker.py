@@ -1,0 +1,56 @@
+"""Asking one GPU: what is missing is told apart from what is not credible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mltop.sampling.gpu.credible import Doubts
+from mltop.sampling.gpu.nvml import DriverGone, GpuLost, Library, Missing
+
+Values = dict[str, Any]
+"""A fact's values, by the snapshot's keys."""
+
+
+class Asker:
+    """One GPU's handle, and where to note doubts. Every question may raise `Missing`."""
+
+    def __init__(self, library: Library, index: int, handle: object, doubts: Doubts) -> None:
+        self.library = library
+        self.index = index
+        self.handle = handle
+        self.doubts = doubts
+
+    def ask(self, function: str, *arguments: object) -> Any:
+        """Call `pynvml.<function>` for this GPU."""
+        return self.library.ask(self.index, function, self.handle, *arguments)
+
+    def within(self, what: str, low: float, high: float, function: str, *arguments: object) -> Any:
+        """The answer, or `None` where it is not credible."""
+        value = self.ask(function, *arguments)
+        return value if self.doubts.number(what, value, low, high) else None
+
+    def maybe(self, function: str, *arguments: object) -> Any:
+        """The answer, or `None` where this GPU has none."""
+        try:
+            return self.ask(function, *arguments)
+        except (GpuLost, DriverGone):
+            raise
+        except Missing:
+            return None
+
+    def parts(self, **calls: Callable[[], Any]) -> Values:
+        """Each part that is there; raises the first `Missing` where none is."""
+        values: Values = {}
+        first: Missing | None = None
+        for key, call in calls.items():
+            try:
+                values[key] = call()
+            except (GpuLost, DriverGone):
+                raise
+            except Missing as missing:
+                values[key] = None
+                first = first or missing
+        if first is not None and all(value is None for value in values.values()):
+            raise first
+        return values

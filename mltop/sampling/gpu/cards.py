@@ -1,0 +1,160 @@
+"""All GPUs of a box: the driver's, and those that only the PCI bus has. Each keeps its identity and its place (D12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from mltop.model.snapshot import Gpu, Status
+from mltop.sampling.gpu.answer import Answer, GpuSaid, XidSaid
+from mltop.sampling.gpu.card import Card, Trouble
+from mltop.sampling.gpu.pci import cards_for_nvml, is_container
+from mltop.sampling.host.kernel_log import Xid
+from mltop.sampling.root import Roots
+
+_SCAN_S = 60.0
+"""How often the PCI bus is looked at."""
+Troubles = Callable[[int | None], Trouble | None]
+"""What keeps the GPU of an index from answering."""
+
+
+class Cards:
+    """Takes messages of the probe; gives records in PCI order."""
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+        self._cards: list[Card] = []
+        self._generation = 0
+        self._xids: dict[str, Xid] = {}
+        self._on_bus: tuple[str, ...] = ()
+        self._scan_at = 0.0
+        self._is_container = is_container(roots)
+
+    def look_at_bus(self, now: float) -> None:
+        """See what the PCI bus has, not too often."""
+        if now >= self._scan_at:
+            self._scan_at = now + _SCAN_S
+            self._on_bus = tuple(card.bus_id for card in cards_for_nvml(self._roots))
+
+    @property
+    def pci_count(self) -> int:
+        """How many cards the bus has for NVML."""
+        return len(self._on_bus)
+
+    @property
+    def listed_count(self) -> int:
+        """How many GPUs of the driver have been heard of."""
+        return sum(card.index is not None for card in self._cards)
+
+    def take_start(self) -> None:
+        """NVML was started: its indices may name other cards than before."""
+        self._generation += 1
+        self._scan_at = 0.0
+
+    def take_xids(self, said: XidSaid) -> None:
+        """Keep the last Xid of each card."""
+        self._xids.update((xid.pci_bus_id, xid) for xid in said.xids)
+
+    def take(self, said: GpuSaid) -> None:
+        """Give a card's answers to that card, which its identity names before its index does."""
+        identity = said.answers.get("identity")
+        card = self._named(identity.values if identity is not None else {}) or self._at(said.index)
+        if card is None:
+            card = Card(said.index)
+            self._cards.append(card)
+        if card.index != said.index:
+            for other in self._cards:
+                if other.index == said.index:
+                    other.index = None
+            card.index = said.index
+        card.heard_in = self._generation
+        card.take(said)
+
+    def _named(self, identity: dict[str, str | None]) -> Card | None:
+        for key in ("uuid", "pci_bus_id"):
+            name = identity.get(key)
+            for card in self._cards:
+                if name is not None and getattr(card, key) == name:
+                    return card
+        return None
+
+    def _at(self, index: int) -> Card | None:
+        return next((card for card in self._cards if card.index == index), None)
+
+    def end_of_refresh(self, skipped: tuple[int, ...]) -> None:
+        """A card that this start of NVML does not list has no index any more; a nameless one is forgotten."""
+        for card in self._cards:
+            if card.heard_in != self._generation and card.index is not None and card.index not in skipped:
+                card.index = None
+        self._cards = [card for card in self._cards if card.index is not None or card.uuid or card.pci_bus_id]
+
+    def unlisted(self) -> tuple[str, ...]:
+        """Bus ids that the PCI bus has and the driver does not; none in a container, which need not be given all."""
+        if self._is_container:
+            return ()
+        self._guess_bus_ids()
+        listed = {card.pci_bus_id for card in self._cards if card.index is not None}
+        return tuple(bus_id for bus_id in self._on_bus if bus_id not in listed)
+
+    def _guess_bus_ids(self) -> None:
+        """A card lost before it told its bus id is the one on the bus that nobody else is, where that is certain."""
+        nameless = [card for card in self._cards if card.pci_bus_id is None and card.index is not None]
+        known = {card.pci_bus_id for card in self._cards}
+        free = [bus_id for bus_id in self._on_bus if bus_id not in known]
+        if nameless and len(nameless) == len(free):
+            for card, bus_id in zip(sorted(nameless, key=lambda card: card.index or 0), free, strict=True):
+                card.pci_bus_id = bus_id
+
+    def gaps(self) -> dict[str, dict[str, Answer | None]]:
+        """What is not told of the cards that the driver lists, by their uuid or bus id."""
+        return {
+            card.uuid or card.pci_bus_id or str(card.index): card.gaps()
+            for card in self._cards
+            if card.index is not None and card.lost is None
+        }
+
+    def read(self, now: float, interval_s: float, troubles: Troubles, unlisted: Trouble | None) -> tuple[Gpu, ...]:
+        """All records; cards that the driver does not list are there with `unlisted` as their trouble, if it is set."""
+        self._guess_bus_ids()
+        gpus = [
+            card.read(now, interval_s, troubles(card.index), self._xids.get(card.pci_bus_id or ""))
+            for card in sorted(self._cards, key=lambda card: -1 if card.index is None else card.index)
+            if card.index is not None
+        ]
+        for card in self._cards:
+            if card.index is None:
+                _insert(gpus, self._gone(card, now))
+        if unlisted is not None:
+            known = {card.pci_bus_id for card in self._cards}
+            for bus_id in self._on_bus:
+                if bus_id not in known:
+                    _insert(gpus, self._only_on_bus(bus_id, unlisted, now))
+        return tuple(gpus)
+
+    def _gone(self, card: Card, now: float) -> Gpu:
+        where = "on the PCI bus, not in the driver" if card.pci_bus_id in self._on_bus else "gone from the PCI bus"
+        if not card.is_lost:
+            card.take(GpuSaid(index=-1, lost=Answer(at=now, status=Status.LOST, reason=where)))
+        gpu = card.read(now, 0.0, None, self._xids.get(card.pci_bus_id or ""))
+        return msgspec.structs.replace(gpu, reason=where)
+
+    def _only_on_bus(self, bus_id: str, trouble: Trouble, now: float) -> Gpu:
+        xid = self._xids.get(bus_id)
+        return Gpu(
+            pci_bus_id=bus_id,
+            status=trouble.status,
+            reason=trouble.reason,
+            processes_status=trouble.status,
+            xid_last=None if xid is None else xid.code,
+            xid_last_age_s=None if xid is None else max(0.0, now - xid.at),
+        )
+
+
+def _insert(gpus: list[Gpu], gpu: Gpu) -> None:
+    """Put it at its place on the bus: before the first that comes after it there."""
+    for place, other in enumerate(gpus):
+        if gpu.pci_bus_id and other.pci_bus_id and other.pci_bus_id > gpu.pci_bus_id:
+            gpus.insert(place, gpu)
+            return
+    gpus.append(gpu)

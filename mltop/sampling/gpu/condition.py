@@ -1,0 +1,110 @@
+"""What shape a GPU is in: memory errors, links, modes."""
+
+from __future__ import annotations
+
+from ctypes import byref, c_uint
+
+from mltop.sampling.gpu.asker import Asker, Values
+from mltop.sampling.gpu.nvml import INSUFFICIENT_SIZE, SUCCESS, DriverGone, GpuLost, Missing
+
+# nvml.h
+_CORRECTED, _UNCORRECTED = 0, 1
+_VOLATILE, _AGGREGATE = 0, 1
+_MULTIPLE_SINGLE_BIT, _DOUBLE_BIT = 0, 1
+_PCIE_TRANSMIT, _PCIE_RECEIVE = 0, 1
+_MOST_KB_PER_S = 1_000_000_000
+"""1 TB/s: eight times PCIe 6.0 x16."""
+_LINKS_MAX = 36
+_LINK_TURNS = 6
+"""A round over all NVLinks takes this many turns."""
+
+
+class Condition:
+    """Facts that seldom move."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self._links: list[bool] | None = None
+        self._next_link = 0
+
+    def ecc(self) -> Values:
+        """Counts since the driver was loaded (volatile) and since the card was made (aggregate)."""
+        function = "nvmlDeviceGetTotalEccErrors"
+        return self._asker.parts(
+            ecc_uncorrected_volatile=lambda: self._asker.within("ECC", 0, 2**62, function, _UNCORRECTED, _VOLATILE),
+            ecc_uncorrected_aggregate=lambda: self._asker.within("ECC", 0, 2**62, function, _UNCORRECTED, _AGGREGATE),
+            ecc_corrected_volatile=lambda: self._asker.within("ECC", 0, 2**62, function, _CORRECTED, _VOLATILE),
+        )
+
+    def remap(self) -> Values:
+        """Row remapping: pending until the next reset, or failed."""
+        _, _, pending, failed = self._asker.ask("nvmlDeviceGetRemappedRows")
+        return {"remap_pending": bool(pending), "remap_failed": bool(failed)}
+
+    def retired(self) -> Values:
+        """Pages retired for either cause; cards before Ampere."""
+        return {"retired_pages": self._retired_for(_MULTIPLE_SINGLE_BIT) + self._retired_for(_DOUBLE_BIT)}
+
+    def _retired_for(self, cause: int) -> int:
+        count = c_uint(0)
+        code = self._asker.library.ask_symbol(
+            self._asker.index, "nvmlDeviceGetRetiredPages", self._asker.handle, c_uint(cause), byref(count), None
+        )
+        if code not in (SUCCESS, INSUFFICIENT_SIZE):
+            raise self._asker.library.why_not(code)
+        return count.value
+
+    def pcie_link(self) -> Values:
+        """As negotiated now."""
+        return self._asker.parts(
+            pcie_generation=lambda: self._asker.within("PCIe generation", 1, 16, "nvmlDeviceGetCurrPcieLinkGeneration"),
+            pcie_width=lambda: self._asker.within("PCIe width", 1, 64, "nvmlDeviceGetCurrPcieLinkWidth"),
+        )
+
+    def pcie_max(self) -> Values:
+        """What card and slot can do."""
+        return self._asker.parts(
+            pcie_generation_max=lambda: self._asker.within(
+                "PCIe generation", 1, 16, "nvmlDeviceGetMaxPcieLinkGeneration"
+            ),
+            pcie_width_max=lambda: self._asker.within("PCIe width", 1, 64, "nvmlDeviceGetMaxPcieLinkWidth"),
+        )
+
+    def throughput(self) -> Values:
+        """In bytes a second; 20 ms a call."""
+        function = "nvmlDeviceGetPcieThroughput"  # in KB/s, measured over 20 ms in the call
+
+        def rate(direction: int) -> float | None:
+            kilobytes = self._asker.within("PCIe throughput in KB/s", 0, _MOST_KB_PER_S, function, direction)
+            return None if kilobytes is None else kilobytes * 1000.0
+
+        return self._asker.parts(
+            pcie_receive_bytes_per_s=lambda: rate(_PCIE_RECEIVE),
+            pcie_transmit_bytes_per_s=lambda: rate(_PCIE_TRANSMIT),
+        )
+
+    def nvlinks(self) -> Values:
+        """Active links of all; after the first round some of them each time."""
+        if self._links is None:
+            self._links = self._all_links()
+        else:
+            for _ in range(-(-len(self._links) // _LINK_TURNS)):
+                self._next_link = (self._next_link + 1) % len(self._links)
+                self._links[self._next_link] = bool(self._asker.ask("nvmlDeviceGetNvLinkState", self._next_link))
+        return {"nvlinks_active": sum(self._links), "nvlinks_total": len(self._links)}
+
+    def _all_links(self) -> list[bool]:
+        links: list[bool] = []
+        try:
+            for link in range(_LINKS_MAX):
+                links.append(bool(self._asker.ask("nvmlDeviceGetNvLinkState", link)))
+        except (GpuLost, DriverGone):
+            raise
+        except Missing:
+            if not links:
+                raise
+        return links
+
+    def persistence(self) -> Values:
+        """Persistence mode."""
+        return {"persistence_mode": bool(self._asker.ask("nvmlDeviceGetPersistenceMode"))}

@@ -1,0 +1,42 @@
+"""How long a driver may take, and what is remembered of a call that took longer."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from mltop.model.snapshot import Status
+from mltop.sampling.gpu.progress import Call
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a driver may take, in seconds."""
+
+    silence_s: float = 1.8
+    """From here on it is "not answering": just under a tick of 2 s, so that M8's 3 s are kept."""
+    grace_s: float = 10.0
+    """How long a stuck call is left alone before the probe is killed; doubles each time."""
+    grace_max_s: float = 60.0
+    start_grace_s: float = 60.0
+    """The same for the start of NVML, which takes long where persistence mode is off."""
+    back_off_s: float = 5.0
+    """The pause before the next probe; doubles each time."""
+    back_off_max_s: float = 60.0
+
+
+class Hang(msgspec.Struct):
+    """A call that did not come back, or in which the probe died."""
+
+    call: Call
+    verb: str
+    status: Status
+    pause_s: float
+    """How long its GPU is left alone after the probe is gone."""
+    ask_again_at: float = math.inf
+
+    def reason(self, now: float) -> str:
+        """What happened and what is next."""
+        left = self.ask_again_at - now
+        again = f"; asked again in {math.ceil(left)} s" if 0 < left < math.inf else ""
+        return f"{self.verb} ({self.call}){again}"

@@ -1,0 +1,1 @@
+"""The host: processors, memory, mounts, network, processes."""

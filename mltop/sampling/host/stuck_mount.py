@@ -1,0 +1,56 @@
+"""Readers of earlier runs that are stuck at a mount still: nobody is sent after them (D2).
+
+A run that ends leaves behind what no signal ends. So that twenty runs leave one such child and not twenty, a reader
+carries the mount that it is at in its `comm`, and the next run looks there before it asks.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+
+from mltop.sampling.host.disk import Space, read_space
+from mltop.sampling.root import Roots
+from mltop.sampling.source import read_bytes
+from mltop.system.process import set_name
+
+_PREFIX = b"mltop-m-"
+STUCK_S = 3.0
+"""One in state D that lives for longer is stuck: a run gives a mount 2 s."""
+
+
+def read_space_by_name(path: bytes) -> Space:
+    """Ask the file system, for a reader's child, which is known by the mount meanwhile. Raises OSError."""
+    set_name(_comm(path).decode())
+    return read_space(path)
+
+
+def stuck_readers(roots: Roots, paths: Iterable[bytes]) -> dict[bytes, int]:
+    """Those of the paths at which a reader of this user is stuck, and its pid. Reads `stat` and nothing else (M12)."""
+    names = {_comm(path): path for path in paths}
+    return {names[comm]: pid for pid, comm in _old_readers(roots) if comm in names}
+
+
+def _comm(path: bytes) -> bytes:
+    return b"%s%07x" % (_PREFIX, zlib.crc32(path) & 0xFFFFFFF)
+
+
+def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:
+    try:
+        uptime_s = float(read_bytes(roots.proc / "uptime", 64).split()[0])
+        entries = [entry for entry in os.scandir(roots.proc) if entry.name.isdecimal()]
+    except (OSError, ValueError, IndexError):
+        return
+    ticks = os.sysconf("SC_CLK_TCK")
+    for entry in entries:
+        try:
+            line = read_bytes(f"{entry.path}/stat")
+            end = line.rindex(b")")
+            comm, fields = line[line.index(b"(") + 1 : end], line[end + 2 :].split()
+            if not comm.startswith(_PREFIX) or fields[0] != b"D" or entry.stat().st_uid != os.geteuid():
+                continue
+            if uptime_s - int(fields[19]) / ticks > STUCK_S:
+                yield int(entry.name), comm
+        except (OSError, ValueError, IndexError):
+            continue  # gone meanwhile

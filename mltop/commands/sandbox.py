@@ -25,6 +25,7 @@ def starter(folder: Path) -> Starter:
         log_size="1KiB",
         operations=str(folder / "state/operations.jsonl"),
         jitter="0s",
+        settle="0s",
     )
 
 

@@ -1,17 +1,20 @@
-"""A job of mltop's own as the config defines it, the defaults laid under it. Durations in seconds, sizes in bytes."""
+"""A job of mltop's own as the config defines it, the defaults laid under it. Durations in seconds, sizes in bytes.
+
+Named tuples, not msgspec's: `mltop run` reads its job without the time that msgspec takes to load (J26).
+"""
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 Kind = Literal["backup", "cleanup", "rotate", "metrics", "check", "command"]
 Backend = Literal["auto", "cron", "cron.d", "systemd"]
 DAY_S = 86400.0
+SETTLE_S = 60.0
+"""How long a file must lie still before a backup takes it: a checkpoint that is being written is not one yet."""
 
 
-class Keep(msgspec.Struct, frozen=True, kw_only=True):
+class Keep(NamedTuple):
     """Which backups stay: the newest of each of so many hours, days, …; `min` whatever the rest says."""
 
     last: int = 0
@@ -24,7 +27,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     min: int = 3
 
 
-class BackupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):
+class BackupSpec(NamedTuple):
     """`kind = "backup"`."""
 
     sources: tuple[str, ...]
@@ -36,10 +39,10 @@ class BackupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="backup"):
     exclude: tuple[str, ...] = ()
     encrypt_to: tuple[str, ...] = ()
     drill: str = "@monthly"
-    settle_s: float = 0.0
+    settle_s: float = SETTLE_S
 
 
-class CleanupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup"):
+class CleanupSpec(NamedTuple):
     """`kind = "cleanup"`."""
 
     paths: tuple[str, ...] = ()
@@ -48,7 +51,7 @@ class CleanupSpec(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup"):
     exclude: tuple[str, ...] = ()
 
 
-class RotateRule(msgspec.Struct, frozen=True, kw_only=True):
+class RotateRule(NamedTuple):
     """One `[[jobs.X.rules]]`."""
 
     paths: tuple[str, ...]
@@ -61,26 +64,26 @@ class RotateRule(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
 
 
-class RotateSpec(msgspec.Struct, frozen=True, kw_only=True, tag="rotate"):
+class RotateSpec(NamedTuple):
     """`kind = "rotate"`."""
 
     rules: tuple[RotateRule, ...] = ()
 
 
-class MetricsSpec(msgspec.Struct, frozen=True, kw_only=True, tag="metrics"):
+class MetricsSpec(NamedTuple):
     """`kind = "metrics"`."""
 
     format: Literal["csv", "jsonl"] = "csv"
     keep_days: int = 7
 
 
-class CheckSpec(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
+class CheckSpec(NamedTuple):
     """`kind = "check"`."""
 
     profile: str | None = None
 
 
-class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+class CommandSpec(NamedTuple):
     """`kind = "command"`: an argv, or a text for `/bin/sh -c`."""
 
     command: tuple[str, ...] | str
@@ -89,7 +92,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
 Spec = BackupSpec | CleanupSpec | RotateSpec | MetricsSpec | CheckSpec | CommandSpec
 
 
-class JobConfig(msgspec.Struct, frozen=True, kw_only=True):
+class JobConfig(NamedTuple):
     """One `[jobs.<id>]` over `[defaults]` (D24, interface)."""
 
     id: str

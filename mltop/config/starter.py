@@ -27,6 +27,7 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
     operations: str | None = None
     """mltop's own log of what it wrote; `None` where there is no place for it."""
     jitter: str = "5m"
+    settle: str = "60s"
     obstacles: Mapping[str, str] = {}
     """By job: why it cannot run here and what to fill in; such a job is written disabled."""
     elsewhere: Mapping[str, str] = {}
@@ -83,6 +84,7 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
             f"source = {_quoted(self.models)}",
             f"target = {_quoted(self.backups)}",
             'compression = "zstd"',
+            _noted(f'settle = "{self.settle}"', "waits for files written to less than this ago"),
             _noted("keep_days = 30", "or keep = { last = 3, daily = 7, weekly = 4 }"),
             'timeout = "4h"',
             _noted("persistent = true", "one that was missed is made up once"),

@@ -43,7 +43,9 @@ class TaskBox:
 
     def write_backup(self, more: str = "") -> None:
         """The job `m`: the model tree to the target."""
-        self.write(f'[jobs.m]\nkind = "backup"\nsource = "{self.models}"\ntarget = "{self.target}"\n{more}')
+        self.write(
+            f'[jobs.m]\nkind = "backup"\nsource = "{self.models}"\ntarget = "{self.target}"\nsettle = "0s"\n{more}'
+        )
 
     def make_models(self) -> None:
         (self.models / "llama").mkdir(parents=True)

@@ -110,7 +110,8 @@ def test_a_flipped_bit_is_4_and_the_archive_is_corrupt_from_then_on(box: Box) ->
 
 
 def test_a_source_that_is_missing_makes_it_partial(box: Box) -> None:
-    box.write(f'[jobs.m]\nkind = "backup"\nsources = ["{box.models}", "{box.folder}/gone"]\ntarget = "{box.target}"')
+    sources = f'sources = ["{box.models}", "{box.folder}/gone"]\nsettle = "0s"'
+    box.write(f'[jobs.m]\nkind = "backup"\n{sources}\ntarget = "{box.target}"')
     code, out, _ = box.run("backup", "create", "m")
     assert code == 3
     assert "backup m: partial" in out
@@ -174,6 +175,7 @@ def test_a_target_at_a_url_is_refused(box: Box) -> None:
         ("prune",),
         ("create", "--source", "/tmp"),
         ("create", "--source", "/tmp", "--target", "/tmp/x", "--level", "77"),
+        ("create", "--source", "/tmp", "--target", "/tmp/x", "--settle", "soon"),
     ],
 )
 def test_wrong_usage_is_2_with_one_line(
@@ -215,7 +217,7 @@ def test_two_folders_need_no_config(box: Box, tmp_path: Path) -> None:
     box.config.unlink()
     del box.environment["MLTOP_CONFIG"]
     target = str(tmp_path / "shelf")
-    assert box.code("backup", "create", "--source", str(box.models), "--target", target) == 0
+    assert box.code("backup", "create", "--source", str(box.models), "--target", target, "--settle", "0s") == 0
     code, made = box.document("backup", "list", "--target", target)
     (archive,) = made["targets"][0]["archives"]
     assert (code, archive["job"], archive["state"]) == (0, "models", "verified")
@@ -280,7 +282,7 @@ def test_a_target_that_answers_no_more_is_said_in_time(box: Box, tmp_path: Path)
         try:
             box.wait_until(mount.is_mount, "the mount")
             server.send_signal(signal.SIGSTOP)
-            box.write(f'[jobs.m]\nkind = "backup"\nsource = "{box.models}"\ntarget = "{mount}"')
+            box.write(f'[jobs.m]\nkind = "backup"\nsource = "{box.models}"\ntarget = "{mount}"\nsettle = "0s"')
             code, made = box.document("backup", "list")
             assert code == 1
             assert made["targets"][0]["status"] == "timeout", made

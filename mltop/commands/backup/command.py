@@ -57,6 +57,9 @@ def _create() -> Parser:
     parser.add_argument("--level", type=int, default=1, metavar="N", help="with --source (default 1)")
     parser.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="with --source")
     parser.add_argument(
+        "--settle", metavar="D", help="with --source: wait for files written to less than this ago (default 60s)"
+    )
+    parser.add_argument(
         "--keep-days", type=int, metavar="N", help="with --source: prune older ones (default: all stay)"
     )
     _add_accept_clock(parser)

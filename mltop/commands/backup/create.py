@@ -10,6 +10,8 @@ from mltop.commands.backup.document import BackupsDocument, complaint_of, meant,
 from mltop.commands.enter import Orders, run_wrapped, without_report
 from mltop.commands.output import Complaint, complain, is_terminal, write_document, write_lines
 from mltop.commands.progress import say_on_error, terminal_of, watched
+from mltop.config.field import duration
+from mltop.config.job import SETTLE_S
 from mltop.tasks.archive.backup import create as make
 from mltop.tasks.archive.job import UNFINISHED, BackupJob
 from mltop.tasks.archive.record import BackupReport
@@ -60,13 +62,20 @@ def _of_folders(options: argparse.Namespace) -> tuple[int, BackupReport]:
         exclude=tuple(options.exclude) or UNFINISHED,
         # nobody said what may go: nothing does
         keep=Keep() if options.keep_days is None else Keep.days(options.keep_days),
-        settle_s=0,
+        settle_s=SETTLE_S if options.settle is None else _seconds(options.settle),
         accept_clock=options.accept_clock,
     )
     with terminal_of(None) as terminal, watched(terminal, say_on_error) as (control, cancellation):
         report = make(job, control)
     code = Exit(cancellation.code(report.exit_code))
     return int(code), report
+
+
+def _seconds(text: str) -> float:
+    try:
+        return duration(text)
+    except ValueError:
+        raise UsageError(f"--settle: expected a duration such as 60s, got {text!r}") from None
 
 
 def _id_of(source: str) -> str:

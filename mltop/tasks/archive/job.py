@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from mltop.config.job import SETTLE_S
 from mltop.tasks.retention import Keep
 
 Compression = Literal["zstd", "gzip", "none"]
@@ -37,7 +38,7 @@ class BackupJob(msgspec.Struct, frozen=True, kw_only=True):
     """A truncated model file in the source makes the backup partial, not just a note."""
     keep: Keep = Keep.days(30)
     trash_s: float = 3 * 86400
-    settle_s: float = 60
+    settle_s: float = SETTLE_S
     """Files younger than this are read last, and waited for, this long at most."""
     skip_unchanged: bool = True
     accept_clock: bool = False

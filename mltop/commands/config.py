@@ -132,10 +132,18 @@ def _origin(files: Files, table: str, key: str) -> str | None:
 
 def _job(job: JobConfig) -> dict[str, Any]:
     """A job without what people should not paste into a ticket."""
-    found: dict[str, Any] = msgspec.to_builtins(job)
+    found: dict[str, Any] = _named(job)
+    found["spec"] = {"type": job.kind, **found["spec"]}
     found["env"] = dict.fromkeys(job.env, _MASK)
     found["alert"] = {key: _MASK if key == "ping_url" else value for key, value in job.alert.items()}
     return found
+
+
+def _named(value: Any) -> Any:
+    """Records as JSON has them: by the names of their fields."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _named(one) for name, one in value._asdict().items()}
+    return [_named(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _complaint(line: str) -> Complaint:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Any, Literal, NamedTuple
 
 from mltop.config.fault import Fault, Source
 from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
@@ -21,7 +20,7 @@ _TOO_LONG = f"longer than {_MAX_BYTES >> 20} MiB"
 Scope = Literal["user", "system"]
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(NamedTuple):
     """A file's tables, not judged yet."""
 
     path: Path
@@ -30,7 +29,7 @@ class Document(msgspec.Struct, frozen=True):
     scope: Scope = "user"
 
 
-class Files(msgspec.Struct, frozen=True):
+class Files(NamedTuple):
     """The config files that are there, the later over the earlier, and what keeps others from being read."""
 
     documents: tuple[Document, ...] = ()
@@ -66,7 +65,7 @@ def read_document(
     """A config file, called `name` in its faults; raises `Fault`. `None` where there is none and need not be."""
     name = name or str(path)
     try:
-        text = read_bytes(path).decode("utf-8-sig")
+        text = read_bytes(path).removeprefix(codecs.BOM_UTF8).decode()
     except (FileNotFoundError, NotADirectoryError):
         if must_exist:
             raise Fault([f"{name}: no such file"]) from None

@@ -187,7 +187,7 @@ def _with(files: Files, document: Document) -> Files:
     if all(one.path != document.path for one in others):
         others = (*others, document)
     replaced = tuple(document if one.path == document.path else one for one in others)
-    return msgspec.structs.replace(files, documents=replaced)
+    return files._replace(documents=replaced)
 
 
 def _placeless(line: str) -> str:

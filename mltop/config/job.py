@@ -5,9 +5,12 @@ Named tuples, not msgspec's: `mltop run` reads its job without the time that msg
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-Kind = Literal["backup", "cleanup", "rotate", "metrics", "check", "command"]
+Kind = Literal["backup", "cleanup", "rotate", "metrics", "check", "command", "drill"]
+"""`drill` is derived from a backup, and never written in a config."""
 Backend = Literal["auto", "cron", "cron.d", "systemd"]
 DAY_S = 86400.0
 SETTLE_S = 60.0
@@ -40,6 +43,12 @@ class BackupSpec(NamedTuple):
     encrypt_to: tuple[str, ...] = ()
     drill: str = "@monthly"
     settle_s: float = SETTLE_S
+
+
+class DrillSpec(NamedTuple):
+    """The restore test of a backup (D37)."""
+
+    backup: BackupSpec
 
 
 class CleanupSpec(NamedTuple):
@@ -89,7 +98,7 @@ class CommandSpec(NamedTuple):
     command: tuple[str, ...] | str
 
 
-Spec = BackupSpec | CleanupSpec | RotateSpec | MetricsSpec | CheckSpec | CommandSpec
+Spec = BackupSpec | DrillSpec | CleanupSpec | RotateSpec | MetricsSpec | CheckSpec | CommandSpec
 
 
 class JobConfig(NamedTuple):
@@ -128,9 +137,9 @@ class JobConfig(NamedTuple):
     io_class: Literal["idle", "best-effort", "realtime"] | None = None
     memory_max_bytes: int | None = None
     cpu_quota_percent: float | None = None
-    env: dict[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     env_file: str | None = None
     workdir: str | None = None
     tags: tuple[str, ...] = ()
-    alert: dict[str, object] = {}
+    alert: Mapping[str, object] = MappingProxyType({})
     """The raw `[jobs.<id>.alert]`: the alert engine reads it."""

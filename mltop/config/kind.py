@@ -22,9 +22,10 @@ from mltop.config.job import (
     RotateSpec,
     Spec,
 )
-from mltop.config.service import ProfileName
+from mltop.config.profile import PROFILES
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "drill")
+"""Those that a config may name."""
 COMPRESSIONS = ("zstd", "gzip", "none")
 _LEVEL_MAX = {"zstd": 19, "gzip": 9, "none": 19}
 _A_DURATION = 'a duration such as "15m"'
@@ -125,7 +126,7 @@ RULE: Fields = {
     "after": Field("after", field.listed(field.text, least=1), "a command as a list of its words"),
 }
 _METRICS: Fields = {"format": _choice("format", ("csv", "jsonl")), "keep_days": _whole("keep_days", 1, 3650)}
-_CHECK: Fields = {"profile": _choice("profile", get_args(get_args(ProfileName)[0]))}
+_CHECK: Fields = {"profile": _choice("profile", PROFILES)}
 _COMMAND: Fields = {
     "command": Field(
         "command",

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 
 from mltop.config.fault import Source, nearest, shown
+from mltop.config.field import one_of
+from mltop.config.profile import PROFILES, Profile
 from mltop.config.quantity import duration_s
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*$", description="a text")]
@@ -17,7 +19,7 @@ Pause = Annotated[str, msgspec.Meta(description='a duration such as "2s", above 
 File = Annotated[str, msgspec.Meta(pattern="^/", max_length=4096, description="an absolute path")]
 Depth = Annotated[Literal[1, 2, 3, 4], msgspec.Meta(description="1 (TCP), 2 (GET), 3 (model listed) or 4 (a token)")]
 Code = Annotated[int, msgspec.Meta(ge=100, le=599, description="an HTTP status, 100 to 599")]
-ProfileName = Annotated[Literal["default", "seed"], msgspec.Meta(description='"default" or "seed"')]
+ProfileName = Annotated[Profile, msgspec.Meta(description=one_of(PROFILES))]
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

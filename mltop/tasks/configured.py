@@ -47,7 +47,7 @@ def local_target(target: str) -> str:
 
 
 def _keep(keep: ConfiguredKeep) -> Keep:
-    return Keep(**{name: getattr(keep, name) for name in ConfiguredKeep.__struct_fields__})
+    return Keep(**{name: getattr(keep, name) for name in ConfiguredKeep._fields})
 
 
 def cleanup_job(job: JobConfig) -> CleanupJob:

@@ -76,7 +76,7 @@ def of_job(job: JobConfig, inherited: Mapping[str, str], account: Account, *, is
     found |= {"HOME": account.home, "LOGNAME": account.name, "USER": account.name}
     if job.env_file is not None:
         found |= read_file(Path(expanded(job.env_file, account)))
-    return found | job.env
+    return {**found, **job.env}
 
 
 def marks(job: str, run: str, trigger: str, attempt: int) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 
 from mltop.config.job import CommandSpec, JobConfig
@@ -38,7 +37,7 @@ def test_a_slot_of_this_moment_is_crons() -> None:
 
 
 def test_jitter_is_waited_for() -> None:
-    job = msgspec.structs.replace(JOB, jitter_s=600)
+    job = JOB._replace(jitter_s=600)
     assert missed(job, ran(NOON - timedelta(minutes=59)), NOON + timedelta(minutes=5)) is None
 
 
@@ -46,7 +45,7 @@ def test_jitter_is_waited_for() -> None:
     "change", [{"persistent": False}, {"enabled": False}, {"schedule": ()}, {"schedule": ("@reboot",)}]
 )
 def test_what_is_not_made_up(change: dict[str, object]) -> None:
-    job = msgspec.structs.replace(JOB, **change)
+    job = JOB._replace(**change)
     assert missed(job, ran(NOON - timedelta(days=3)), NOON) is None
 
 
@@ -55,7 +54,7 @@ def test_a_job_that_never_ran_missed_nothing() -> None:
 
 
 def test_the_earliest_of_several_schedules_counts() -> None:
-    job = msgspec.structs.replace(JOB, schedule=("0 10 * * *", "30 9 * * *"))
+    job = JOB._replace(schedule=("0 10 * * *", "30 9 * * *"))
     slot = missed(job, ran(NOON - timedelta(hours=4)), NOON)
     assert slot is not None
     assert slot.astimezone().strftime("%H:%M") in ("09:30", "10:00")

@@ -9,6 +9,7 @@ import msgspec
 from mltop.checks import disk, gpu, host
 from mltop.checks.case import Case
 from mltop.checks.judgement import Judgement
+from mltop.checks.service.judge import services
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -66,5 +67,6 @@ FAMILIES: Mapping[str, Callable[[Case], Iterator[Judgement]]] = {
     "disk": disk.disks,
     "memory": host.memory,
     "cpu": host.cpu,
+    "services": services,
 }
-"""Those that a snapshot can answer."""
+"""What judges each family; without surroundings, what a snapshot can answer."""

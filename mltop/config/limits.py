@@ -93,6 +93,19 @@ TABLE: Mapping[str, Row] = {
     "gpu.mem_orphan": _row("bytes", warn=GIB, for_s=300, momentary=True),
     # off: vLLM takes 90 % and JAX 75 % by design
     "gpu.mem": _row("%"),
+    # a service that takes longer to answer is in trouble, whatever it answers
+    "api": _row("s", warn=2),
+    "redis": _row("s", warn=2),
+    "pg": _row("s", warn=2),
+    "tcp": _row("s", warn=2),
+    # of maxmemory, where a full one refuses writes; awesome-prometheus-alerts, Netdata
+    "redis.memory": _row("%", warn=90, clear=85),
+    # of maxclients; awesome-prometheus-alerts
+    "redis.clients": _row("%", warn=90, clear=85),
+    # of max_connections; Netdata 80/90
+    "pg.connections": _row("%", warn=80, crit=90, clear=70, clear_crit=80),
+    # of a standby; awesome-prometheus-alerts
+    "pg.lag": _row("s", warn=5),
 }
 
 

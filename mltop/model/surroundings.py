@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
 
 
@@ -34,3 +35,5 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """How long it was given for that, in seconds."""
     gaps: Mapping[str, Mapping[str, Gap]] = {}
     """By a GPU's uuid or bus id, and by the fact of `sampling.answer`: what it did not tell, and why."""
+    services: tuple[ServiceAnswer, ...] = ()
+    """What the services answered that were asked."""

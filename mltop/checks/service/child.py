@@ -16,30 +16,30 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mltop.checks.service.answer import Answer, Refused, Slow
 from mltop.checks.service.asked import Asked, checks_of
+from mltop.checks.service.outcome import Refused, Slow, Told
 from mltop.checks.service.unit import Expectation
 from mltop.config.service import Http, Postgres, Redis, Services, Tcp
 from mltop.model.finding import Level
+from mltop.model.service import ServiceAnswer
 from mltop.system.process import set_name
 from mltop.system.text import clean
 
-SLOW_S = 2.0
-"""A service that takes longer than this to answer is in trouble."""
 UNIT_TIMEOUT_S = 3.0
 _GRACE_S = 0.1
 """After its time is up, a thread may take so long to say so itself."""
+Answers = list[ServiceAnswer]
 
 
 def serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> NoReturn:
     """Be the child: ask everything, write an answer a line as each is there, and end."""
     set_name("mltop-services")
-    answers: queue.SimpleQueue[tuple[int, list[Answer]]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[int, Answers]] = queue.SimpleQueue()
     started = time.monotonic()
-    due: dict[int, tuple[float, Callable[[], list[Answer]]]] = {}
+    due: dict[int, tuple[float, Callable[[], Answers]]] = {}
     unit_s = min(UNIT_TIMEOUT_S, limit_s)
 
-    def start(number: int, work: Callable[[], list[Answer]], late: Callable[[], list[Answer]], time_s: float) -> None:
+    def start(number: int, work: Callable[[], Answers], late: Callable[[], Answers], time_s: float) -> None:
         due[number] = (started + min(time_s, limit_s) + _GRACE_S, late)
         threading.Thread(target=lambda: answers.put((number, work())), daemon=True).start()
 
@@ -59,32 +59,44 @@ def serve(services: Services, usual: Expectation | None, limit_s: float, write_f
     os._exit(0)
 
 
-def _asked(check: str, service: Asked) -> list[Answer]:
+def _asked(check: str, service: Asked) -> Answers:
     return [ask(check, service)]
 
 
-def _none(check: str, service: Asked) -> list[Answer]:
+def _none(check: str, service: Asked) -> Answers:
     return [_late(check, service)]
 
 
-def ask(check: str, service: Asked) -> Answer:
+def ask(check: str, service: Asked) -> ServiceAnswer:
     """One service's answer, whatever it does."""
     started = time.monotonic()
     try:
-        words = _question(service)()
+        told = _question(service)()
     except Slow:
         return _late(check, service)
     except Refused as refused:
-        return Answer(check, service.name, refused.level, str(refused), refused.reason, data=_where(service))
+        return ServiceAnswer(
+            check, service.name, refused.level, str(refused), refused.reason, refused.action, data=_where(service)
+        )
     except Exception as error:  # noqa: BLE001 - whatever it is (a password file, a fault of ours): could not tell
         words = f"cannot ask: {clean(str(error) or type(error).__name__, 160)}"
-        return Answer(check, service.name, Level.UNKNOWN, words, "error", data=_where(service))
-    took_s = time.monotonic() - started
-    level, reason = (Level.WARNING, "slow") if took_s > SLOW_S else (Level.OK, "ok")
-    return Answer(check, service.name, level, f"{words} in {took_s:.3f} s", reason, None, took_s, _where(service))
+        return ServiceAnswer(check, service.name, Level.UNKNOWN, words, "error", data=_where(service))
+    took_s = told.took_s if told.took_s is not None else time.monotonic() - started
+    return ServiceAnswer(
+        check,
+        service.name,
+        told.level,
+        f"{told.words} in {took_s:.3f} s",
+        told.reason,
+        told.action,
+        took_s,
+        told.values,
+        told.counters,
+        {**_where(service), **told.data},
+    )
 
 
-def _question(service: Asked) -> Callable[[], str]:
+def _question(service: Asked) -> Callable[[], Told]:
     """What asks this kind of service; imports its client."""
     if isinstance(service, Http):
         from mltop.checks.service import http
@@ -101,26 +113,26 @@ def _question(service: Asked) -> Callable[[], str]:
     return lambda: _connect(service)
 
 
-def _connect(service: Tcp) -> str:
+def _connect(service: Tcp) -> Told:
     from mltop.checks.service.wire import Wire
 
     with Wire(service.host, service.port, service.timeout_s):
-        return "takes connections"
+        return Told(words="takes connections")
 
 
-def _late(check: str, service: Asked) -> Answer:
+def _late(check: str, service: Asked) -> ServiceAnswer:
     """No answer in time: of a remote service that is what is checked, so CRITICAL and not UNKNOWN."""
     words = f"no answer in {service.timeout_s:g} s"
-    return Answer(check, service.name, Level.CRITICAL, words, "timeout", data=_where(service))
+    return ServiceAnswer(check, service.name, Level.CRITICAL, words, "timeout", data=_where(service))
 
 
 def _where(service: Asked) -> dict[str, Any]:
     if isinstance(service, Http):
-        return {"url": service.url}
+        return {"url": service.url.partition("?")[0]}  # what follows may be a key
     return {"host": service.host, "port": service.port}
 
 
-def _units(services: Services, usual: Expectation | None, limit_s: float) -> list[Answer]:
+def _units(services: Services, usual: Expectation | None, limit_s: float) -> Answers:
     from mltop.checks.service import unit
 
     return unit.ask(services.unit, usual, limit_s)

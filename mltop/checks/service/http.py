@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mltop import __version__
-from mltop.checks.service.answer import Refused, Slow
+from mltop.checks.service.outcome import Refused, Slow, Told
 from mltop.config.service import Http
 from mltop.model.finding import Level
 from mltop.system.text import clean
@@ -19,7 +19,7 @@ from mltop.system.text import clean
 _BODY_BYTES = 4 << 20
 
 
-def ask(api: Http) -> str:
+def ask(api: Http) -> Told:
     """Ask to the depth that is configured: the words for an answer that is well; raises Refused or Slow."""
     deadline = time.monotonic() + api.timeout_s
     url = urlsplit(api.url)
@@ -27,7 +27,7 @@ def ask(api: Http) -> str:
         from mltop.checks.service.wire import Wire
 
         with Wire(url.hostname or "", url.port or (443 if url.scheme == "https" else 80), api.timeout_s):
-            return "takes connections"
+            return Told(words="takes connections")
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     status, _ = _exchange(api, deadline, "GET", path)
     if not (status == api.expect_status if api.expect_status else 200 <= status <= 299):
@@ -37,7 +37,7 @@ def ask(api: Http) -> str:
         words += _listed(api, deadline)
     if api.level >= 4:
         words += _generated(api, deadline)
-    return words
+    return Told(words=words)
 
 
 def _listed(api: Http, deadline: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import struct
 
-from mltop.checks.service.answer import Refused, Slow
+from mltop.checks.service.outcome import Refused, Slow, Told
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Postgres
 from mltop.model.finding import Level
@@ -21,7 +21,7 @@ _TOO_MANY_CONNECTIONS = "53300"
 _ERROR_BYTES = 65536
 
 
-def ask(postgres: Postgres) -> str:
+def ask(postgres: Postgres) -> Told:
     """Start a connection: the words for one that would be let in; raises Refused or Slow.
 
     Whatever else the server asks for or complains of (a password, an unknown role) says that it takes connections.
@@ -38,7 +38,7 @@ def ask(postgres: Postgres) -> str:
             _judge(_fields(wire))
         else:
             raise Refused("answers something else", Level.CRITICAL, "garbage")
-    return "accepts connections"
+    return Told(words="accepts connections")
 
 
 def _fields(wire: Wire) -> dict[str, str]:

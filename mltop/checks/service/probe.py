@@ -9,13 +9,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mltop.checks.case import judgement, skip
-from mltop.checks.judgement import Judgement
-from mltop.checks.service.answer import Answer
 from mltop.checks.service.asked import checks_of
 from mltop.checks.service.unit import USUAL, Expectation, ask, is_running
 from mltop.config.service import Services
 from mltop.model.finding import Level
+from mltop.model.service import ServiceAnswer
 from mltop.system.process import Child, fork_child
 
 _NONE = {
@@ -33,12 +31,12 @@ class ServiceProbe:
     def __init__(self, services: Services, usual: Expectation | None, limit_s: float) -> None:
         self._services = services
         self._usual = usual
-        self._answers: list[Answer] = []
+        self._answers: list[ServiceAnswer] = []
         self._buffer = b""
         self._has_ended = False
         """The child went by itself: what it did not say it will not say."""
         self._child: Child | None = None
-        self._decoder = msgspec.json.Decoder(Answer)
+        self._decoder = msgspec.json.Decoder(ServiceAnswer)
         if not checks_of(services) and not is_running():
             self._answers = ask(services.unit, usual, limit_s)  # there is nothing to wait for
         elif checks_of(services) or services.unit or usual is not None:
@@ -76,24 +74,23 @@ class ServiceProbe:
             self._child.reap()
             self._child = None
 
-    def judgements(self) -> Iterator[Judgement]:
-        """What each service's answer means; one that was not asked to its end has none, and that is said."""
-        told = set()
-        for answer in self._answers:
-            told.add((answer.check, answer.name))
-            yield _judged(answer)
-        for check, name, level in self._asked():
+    def answers(self) -> Iterator[ServiceAnswer]:
+        """Every service's answer; one that was not asked to its end has none, and that is said."""
+        told = {(answer.check, answer.name) for answer in self._answers}
+        yield from self._answers
+        asked = [*self._asked()]
+        for check, name, level in asked:
             if (check, name) not in told:
                 yield self._untold(check, name, level)
-        there = {check for check, _, _ in self._asked()}
+        there = {check for check, _, _ in asked}
         for check, words in _NONE.items():
             if check not in there:
-                yield skip(check, words)
+                yield ServiceAnswer(check, "", None, words, "absent")
 
-    def _untold(self, check: str, name: str, level: Level) -> Judgement:
+    def _untold(self, check: str, name: str, level: Level) -> ServiceAnswer:
         if self._has_ended:
-            return judgement(check, Level.UNKNOWN, "could not be asked", target=name, reason="error")
-        return judgement(check, level, "no answer in the time of this run", target=name, reason="timeout")
+            return ServiceAnswer(check, name, Level.UNKNOWN, "could not be asked", "error")
+        return ServiceAnswer(check, name, level, "no answer in the time of this run", "timeout")
 
     def _asked(self) -> Iterator[tuple[str, str, Level]]:
         """Check, name and what a missing answer means: a network service is down, systemd's word is just not known."""
@@ -112,18 +109,3 @@ def _serve(services: Services, usual: Expectation | None, limit_s: float, write_
     from mltop.checks.service.child import serve  # in the child: its threads and queues are no part of a bare run
 
     serve(services, usual, limit_s, write_fd)
-
-
-def _judged(answer: Answer) -> Judgement:
-    if answer.level is None:
-        return skip(answer.check, answer.summary, target=answer.name, reason=answer.reason)
-    found = judgement(
-        answer.check,
-        answer.level,
-        answer.summary,
-        answer.action,
-        target=answer.name,
-        reason=answer.reason,
-        data=answer.data or None,
-    )
-    return msgspec.structs.replace(found, duration_s=answer.duration_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mltop.checks.service.answer import Refused
+from mltop.checks.service.outcome import Refused, Told
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Redis
 from mltop.model.finding import Level
@@ -16,7 +16,7 @@ _BUSY = ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "TRYAGAIN", "CLUSTERDOWN")
 """It is up, and does not serve as it should."""
 
 
-def ask(redis: Redis) -> str:
+def ask(redis: Redis) -> Told:
     """Ask for a PONG: the words for an answer that is well; raises Refused or Slow."""
     with Wire(redis.host, redis.port, redis.timeout_s) as wire:
         if redis.password_file is not None:
@@ -24,7 +24,7 @@ def ask(redis: Redis) -> str:
         reply = _said(wire, "PING")
     if reply != "+PONG":
         raise Refused("answers something else", Level.CRITICAL, "garbage")
-    return "PONG"
+    return Told(words="PONG")
 
 
 def _said(wire: Wire, *words: str) -> str:

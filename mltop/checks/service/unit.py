@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from mltop.checks.service.answer import Answer
 from mltop.config.service import Unit
 from mltop.model.finding import Level
+from mltop.model.service import ServiceAnswer
 from mltop.system.text import clean
 
 USUAL = (Unit(name="docker"), Unit(name="ssh"))
@@ -30,7 +30,7 @@ Expectation = Literal["usual", "asked", "must"]
 """Whether a unit is looked at where it is enabled, was asked for, or is CRITICAL where it is not installed."""
 
 
-def ask(units: Iterable[Unit], usual: Expectation | None, timeout_s: float) -> list[Answer]:
+def ask(units: Iterable[Unit], usual: Expectation | None, timeout_s: float) -> list[ServiceAnswer]:
     """The answers for these units, and for the usual ones as they are expected; `None` leaves those out."""
     wanted: dict[str, Expectation] = {unit.name: "asked" for unit in units}
     known = {_names(name) for name in wanted}
@@ -85,21 +85,21 @@ def parse(output: bytes) -> list[Show]:
     return blocks
 
 
-def judge(name: str, shown: Mapping[str, Show], how: Expectation, now: float) -> Answer:
+def judge(name: str, shown: Mapping[str, Show], how: Expectation, now: float) -> ServiceAnswer:
     """What the properties say; `now` is the monotonic clock's seconds, by which systemd dates its changes."""
     there = [shown[one] for one in _names(name) if shown.get(one, {}).get("LoadState", "not-found") != "not-found"]
     if not there:
         if how == "must":
-            return Answer(CHECK, name, Level.CRITICAL, "not installed", "absent")
+            return ServiceAnswer(CHECK, name, Level.CRITICAL, "not installed", "absent")
         return _untold(name, how, "not installed", "absent")
     unit = min(there, key=lambda one: one.get("ActiveState") != "active")
     sockets = [shown[one] for one in unit.get("TriggeredBy", "").split() if one in shown]
     if how == "usual" and not any(one.get("UnitFileState") in _ENABLED for one in (unit, *sockets)):
-        return Answer(CHECK, name, None, "not enabled", "absent")
+        return ServiceAnswer(CHECK, name, None, "not enabled", "absent")
     level, summary, reason = _state(unit, sockets, now)
     action = None if level is Level.OK else f"systemctl status {unit.get('Id', name)}"
     data = {key: unit.get(key) for key in ("Id", "ActiveState", "SubState", "Result", "NRestarts")}
-    return Answer(CHECK, name, level, summary, reason, action, data=data)
+    return ServiceAnswer(CHECK, name, level, summary, reason, action, data=data)
 
 
 def _state(unit: Show, sockets: list[Show], now: float) -> tuple[Level, str, str]:
@@ -124,8 +124,8 @@ def _state(unit: Show, sockets: list[Show], now: float) -> tuple[Level, str, str
     return Level.CRITICAL, active or "in no state", "inactive"
 
 
-def _untold(name: str, how: Expectation, summary: str, reason: str) -> Answer:
-    return Answer(CHECK, name, None if how == "usual" else Level.UNKNOWN, summary, reason)
+def _untold(name: str, how: Expectation, summary: str, reason: str) -> ServiceAnswer:
+    return ServiceAnswer(CHECK, name, None if how == "usual" else Level.UNKNOWN, summary, reason)
 
 
 def _names(name: str) -> tuple[str, ...]:

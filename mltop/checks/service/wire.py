@@ -6,7 +6,7 @@ import socket
 import time
 from types import TracebackType
 
-from mltop.checks.service.answer import Refused, Slow
+from mltop.checks.service.outcome import Refused, Slow
 from mltop.model.finding import Level
 from mltop.system.text import clean
 

@@ -32,7 +32,7 @@ def read(
     probe = ServiceProbe(_services(settings, selection), _units(selection, profile), left_s)
     try:
         snapshot, surroundings = look.take(probe)
-        return snapshot, surroundings, list(probe.judgements())
+        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers())), []
     finally:
         probe.close()
         look.close()

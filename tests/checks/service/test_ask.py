@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mltop.checks.service.answer import Answer
 from mltop.checks.service.child import ask
 from mltop.config.service import Http, Postgres, Redis, Tcp
 from mltop.model.finding import Level
+from mltop.model.service import ServiceAnswer
 
 
 def error(code: str, message: str) -> bytes:
@@ -21,7 +21,7 @@ def error(code: str, message: str) -> bytes:
     return b"E" + (4 + len(body)).to_bytes(4, "big") + body
 
 
-def told(answer: Answer) -> tuple[Level | None, str]:
+def told(answer: ServiceAnswer) -> tuple[Level | None, str]:
     return answer.level, answer.reason
 
 

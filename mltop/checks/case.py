@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from mltop.checks.judgement import Judgement
+from mltop.checks.memory import Growth, Memory
 from mltop.config.limit import Limit
 from mltop.config.limits import TABLE, Limits
 from mltop.model.finding import Level
@@ -17,63 +18,6 @@ from mltop.model.surroundings import Surroundings
 
 NOT_READ = frozenset({Status.STALE, Status.TIMEOUT, Status.ERROR, Status.LOST})
 """What is there is old, or should be there and is not: never OK (M13)."""
-
-
-class _Held:
-    """What is known of one check of one target."""
-
-    __slots__ = ("level", "seen", "since")
-
-    def __init__(self, level: Level) -> None:
-        self.level = level
-        self.since: float | None = None
-        """Since when it would be a WARNING but has not lasted yet."""
-        self.seen = True
-
-
-class Memory:
-    """What the last judgements said, for hysteresis and `for`; the caller keeps one for each box that it watches."""
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str], _Held] = {}
-
-    def level(self, check: str, target: str) -> Level:
-        """The level so far."""
-        held = self._held.get((check, target))
-        return held.level if held is not None else Level.OK
-
-    def settle(self, check: str, target: str, level: Level, limit: Limit, now: float, *, momentary: bool) -> Level:
-        """The level that holds, where `level` is that of this moment; what is not known leaves things as they were."""
-        held = self._held.get((check, target))
-        if held is None:
-            # the first look takes things as they are, where one look says anything
-            held = self._held[check, target] = _Held(Level.OK if momentary or level is Level.UNKNOWN else level)
-        held.seen = True
-        if level is Level.UNKNOWN:
-            return Level.UNKNOWN
-        if level is not Level.WARNING or held.level >= Level.WARNING:
-            held.level, held.since = level, None
-            return level
-        if held.since is None or held.since > now:  # or another boot
-            held.since = now
-        if now - held.since >= limit.for_s:
-            held.level, held.since = level, None
-        return held.level
-
-    def is_known(self, check: str, target: str, level: Level) -> bool:
-        """Whether the last judgement looked at it and found this level."""
-        held = self._held.get((check, target))
-        return held is not None and held.level is level
-
-    def keep(self, check: str, target: str, level: Level) -> None:
-        """Note a level that a check settled by itself."""
-        self._held[check, target] = _Held(level)
-
-    def forget(self) -> None:
-        """Drop what this judgement did not look at: a mount that went, a GPU that was taken out."""
-        self._held = {key: held for key, held in self._held.items() if held.seen}
-        for held in self._held.values():
-            held.seen = False
 
 
 class Case:
@@ -88,6 +32,8 @@ class Case:
         self.surroundings = surroundings
         """`None` where only the snapshot is known: another box's, or the dashboard's."""
         self.now = _moment(snapshot)
+        if memory is not None:
+            memory.begin(snapshot.boot_id, self.now)
 
     def level(self, check: str, target: str, value: float, free: int | None = None, row: str | None = None) -> Level:
         """The level of a value by the limits; `free` bytes may make it bearable, `row` names another limit."""
@@ -102,6 +48,12 @@ class Case:
         if self.memory is None:
             return Level.OK if momentary and level is not Level.CRITICAL else level
         return self.memory.settle(check, target, level, self.limits[name], self.now, momentary=momentary)
+
+    def growth(self, check: str, target: str, counter: float, *, name: str = "", over_s: float = 0.0) -> Growth | None:
+        """The growth of a counter since the last run, and note its value for the next one: `Memory.growth`."""
+        if self.memory is None:
+            return None
+        return self.memory.growth(check, target, counter, name=name, over_s=over_s)
 
     def measured(
         self,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from mltop.checks.case import Case, Memory
-from mltop.checks.catalogue import FAMILIES, ORDER
+from mltop.checks.case import Case
+from mltop.checks.catalogue import CATALOGUE, FAMILIES, ORDER
 from mltop.checks.judgement import Judgement
+from mltop.checks.memory import Memory
 from mltop.config.limits import Limits
 from mltop.model.finding import Finding
 from mltop.model.snapshot import Snapshot
@@ -38,4 +39,4 @@ def judgements(
         if name in families:
             yield from family(case)
     if memory is not None:
-        memory.forget()
+        memory.forget({check.id for check in CATALOGUE if check.family in families})

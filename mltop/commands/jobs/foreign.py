@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from mltop.commands.jobs.asked import Asked, CommandError, shown_done, shown_plan, text
+from mltop.commands.jobs.asked import Asked, CommandError, shown_plan, text
+from mltop.commands.jobs.operate import Made, operate
 from mltop.commands.parser import ExitCode
-from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.crontab.own import Crontab
 from mltop.jobs.crontab.text import Entry, edited, ended, entries, toggled
-from mltop.jobs.plan.apply import ApplyError
 from mltop.jobs.plan.change import Change, Kind
-from mltop.jobs.plan.operation import OperationError, Operations
 from mltop.jobs.plan.plan import Plan
 from mltop.jobs.schedule.schedule import ScheduleFault, parse
 from mltop.jobs.systemd.manager import SystemdError, order
@@ -19,19 +17,18 @@ from mltop.jobs.systemd.manager import SystemdError, order
 Edit = Callable[[bytes, Entry], bytes]
 
 
-def edit(asked: Asked, values: Mapping[tuple[str, ...], Any]) -> int | None:
+def edit(asked: Asked, values: Sequence[str]) -> int | None:
     """Change schedule or command of a crontab's line; `None` where the id is of none."""
     if not asked.options.id.startswith("crontab-"):
         return None
-    words = {".".join(key): value for key, value in values.items()}
+    words = {key.strip(): value for key, _, value in (text.partition("=") for text in values)}
     if not words or not words.keys() <= {"schedule", "command"}:
         raise CommandError(["of a crontab's line, --set schedule=… and --set command=… can be changed"], ExitCode.USAGE)
     try:
-        parse(str(words.get("schedule", "@daily"))).cron()
+        parse(words.get("schedule", "@daily")).cron()
     except ScheduleFault as fault:
         raise CommandError([str(fault)], ExitCode.USAGE) from None
-    schedule, command = (str(words[key]) if key in words else None for key in ("schedule", "command"))
-    return _line(asked, "edit", lambda data, entry: edited(data, entry, schedule, command))
+    return _line(asked, "edit", lambda data, entry: edited(data, entry, words.get("schedule"), words.get("command")))
 
 
 def switch(asked: Asked, is_on: bool) -> int | None:
@@ -47,18 +44,7 @@ def switch(asked: Asked, is_on: bool) -> int | None:
 
 def _line(asked: Asked, name: str, change: Edit) -> int:
     id = asked.options.id
-    operations = Operations(asked.site)
-    try:
-        if asked.options.dry_run:
-            shown_plan(asked, _planned(asked, id, change))
-            return ExitCode.DONE
-        with operations.locked():
-            made = _planned(asked, id, change)
-            done = operations.do(name, made.changes, id) if made.changes else None
-    except (CrontabError, OperationError) as error:
-        raise ApplyError([str(error)]) from None
-    shown_done(asked, made, done, ())
-    return ExitCode.DONE
+    return operate(asked, name, lambda: Made(_planned(asked, id, change)), id)
 
 
 def _planned(asked: Asked, id: str, change: Edit) -> Plan:

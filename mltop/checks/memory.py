@@ -106,8 +106,8 @@ class Memory:
 
     def forget(self, checks: Container[str]) -> None:
         """Drop what these checks did not look at this time: a mount that went, a GPU that was taken out."""
-        for kept in (self._held, self._counters):
-            gone = [key for key in kept if key[0] in checks and key[:2] not in self._touched]
-            for key in gone:
-                del kept[key]  # type: ignore[attr-defined]
+        for key in [key for key in self._held if key[0] in checks and key not in self._touched]:
+            del self._held[key]
+        for name in [name for name in self._counters if name[0] in checks and name[:2] not in self._touched]:
+            del self._counters[name]
         self._touched = {key for key in self._touched if key[0] not in checks}

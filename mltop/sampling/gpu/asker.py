@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mltop.sampling.gpu.credible import Doubts
-from mltop.sampling.gpu.nvml import DriverGone, GpuLost, Library, Missing
+from mltop.sampling.gpu.nvml import SUCCESS, DriverGone, GpuLost, Library, Missing
 
 Values = dict[str, Any]
 """A fact's values, by the snapshot's keys."""
@@ -22,8 +22,15 @@ class Asker:
         self.doubts = doubts
 
     def ask(self, function: str, *arguments: object) -> Any:
-        """Call `pynvml.<function>` for this GPU."""
+        """Call a function of NVML for this GPU."""
         return self.library.ask(self.index, function, self.handle, *arguments)
+
+    def field(self, field: int) -> int:
+        """The number of a field of an unsigned type."""
+        (found,) = self.library.fields(self.index, self.handle, [(field, 0)])
+        if found.code != SUCCESS:
+            raise self.library.why_not(found.code)
+        return found.number
 
     def within(self, what: str, low: float, high: float, function: str, *arguments: object) -> Any:
         """The answer, or `None` where it is not credible."""

@@ -73,9 +73,9 @@ class Device:
     def _identity(self) -> Values:
         ask = self._asker.ask
         values = self._asker.parts(
-            uuid=lambda: clean(ask("nvmlDeviceGetUUID")),
-            name=lambda: clean(ask("nvmlDeviceGetName")),
-            pci_bus_id=lambda: bus_id(clean(ask("nvmlDeviceGetPciInfo").busId)),
+            uuid=lambda: ask("nvmlDeviceGetUUID"),
+            name=lambda: ask("nvmlDeviceGetName"),
+            pci_bus_id=lambda: bus_id(clean(ask("nvmlDeviceGetPciInfo").bus_id)),
         )
         self._vitals.name = values["name"] or ""
         return values

@@ -61,7 +61,7 @@ def kernel_version(roots: Roots) -> str | None:
 def library_version(library: Library) -> str | None:
     """The driver version that the library was made for: NVML's own (`12.550.54.14`) without its first number."""
     try:
-        match = _VERSION.search(clean(library.ask(-1, "nvmlSystemGetNVMLVersion")))
+        match = _VERSION.search(library.ask(-1, "nvmlSystemGetNVMLVersion"))
     except Missing:
         return None
     return match[1] if match else None

@@ -8,9 +8,7 @@ from mltop.model.snapshot import Status
 from mltop.sampling.gpu.asker import Asker
 from mltop.sampling.gpu.credible import MOST_BYTES, MOST_GPUS
 from mltop.sampling.gpu.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, DriverGone, GpuLost, Missing
-from mltop.system.text import clean
 
-_MEMORY_V2 = 0x02000028
 _MOST = 7
 """Instances on any card so far; used where the card does not tell its maximum."""
 
@@ -49,14 +47,14 @@ class MigDevices:
     def read(self) -> tuple[dict[str, Any], ...]:
         """Each instance's keys of the snapshot, without its age."""
         return tuple(
-            {"uuid": None if uuid is None else clean(uuid), "profile": profile, **self._memory(handle)}
+            {"uuid": uuid, "profile": profile, **self._memory(handle)}
             for handle, uuid, profile in self._instances.values()
         )
 
     def _profile(self, handle: object) -> str | None:
         """`1g.10gb`, of a name such as `NVIDIA A100-SXM4-80GB MIG 1g.10gb`."""
         name = self._maybe("nvmlDeviceGetName", handle)
-        return clean(name.partition("MIG ")[2]) or None if name else None
+        return name.partition("MIG ")[2] or None if name else None
 
     def _memory(self, handle: object) -> dict[str, Any]:
         try:
@@ -77,7 +75,7 @@ class MigDevices:
 
     def _ask_memory(self, handle: object) -> Any:
         try:
-            return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo", handle, _MEMORY_V2)
+            return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo_v2", handle)
         except Missing as missing:
             if missing.code not in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH):
                 raise

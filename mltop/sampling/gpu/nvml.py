@@ -1,16 +1,15 @@
-"""The one funnel to NVML, over `pynvml`: every call is noted before it is made, every refusal is a typed "why not".
-
-Only the probe imports this at run time: `pynvml` is loaded when a `Library` is opened.
-"""
+"""The one funnel to NVML: every call is noted before it is made, every refusal is a typed "why not"."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mltop.model.snapshot import Status
 from mltop.system.text import clean
+
+if TYPE_CHECKING:
+    from mltop.sampling.gpu.binding import Answered, Binding, Field
 
 Note = Callable[[int, str], None]
 """Told of each call before it is made: the GPU's index (-1: none) and the function."""
@@ -65,20 +64,18 @@ class Library:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._nvml: Any = None
-        self._error: type[Exception] = OSError
+        self._binding: Binding | None = None
 
     def open(self) -> None:
         """Load the library and start it."""
         self._note(-1, "loading libnvidia-ml.so.1")
-        try:
-            ctypes.CDLL("libnvidia-ml.so.1")  # before pynvml: a box without it need not pay for that import
-        except OSError:
-            raise self.why_not(LIBRARY_NOT_FOUND) from None
-        import pynvml
+        if self._binding is None:
+            from mltop.sampling.gpu.binding import Binding
 
-        self._nvml = pynvml
-        self._error = pynvml.NVMLError
+            try:
+                self._binding = Binding()
+            except OSError:
+                raise self.why_not(LIBRARY_NOT_FOUND) from None
         self.ask(-1, "nvmlInit")
 
     def close(self) -> None:
@@ -89,25 +86,22 @@ class Library:
             return  # it was not started, or is gone: all the same
 
     def ask(self, gpu: int, function: str, *arguments: object) -> Any:
-        """Call `pynvml.<function>`; raise `Missing` for whatever keeps it from answering."""
-        call = getattr(self._nvml, function, None)
-        if call is None:
-            raise self.why_not(FUNCTION_NOT_FOUND)
+        """Call one of `binding.FUNCTIONS`; raise `Missing` for whatever keeps it from answering. Text comes clean."""
         self._note(gpu, function)
-        try:
-            return call(*arguments)
-        except self._error as error:
-            raise self.why_not(getattr(error, "value", 999)) from None
-        except UnicodeDecodeError as error:
-            return clean(error.object)  # a name that is no UTF-8: pynvml decodes before one can look
+        return self._value(None if self._binding is None else self._binding.call(function, arguments))
+
+    def fields(self, gpu: int, handle: object, wanted: Sequence[tuple[int, int]]) -> Sequence[Field]:
+        """Field values of ids and scopes, in one call; each has a `code` of its own."""
+        self._note(gpu, "nvmlDeviceGetFieldValues")
+        values: Sequence[Field] = self._value(None if self._binding is None else self._binding.fields(handle, wanted))
+        return values
 
     def ask_symbol(self, gpu: int, symbol: str, *arguments: object) -> int:
-        """Call a function of the library itself, where pynvml would call twice or allocate; return its code."""
+        """Call a function of the library whose answer is a list in the caller's own buffer; return its code."""
         self._note(gpu, symbol)
-        try:
-            call = self._nvml._nvmlGetFunctionPointer(symbol)
-        except self._error:
-            raise self.why_not(FUNCTION_NOT_FOUND) from None
+        call = None if self._binding is None else self._binding.symbol(symbol)
+        if call is None:
+            raise self.why_not(FUNCTION_NOT_FOUND)
         return int(call(*arguments))
 
     def why_not(self, code: int) -> Missing:
@@ -117,6 +111,12 @@ class Library:
         status, reason = _WHY_NOT.get(code) or (Status.ERROR, self._words(code))
         return (GpuLost if status is Status.LOST else Missing)(code, status, reason)
 
+    def _value(self, answered: Answered | None) -> Any:
+        if answered is None:
+            raise self.why_not(FUNCTION_NOT_FOUND)
+        if answered.code != SUCCESS:
+            raise self.why_not(answered.code)
+        return clean(answered.value) if isinstance(answered.value, bytes) else answered.value
+
     def _words(self, code: int) -> str:
-        known = getattr(self._error, "_errcode_to_string", {})
-        return clean(str(known.get(code, f"NVML error {code}"))).lower()
+        return clean(f"NVML error {code}" if self._binding is None else self._binding.words(code)).lower()

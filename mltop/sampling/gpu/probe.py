@@ -163,7 +163,7 @@ class Probe:
 
     def _system(self, function: str) -> str | None:
         try:
-            return clean(str(self._library.ask(-1, function)))
+            return str(self._library.ask(-1, function))
         except DriverGone:
             raise
         except Missing:

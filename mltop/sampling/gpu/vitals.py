@@ -8,7 +8,7 @@ from typing import Any
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.asker import Asker, Values
 from mltop.sampling.gpu.credible import MOST_BYTES
-from mltop.sampling.gpu.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, SUCCESS, Missing
+from mltop.sampling.gpu.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, Missing
 from mltop.sampling.root import Roots
 
 # nvml.h
@@ -16,7 +16,6 @@ _TEMPERATURE_GPU = 0
 _THRESHOLD_SHUTDOWN, _THRESHOLD_SLOWDOWN = 0, 1
 _CLOCK_SM, _CLOCK_MEMORY = 1, 2
 _FIELD_MEMORY_TEMPERATURE = 82
-_MEMORY_V2 = 0x02000028
 _BUS_FPCI = 3
 _EVENT_REASONS = (
     (0x001, "gpu-idle"),
@@ -75,7 +74,7 @@ class Vitals:
 
     def _memory_info(self) -> Any:
         try:
-            return self._asker.ask("nvmlDeviceGetMemoryInfo", _MEMORY_V2)
+            return self._asker.ask("nvmlDeviceGetMemoryInfo_v2")
         except Missing as missing:
             if missing.code not in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH):
                 raise
@@ -135,15 +134,12 @@ class Vitals:
         """Newer cards tell how far it is to the limit, not the limit; a margin of 0 or less is unreliable (M21)."""
         if self._has_slowdown or self._temperature is None:
             return {}
-        margin = self._asker.ask("nvmlDeviceGetMarginTemperature")
+        margin = self._asker.ask("nvmlDeviceGetMarginTemperature").margin_c
         return {"temperature_slowdown_c": self._temperature + margin} if 0 < margin <= 150 else {}
 
     def memory_temperature(self) -> Values:
         """Of the HBM, in C."""
-        field = self._asker.ask("nvmlDeviceGetFieldValues", [_FIELD_MEMORY_TEMPERATURE])[0]
-        if field.nvmlReturn != SUCCESS:
-            raise self._asker.library.why_not(field.nvmlReturn)
-        value = field.value.uiVal
+        value = self._asker.field(_FIELD_MEMORY_TEMPERATURE)
         if value == 0:
             raise Missing(0, Status.UNSUPPORTED, "no data")
         return {
@@ -160,12 +156,7 @@ class Vitals:
 
     def event_reasons(self) -> Values:
         """Names of the active bits."""
-        try:
-            bits = self._asker.ask("nvmlDeviceGetCurrentClocksEventReasons")
-        except Missing as missing:
-            if missing.code != FUNCTION_NOT_FOUND:
-                raise
-            bits = self._asker.ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+        bits = self._asker.ask("nvmlDeviceGetCurrentClocksEventReasons")
         if not self._asker.doubts.number("clock event reasons", bits, 0, _EVENT_BITS):
             return {}
         return {"clock_event_reasons": tuple(name for bit, name in _EVENT_REASONS if bits & bit)}

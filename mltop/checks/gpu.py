@@ -64,7 +64,7 @@ def _driver(case: Case) -> Judgement:
             return skip("gpu.driver", driver.reason or "no NVIDIA GPU on this box", name="driver")
         case Status.ERROR if _is_not_passed_in(case):
             summary = f"NVIDIA GPUs of the host, not passed into this container: {driver.reason}"
-            return skip("gpu.driver", summary, name="driver")
+            return skip("gpu.driver", summary, name="driver", reason="facility")
         case Status.ERROR:
             summary = driver.reason or "driver not usable"
             return judgement("gpu.driver", Level.CRITICAL, summary, name="driver", reason="error")

@@ -33,11 +33,13 @@ class Selection(msgspec.Struct, frozen=True):
         return frozenset(FAMILY_OF[check] for check in self.checks)
 
 
-def select(only: Sequence[str] = (), skip: Sequence[str] = (), disabled: Sequence[str] = ()) -> Selection:
-    """The checks that run; raises NoSuchCheckError. What `--only` names runs though the config disables it."""
+def select(
+    only: Sequence[str] = (), skip: Sequence[str] = (), disabled: Sequence[str] = (), off_in_profile: Sequence[str] = ()
+) -> Selection:
+    """The checks that run; raises NoSuchCheckError. What `--only` names runs though config or profile switch it off."""
     asked = _matched(only, "--only")
     skipped = _matched(skip, "--skip")
-    off = skipped | (_matched(disabled, "checks.disabled") - asked)
+    off = skipped | ((_matched(disabled, "checks.disabled") | frozenset(off_in_profile)) - asked)
     chosen = (asked or frozenset(IDS)) - off
     told = off if not asked else off & asked
     return Selection(chosen, asked, tuple(check for check in IDS if check in told))

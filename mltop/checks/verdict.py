@@ -24,21 +24,31 @@ _STATES = {
     Level.WARNING: State.WARNING,
     Level.CRITICAL: State.CRITICAL,
 }
-_MISSING = frozenset({"absent", "permission"})
+_FACILITIES = frozenset({"facility", "permission"})
+"""Why a check of what is here could not be made: no systemd, no time service, a kernel log that is refused."""
+_MISSING = _FACILITIES | {"absent"}
 """Why a check that was asked for could not be made; a field that a card does not have is SKIP all the same."""
 
 
 def results(
-    judgements: Iterable[Judgement], selection: Selection, snapshot: Snapshot, *, unknown_as: State = State.UNKNOWN
+    judgements: Iterable[Judgement],
+    selection: Selection,
+    snapshot: Snapshot,
+    *,
+    unknown_as: State = State.UNKNOWN,
+    needs_facilities: bool = False,
 ) -> tuple[Result, ...]:
-    """A result for every check that was selected and each of its targets, the worst first."""
+    """A result for every check that was selected and each of its targets, the worst first.
+
+    `needs_facilities`: a facility that is missing or refused is UNKNOWN though no check was asked for by name.
+    """
     found = list(judgements)
     told = {one.check for one in found}
     untold = [check.id for check in CATALOGUE if check.id in selection.checks and check.id not in told]
     has_driver = not any(one.check == "gpu.driver" and one.level is None for one in found)
     found.extend(_untold(untold, snapshot, has_driver=has_driver))
     made = [
-        _result(one, snapshot.host, one.check in selection.asked, unknown_as)
+        _result(one, snapshot.host, _needed(one.check in selection.asked, needs_facilities), unknown_as)
         for one in found
         if one.check in selection.checks
     ]
@@ -91,9 +101,14 @@ def _unread(check: str, reason: str) -> Judgement:
     return Judgement(check=check, target="", target_name="GPUs", level=Level.UNKNOWN, summary=reason, reason="driver")
 
 
-def _result(one: Judgement, host: str, is_asked: bool, unknown_as: State) -> Result:
+def _needed(is_asked: bool, needs_facilities: bool) -> frozenset[str]:
+    """The reasons for which a check must not be skipped."""
+    return _MISSING if is_asked else _FACILITIES if needs_facilities else frozenset()
+
+
+def _result(one: Judgement, host: str, needed: frozenset[str], unknown_as: State) -> Result:
     state = State.SKIP if one.level is None else _STATES[one.level]
-    if state is State.SKIP and is_asked and one.reason in _MISSING:
+    if state is State.SKIP and one.reason in needed:
         state = State.UNKNOWN
     if state is State.UNKNOWN:
         state = unknown_as

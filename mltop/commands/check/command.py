@@ -78,7 +78,7 @@ def _parser() -> Parser:
     parser.add_argument("--only", action="append", default=[], metavar="ID,..", help="these checks; globs are fine")
     parser.add_argument("--skip", action="append", default=[], metavar="ID,..", help="all but these checks")
     parser.add_argument(
-        "--profile", metavar="P", help="default, or seed: the limits and the exit rule of the old script"
+        "--profile", metavar="P", help="default, seed, gate, inference, training or desktop; --list shows what it sets"
     )
     parser.add_argument("-w", "--warning", action="append", default=[], metavar="ID=RANGE", help="a WARNING limit")
     parser.add_argument("-c", "--critical", action="append", default=[], metavar="ID=RANGE", help="a CRITICAL limit")
@@ -137,22 +137,23 @@ def _run(options: argparse.Namespace, started: float) -> int:
 
         return write(schema(), options.output, 0)
     settings = load(options.config)
-    selection = _selection(options, settings)
     profile_name, profile = _profile(options, settings)
+    selection = _selection(options, settings, profile)
     limits = _limits(options, settings, profile)
     if options.list:
         from mltop.commands.check.list import listing
 
-        return write(listing(selection, limits, as_json=_format(options) == "json"), options.output, 0)
+        listed = listing(selection, limits, profile_name, as_json=_format(options) == "json")
+        return write(listed, options.output, 0)
     made = _verdict(options, settings, selection, (profile_name, profile), limits, started)
     return write(_report(made, options), options.output, made.exit_code)
 
 
-def _selection(options: argparse.Namespace, settings: Settings) -> Selection:
+def _selection(options: argparse.Namespace, settings: Settings, profile: Profile) -> Selection:
     from mltop.checks.selection import NoSuchCheckError, select
 
     try:
-        return select(_words(options.only), _words(options.skip), settings.checks.disabled)
+        return select(_words(options.only), _words(options.skip), settings.checks.disabled, profile.off)
     except NoSuchCheckError as error:
         raise NoVerdictError(str(error)) from None
 
@@ -162,12 +163,13 @@ def _words(lists: Sequence[str]) -> list[str]:
 
 
 def _profile(options: argparse.Namespace, settings: Settings) -> tuple[str, Profile]:
-    from mltop.checks.profile import PROFILES
+    from mltop.checks.profile import named
 
-    name = options.profile or settings.checks.profile
-    if name not in PROFILES:
-        raise NoVerdictError(f"--profile: expected {' or '.join(PROFILES)}, got {clean(name, 40)!r}")
-    return name, PROFILES[name]
+    name = settings.checks.profile if options.profile is None else options.profile
+    try:
+        return name, named(name)
+    except ValueError as error:
+        raise NoVerdictError(f"--profile: {clean(str(error), 300)}") from None
 
 
 def _limits(options: argparse.Namespace, settings: Settings, profile: Profile) -> Limits:
@@ -191,13 +193,20 @@ def _verdict(
 ) -> Verdict:
     """Read, judge and sum up."""
     from mltop.checks.judge import judgements
+    from mltop.checks.profile import raised
     from mltop.checks.verdict import results, verdict
     from mltop.commands.check.read import own_config, read
     from mltop.model.verdict import State
 
     snapshot, surroundings, services = read(settings, selection, profile[1], options.timeout, started)
     found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, own_config(settings)]
-    made = results(found, selection, snapshot, unknown_as=State(options.unknown_as or State.UNKNOWN))
+    made = results(
+        raised(profile[1], found),
+        selection,
+        snapshot,
+        unknown_as=State(options.unknown_as or profile[1].unknown_as),
+        needs_facilities=profile[1].needs_facilities,
+    )
     return verdict(
         made,
         selection,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from mltop.checks.catalogue import CATALOGUE
+from mltop.checks.profile import PROFILES, changes
 from mltop.checks.selection import Selection
+from mltop.config.limit import Limit
 from mltop.config.limits import TABLE, Limits
 from mltop.model.verdict import SCHEMA
 
@@ -22,16 +24,24 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     warn: str | None
     crit: str | None
     is_selected: bool
+    changed: str | None = None
+    """What the profile changes of it, in words."""
 
 
-def listing(selection: Selection, limits: Limits, *, as_json: bool) -> str:
+def listing(selection: Selection, limits: Limits, profile: str, *, as_json: bool) -> str:
     """All of them, as a table or as one JSON document."""
-    found = [_listed(check.id, check.family, check.reads, selection, limits) for check in CATALOGUE]
+    found = [
+        msgspec.structs.replace(
+            _listed(check.id, check.family, check.reads, selection, limits), changed=_changed(profile, check.id)
+        )
+        for check in CATALOGUE
+    ]
     if as_json:
-        return msgspec.json.encode({"schema": SCHEMA, "checks": found}).decode() + "\n"
+        return msgspec.json.encode({"schema": SCHEMA, "profile": profile, "checks": found}).decode() + "\n"
+    head = "" if profile == "default" else _head(profile)
     rows = [("ID", "WARN", "CRIT", "UNIT", "BAD", "READS"), *(_row(one) for one in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "".join(
+    return head + "".join(
         "  ".join([*(word.ljust(width) for word, width in zip(row, widths, strict=False)), row[5]]) + "\n"
         for row in rows
     )
@@ -54,4 +64,31 @@ def _listed(check: str, family: str, reads: str, selection: Selection, limits: L
 
 def _row(one: Listed) -> tuple[str, ...]:
     off = "" if one.is_selected else " [not selected]"
+    if one.changed is not None:
+        off += f" [{one.changed}]"
     return one.id, one.warn or "-", one.crit or "-", one.unit or "-", one.direction or "-", one.reads + off
+
+
+def _head(name: str) -> str:
+    """What a profile is for, and what it changes of all checks."""
+    profile = PROFILES[name]
+    lines = [f"profile {name}: {profile.words}"]
+    if profile.needs_facilities:
+        lines.append("what cannot be looked at (no systemd, a kernel log that is refused) is UNKNOWN, not SKIP")
+    if profile.unknown_as != "UNKNOWN":
+        lines.append(f"UNKNOWN counts as {profile.unknown_as}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _changed(name: str, check: str) -> str | None:
+    """What a profile changes of a check: its limits as they were, and the rest in words."""
+    profile = PROFILES[name]
+    words = [text] if (text := changes(profile, check)) is not None else []
+    if check in profile.limits:
+        words.insert(0, f"{name}; else {_limits(TABLE[check].limit)}")
+    return ", ".join(words) or None
+
+
+def _limits(limit: Limit) -> str:
+    ends = [str(end) for end in (limit.warn, limit.crit) if end is not None]
+    return "/".join(ends) or "no limit"

@@ -61,6 +61,7 @@ def parser() -> Parser:
     )
     modes.add_argument("--check", action="store_true", help="a verdict by exit code; see mltop --check --help")
     modes.add_argument("--schema", action="store_true", help="the JSON Schema of a snapshot")
+    top.add_argument("--demo", action="store_true", help="a box on samples: eight GPUs, one lost; jobs and logs")
     top.add_argument("--json", action="store_true", help="with --once: one JSON object")
     top.add_argument("-n", "--count", type=_count, metavar="N", help="with --stream: end after N lines")
     top.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
@@ -79,6 +80,8 @@ def _check(top: Parser, options: argparse.Namespace) -> None:
     """What argparse cannot say: which flags go together."""
     if options.json and not options.once:
         top.error("--json goes with --once")
+    if options.demo and (options.host or options.stream):
+        top.error("--demo goes with neither --host nor --stream")
     if options.count is not None and not options.stream:
         top.error("--count goes with --stream")
     if options.control and not options.stream:

@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, get_args
 
 from mltop.commands.setting import settings_of
 from mltop.config.settings import Settings, Theme
 
 if TYPE_CHECKING:
+    from mltop.model.history import History
     from mltop.sampling.recorder import Recorder
     from mltop.ui.app import Dashboard
     from mltop.ui.feed import Source
@@ -23,26 +24,40 @@ if TYPE_CHECKING:
 USAGE = 2
 
 
+class Box(NamedTuple):
+    """Whose dashboard it is."""
+
+    source: Source
+    reopen: Callable[[], Source] | None = None
+    """How another source is made where this one ends."""
+    recorder: Recorder | None = None
+    ask: tuple[str, ...] = ()
+    """What answers the screens, where it is not this mltop's own command line."""
+    history: History | None = None
+    """What is known of the time before."""
+
+
 def run(options: argparse.Namespace) -> int:
     """Show the dashboard until it ends: 0 (`q`, Ctrl-C), 128 + the signal, 1 after a fault, 2 for a wrong theme."""
-    settings = settings_of(options)
+    settings = Settings() if options.demo else settings_of(options)
     theme = options.theme or settings.ui.theme
     names = get_args(get_args(Theme)[0])
     if theme not in names:
         sys.stderr.write(f"mltop: --theme: expected {', '.join(names)}, got {theme!r}\n")
         return USAGE
-    source, reopen = _sources(options, settings)
-    if isinstance(source, str):
-        sys.stderr.write(f"mltop: {source}\n")
+    box = _box(options, settings)
+    if isinstance(box, str):
+        sys.stderr.write(f"mltop: {box}\n")
         return 1
     no_color = _choose_colours(options.no_color)
     from mltop.ui import splash
 
     view = _view(options, settings)
+    if box.history is not None:
+        view.history = box.history
     is_shown = splash.show(view, no_color=no_color)
     try:
-        recorder = _recorder(options)
-        app = _dashboard(source, _session(view, settings), theme, reopen, recorder, _files(options))
+        app = _dashboard(box, _session(view, settings), theme, _files(options))
     except BaseException:
         if is_shown:
             splash.hide()
@@ -52,21 +67,15 @@ def run(options: argparse.Namespace) -> int:
     return _leave(app)
 
 
-def _dashboard(
-    source: Source,
-    session: Session,
-    theme: str,
-    reopen: Callable[[], Source] | None,
-    recorder: Recorder | None,
-    files: dict[str, str],
-) -> Dashboard:
+def _dashboard(box: Box, session: Session, theme: str, files: dict[str, str]) -> Dashboard:
     """The app: this is where Textual is imported."""
     gc.disable()  # nothing of an import is garbage; looking for it costs a tenth of the time
     from mltop.ui.app import Dashboard
     from mltop.ui.ask import Ask
 
     gc.enable()
-    return Dashboard(source, session, theme=theme, reopen=reopen, recorder=recorder, ask=Ask(environment=files))
+    ask = Ask(box.ask, environment=files) if box.ask else Ask(environment=files)
+    return Dashboard(box.source, session, theme=theme, reopen=box.reopen, recorder=box.recorder, ask=ask)
 
 
 def _files(options: argparse.Namespace) -> dict[str, str]:
@@ -75,28 +84,25 @@ def _files(options: argparse.Namespace) -> dict[str, str]:
     return {name: os.path.abspath(value) for name, value in named.items() if value}  # noqa: PTH100
 
 
-def _recorder(options: argparse.Namespace) -> Recorder | None:
-    """Who keeps this box's history; another box's is not kept here. Forks, so it comes before Textual."""
-    if options.host:
-        return None
-    from mltop.config.location import state_directory
-    from mltop.sampling.recorder import Recorder
+def _box(options: argparse.Namespace, settings: Settings) -> Box | str:
+    """The box to show, or why it cannot be shown. Starts its sampler; forks, so it comes before Textual."""
+    if options.demo:
+        from mltop.commands.demo.stage import stage
 
-    return Recorder(state_directory(options.state_dir))
-
-
-def _sources(options: argparse.Namespace, settings: Settings) -> tuple[Source | str, Callable[[], Source] | None]:
-    """The source, or why there is none; and how another is made where this one ends."""
+        return stage(options.interval or settings.ui.interval)
     if options.host:
         from mltop.commands.remote import source
 
-        return source(options, settings), None
-    from mltop.sampling.local import LocalSource
+        remote = source(options, settings)
+        return remote if isinstance(remote, str) else Box(remote)
+    from mltop.config.location import state_directory
+    from mltop.sampling.local import LocalSource, this_box
+    from mltop.sampling.recorder import Recorder
 
     def local() -> Source:
-        return LocalSource(options.interval or settings.ui.interval, expected_gpus=settings.expect.gpus)
+        return LocalSource(options.interval or settings.ui.interval, lambda: this_box(settings.expect.gpus))
 
-    return local(), local
+    return Box(local(), local, Recorder(state_directory(options.state_dir)))
 
 
 def _choose_colours(no_color: bool) -> bool:
@@ -130,6 +136,7 @@ def _view(options: argparse.Namespace, settings: Settings) -> View:
     return View(
         graphs=_graphs(options, settings),
         readonly=options.readonly or bool(options.host),
+        is_demo=options.demo,
         remote=options.host,
         hidden=set(settings.ui.hidden),
     )

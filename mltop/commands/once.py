@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import NoReturn
 
@@ -19,9 +20,14 @@ from mltop.model.snapshot import SCHEMA, Snapshot
 
 def run(options: argparse.Namespace) -> int:
     """Print it: 0; standard output cannot be written, or `--host` cannot be reached: 1."""
-    settings = settings_of(options)
+    settings = Settings() if options.demo else settings_of(options)
     signal.signal(signal.SIGTERM, _end)
-    if options.host:
+    taken: Snapshot | str
+    if options.demo:
+        from mltop.commands.demo.box import snapshot as demo
+
+        taken = demo(time.time())
+    elif options.host:
         from mltop.commands.remote import snapshot
 
         taken = snapshot(options, settings)

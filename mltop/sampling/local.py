@@ -8,16 +8,16 @@ import os
 import signal
 import tempfile
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from mltop.model.request import Request
-from mltop.sampling.root import Roots
 from mltop.system.process import set_name
 
 if TYPE_CHECKING:
-    from mltop.sampling.sampler import Sampler
+    from mltop.sampling.stream import Paced
 
 _PIPE_BYTES = 1 << 20
 """Room for many snapshots, so that the sampler's write never waits for a busy dashboard."""
@@ -31,7 +31,8 @@ class LocalSource:
     Textual. It is in a session of its own (a Ctrl-C or Ctrl-Z is the dashboard's alone) and ends when its pipes do.
     """
 
-    def __init__(self, interval_s: float, *, expected_gpus: int | None = None) -> None:
+    def __init__(self, interval_s: float, make: Callable[[], Paced]) -> None:
+        """`make` makes the sampler, in the child; what it imports is not loaded here."""
         self._encoder = msgspec.json.Encoder()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read after the child's death
         out_read, out_write = os.pipe()
@@ -42,7 +43,7 @@ class LocalSource:
         if self.pid == 0:
             os.close(out_read)
             os.close(control_write)
-            _be_sampler(control_read, out_write, self._errors.fileno(), interval_s, expected_gpus)
+            _be_sampler(control_read, out_write, self._errors.fileno(), interval_s, make)
         gc.unfreeze()
         os.close(out_write)
         os.close(control_read)
@@ -97,7 +98,15 @@ def _widen(fd: int) -> None:
         fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _be_sampler(control: int, out: int, errors: int, interval_s: float, expected_gpus: int | None) -> NoReturn:
+def this_box(expected_gpus: int | None) -> Paced:
+    """The sampler of this box."""
+    from mltop.sampling.root import Roots
+    from mltop.sampling.sampler import Sampler
+
+    return Sampler(Roots.from_environment(), expected_gpus=expected_gpus)
+
+
+def _be_sampler(control: int, out: int, errors: int, interval_s: float, make: Callable[[], Paced]) -> NoReturn:
     """The child: `mltop --stream --control` without the exec. Never returns."""
     code = 1
     try:
@@ -109,10 +118,9 @@ def _be_sampler(control: int, out: int, errors: int, interval_s: float, expected
         signal.set_wakeup_fd(-1)  # that of the dashboard's loop, where it starts a second sampler
         for number in (signal.SIGINT, signal.SIGTSTP, signal.SIGWINCH):
             signal.signal(number, signal.SIG_IGN)
-        from mltop.sampling.sampler import Sampler
         from mltop.sampling.stream import Stream
 
-        sampler = Sampler(Roots.from_environment(), expected_gpus=expected_gpus)
+        sampler = make()
         signal.signal(signal.SIGTERM, lambda *_: _leave(sampler))
         signal.signal(signal.SIGHUP, lambda *_: _leave(sampler))
         try:
@@ -126,6 +134,6 @@ def _be_sampler(control: int, out: int, errors: int, interval_s: float, expected
         os._exit(code)
 
 
-def _leave(sampler: Sampler) -> NoReturn:
+def _leave(sampler: Paced) -> NoReturn:
     sampler.close()
     os._exit(0)

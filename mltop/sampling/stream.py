@@ -5,17 +5,35 @@ from __future__ import annotations
 import os
 import select
 import time
+from typing import Protocol
 
 import msgspec
 
 from mltop.model.request import Request
-from mltop.sampling.sampler import DRIVER_PATIENCE_S, Sampler
+from mltop.model.snapshot import Snapshot
+from mltop.sampling.sampler import DRIVER_PATIENCE_S
 
 INTERVAL_MIN_S = 0.25
 """Below this the monitor itself becomes the load (nvitop#65, nvtop#365)."""
 _FIRST_RATES_S = 0.25
 """A dashboard gets its second snapshot, the first with rates, this soon after the first."""
 _PIPE_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class Paced(Protocol):
+    """What a stream paces: `sampling.sampler.Sampler`, which says what each of these does, or the demo's."""
+
+    interval_s: float | None
+
+    def begin(self) -> None: ...  # noqa: D102
+    def poll(self) -> None: ...  # noqa: D102
+    def is_ready(self) -> bool: ...  # noqa: D102
+    def is_silent(self) -> bool: ...  # noqa: D102
+    def filenos(self) -> list[int]: ...  # noqa: D102
+    def due_s(self) -> float: ...  # noqa: D102
+    def snapshot(self) -> Snapshot: ...  # noqa: D102
+    def apply(self, request: Request) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 class ReaderGone(Exception):  # noqa: N818 - it is not an error
@@ -29,7 +47,7 @@ class Stream:
     late driver's first answer goes out when it comes; without one, the first line waits for the driver.
     """
 
-    def __init__(self, sampler: Sampler, out: int, interval_s: float, control: int | None = None) -> None:
+    def __init__(self, sampler: Paced, out: int, interval_s: float, control: int | None = None) -> None:
         self._sampler = sampler
         self._out = out
         self._control = control

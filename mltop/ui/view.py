@@ -46,6 +46,8 @@ class View:
     """The span of the graphs."""
     paused: bool = False
     readonly: bool = False
+    is_demo: bool = False
+    """Nothing that is shown is real: no process of it may be signalled, whatever has its number here."""
     remote: str | None = None
     """`--host`'s HOST."""
     hidden: set[str] = field(default_factory=set)

@@ -67,6 +67,8 @@ def _modes(view: View) -> Line:
         line += [(f"sampler silent {duration(view.silent_s)}", Role.WARNING), ("  ", Role.TEXT)]
     if view.paused:
         line += [("PAUSED", Role.WARNING), ("  ", Role.TEXT)]
+    if view.is_demo:
+        line += [("samples, nothing is real", Role.DIM), ("  ", Role.TEXT)]
     if view.readonly and not view.remote:
         line += [("read-only", Role.DIM), ("  ", Role.TEXT)]
     if view.remote:

@@ -101,6 +101,8 @@ class ProcessCursor:
 def chosen(view: View) -> tuple[list[Chosen], str | None]:
     """The processes a signal would go to: the tagged ones, else the one under the cursor; or why there are none."""
     shown = view.processes
+    if view.is_demo:
+        return [], "the demo's processes are not real"
     if shown.by_user:
         return [], "choose a process: u leaves the sums by user"
     wanted = shown.tagged or ({shown.cursor} if shown.cursor is not None else set())

@@ -13,6 +13,7 @@ import msgspec
 
 from mltop.commands.parser import ExitCode, Parser, common
 from mltop.config.document import Files, read_files
+from mltop.config.derived import backup_of
 from mltop.config.fault import Fault, dotted
 from mltop.config.job import JobConfig
 from mltop.config.jobs import Jobs, load_jobs
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     elif options.word == "show" and settings is not None:
         _write(_shown(_report(options, settings, jobs, faults)))
     elif not faults:
-        _write(f"{_files(jobs.files)}: no fault in {_count(len(jobs.jobs))}\n")
+        _write(f"{_files(jobs.files)}: no fault in {_count(sum(backup_of(id) is None for id in jobs.jobs))}\n")
     if not options.json:
         sys.stderr.write("".join(f"mltop config: {clean(line)}\n" for line in faults))
     return ExitCode.USAGE if faults else ExitCode.DONE

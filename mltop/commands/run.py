@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mltop.commands.parser import Parser, common
+from mltop.config.derived import DRILL
 from mltop.config.fault import Fault
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import state_directory
@@ -143,7 +144,11 @@ def _state(options: argparse.Namespace) -> Path:
 def _refuse(options: argparse.Namespace, lines: Sequence[str]) -> int:
     """Say what is wrong; a schedule that calls for it sees that in the history too."""
     sys.stderr.write("".join(f"mltop run: {line}\n" for line in lines))
-    if options.trigger != "manual" and not options.dry_run and command.JOB_ID.fullmatch(options.job or ""):
+    if (
+        options.trigger != "manual"
+        and not options.dry_run
+        and command.JOB_ID.fullmatch((options.job or "").removesuffix(DRILL))
+    ):
         # what its own config says of retention is not known: nothing expires for a typo
         job = JobConfig(
             id=options.job,

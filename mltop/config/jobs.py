@@ -8,10 +8,9 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
+from mltop.config.derived import backup_of, drill_of, with_derived
 from mltop.config.document import Document, Files, read_document, read_files
 from mltop.config.fault import Fault, nearest, shown
 from mltop.config.field import read_table
@@ -24,7 +23,7 @@ ScheduleCheck = Callable[[str], object]
 """Raises ValueError, with the reason, for a text that is no schedule."""
 
 
-class Jobs(msgspec.Struct, frozen=True):
+class Jobs(NamedTuple):
     """All jobs that could be read, and what is wrong with the rest."""
 
     jobs: Mapping[str, JobConfig]
@@ -53,7 +52,17 @@ def load_job(
     environment: Mapping[str, str] = os.environ,
     system: Path = SYSTEM_CONFIG,
 ) -> JobConfig:
-    """One job; raises `Fault` where it is not there, or where it or the defaults are wrong (D22)."""
+    """One job, or a backup's drill; raises `Fault` where it is not there, or it or the defaults are wrong (D22)."""
+    base = backup_of(name)
+    if base is None:
+        return _load(name, option, environment, system)
+    drill = drill_of(_load(base, option, environment, system))
+    if drill is None:
+        raise Fault([f"no job {shown(name)}: {base} is no backup, and only a backup has a drill"])
+    return drill
+
+
+def _load(name: str, option: str | None, environment: Mapping[str, str], system: Path) -> JobConfig:
     files = job_files(option, environment, system)
     holders = [document for document in _with_jobs(files) if name in _tables(document)]
     if not holders:
@@ -109,7 +118,7 @@ def judge(files: Files, check_schedule: ScheduleCheck | None = None) -> Jobs:
                 found[name] = JobConfig(**values)
     faults += _one_target(found, homes)
     names = tuple(str(document.path) for document in files.documents)
-    return Jobs(MappingProxyType(found), tuple(faults), names)
+    return Jobs(MappingProxyType(with_derived(found.values())), tuple(faults), names)
 
 
 def _parts(folder: Path, faults: list[str]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from mltop.config.job import (
     CheckSpec,
     CleanupSpec,
     CommandSpec,
+    DrillSpec,
     JobConfig,
     Keep,
     MetricsSpec,
@@ -108,6 +109,40 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
+def test_a_backup_brings_its_drill(box: Box) -> None:  # D37
+    found = box.write(STANDARD).all().jobs
+    backup, drill = found["models-backup"], found["models-backup.drill"]
+    assert drill == box.one("models-backup.drill")
+    assert drill.spec == DrillSpec(backup=backup.spec)
+    assert (drill.kind, drill.schedule, drill.on_overlap) == ("drill", ("@monthly",), "wait:3600")
+    assert (drill.timeout_s, drill.env, drill.source) == (backup.timeout_s, backup.env, backup.source)
+
+
+def test_a_drill_has_a_time_of_its_own_or_none(box: Box) -> None:
+    table = '[jobs.b]\nkind = "backup"\nsource = "/a"\ntarget = "/b"\n'
+    weekly = box.write(f'{table}drill = "@weekly"\nenabled = false\n').all().jobs["b.drill"]
+    assert (weekly.schedule, weekly.enabled) == (("@weekly",), False)
+    assert list(box.write(f'{table}drill = ""\n').all().jobs) == ["b"]
+    assert box.one("b.drill").schedule == ()  # by hand it still runs
+    assert "drill" not in box.write(f'{table}[jobs.b.alert]\nping_url = "https://x/y"\n').one("b.drill").alert
+    assert box.one("b.drill").alert == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("x.drill", "only a backup has a drill"), ("y.drill", 'no job "y"'), (".drill", "no job")]
+)
+def test_only_a_backup_has_a_drill(box: Box, name: str, words: str) -> None:
+    box.write(job(""))
+    with pytest.raises(Fault, match=words):
+        box.one(name)
+
+
+def test_a_drill_is_not_written_in_a_config(box: Box) -> None:
+    found = box.write('[jobs.x]\nkind = "drill"\n[jobs."x.drill"]\nkind = "command"\ncommand = ["a"]\n').all()
+    assert found.jobs == {}
+    assert len(found.faults) == 2
+
+
 def job(own: str) -> str:
     return f'[jobs.x]\nkind = "command"\ncommand = ["true"]\n{own}\n'
 
@@ -119,7 +154,15 @@ def test_no_config_at_all_is_no_job(tmp_path: Path) -> None:
 def test_every_kind_is_typed(box: Box) -> None:
     found = box.write(STANDARD).all()
     assert found.faults == ()
-    assert list(found.jobs) == ["models-backup", "temp-cleanup", "health-check", "gpu-metrics", "logs", "own"]
+    assert list(found.jobs) == [
+        "models-backup",
+        "models-backup.drill",
+        "temp-cleanup",
+        "health-check",
+        "gpu-metrics",
+        "logs",
+        "own",
+    ]
     backup = found.jobs["models-backup"]
     assert backup.spec == BackupSpec(
         sources=("/var/ml/models",), target="/var/ml/backups", keep=Keep(within_s=30 * DAY_S)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from mltop.config.derived import DRILL
 from mltop.config.job import JobConfig
 from mltop.jobs.crontab import block
 from mltop.jobs.crontab import line as cron_line
@@ -107,9 +108,9 @@ def plan(
 ) -> Plan:
     """What stands between these jobs and the schedulers; `resolve` says what becomes of hand edits.
 
-    With `only`, the changes are those of some jobs.
+    With `only`, the changes are those of some jobs, and of the drills that follow from them (D37).
     """
-    choice = Choice(resolve, None if only is None else frozenset(only))
+    choice = Choice(resolve, None if only is None else frozenset(id + end for id in only for end in ("", DRILL)))
     have = have or installed(site)
     wanted = wishes(jobs, site)
     pieces = [_crontab_piece(wanted, site, have, choice), _cron_d_piece(wanted, site, have, choice)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from mltop.config.job import BackupSpec, JobConfig
+from mltop.config.job import BackupSpec, DrillSpec, JobConfig
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.place import Place
 from mltop.jobs.schedule.schedule import Schedule
@@ -106,12 +106,13 @@ def _ending(job: JobConfig) -> list[str]:
 
 def _sandbox(job: JobConfig, state: Path) -> list[str]:
     """What a job of the system cannot do: only where mltop knows all that it has to write."""
-    if job.kind not in ("backup", "check", "metrics"):
+    if job.kind not in ("backup", "drill", "check", "metrics"):
         return ["NoNewPrivileges=yes"] if job.kind in ("cleanup", "rotate") else []
     place = Place(state)
     writable = [str(state), str(place.logs)]
-    if isinstance(job.spec, BackupSpec) and job.spec.target.startswith("/"):
-        writable.append(job.spec.target)
+    spec = job.spec.backup if isinstance(job.spec, DrillSpec) else job.spec
+    if isinstance(spec, BackupSpec) and spec.target.startswith("/"):
+        writable.append(spec.target)
     return [*_SANDBOX, *(f"ReadWritePaths={_quoted('-' + path)}" for path in dict.fromkeys(writable))]
 
 

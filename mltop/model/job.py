@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from mltop.model.run_state import RunState as RunState
+
 JOBS_SCHEMA = "mltop.jobs/1"
 RUNS_SCHEMA = "mltop.runs/1"
 
@@ -21,22 +23,6 @@ class Origin(StrEnum):
     CRON_WEEKLY = "cron.weekly"
     CRON_MONTHLY = "cron.monthly"
     SYSTEMD = "systemd"
-
-
-class RunState(StrEnum):
-    """How a run stands, or how it ended."""
-
-    RUNNING = "running"
-    OK = "ok"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-    SKIPPED = "skipped"
-    STUCK = "stuck"
-    """The child survived SIGKILL (state D)."""
-    LOST = "lost"
-    """The wrapper is gone without a word: power cut, OOM, kill -9."""
-    ABORTED = "aborted"
-    """Ended by hand."""
 
 
 class Drift(StrEnum):

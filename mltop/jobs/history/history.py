@@ -9,12 +9,16 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mltop.jobs.history import spool, table
-from mltop.jobs.history.entry import Entry, as_lost, lost_reason
+from mltop.jobs.history.entry import Entry, lost_reason
 from mltop.jobs.history.retention import Retention, expire, remove_logs
 from mltop.jobs.place import Place
-from mltop.model.job import Run, RunState
+from mltop.model.run_state import RunState
+
+if TYPE_CHECKING:
+    from mltop.model.job import Run
 
 STREAK = 10
 _NEWEST = "ORDER BY started_at DESC, id DESC LIMIT ?"
@@ -29,11 +33,11 @@ class History:
         """What kept the last look from seeing everything, in lines for people."""
         self._lost: dict[str, str] = {}
 
-    def start(self, run: Run) -> None:
+    def start(self, run: Run | Entry) -> None:
         """Note that this process began a run, and which were lost; raises OSError where nothing could be noted."""
         self._write(Entry.of_this_process(run), _store_lost(self.place))
 
-    def finish(self, run: Run, retention: Retention | None = None) -> None:
+    def finish(self, run: Run | Entry, retention: Retention | None = None) -> None:
         """Note how a run ended, and let go of what is beyond the retention of its job; raises OSError as `start`."""
         expired: list[str] = []
 
@@ -107,16 +111,25 @@ class History:
             found[run.job].append(run.state)
         return {job: tuple(reversed(states[:STREAK])) for job, states in found.items()}
 
-    def _merged(self, look: Callable[[sqlite3.Connection], list[Entry]], fits: Callable[[Run], bool]) -> list[Run]:
+    def _merged(self, look: Callable[[sqlite3.Connection], list[Entry]], fits: Callable[[Entry], bool]) -> list[Run]:
         """Rows with the spooled entries over them, newest first, lost ones named as such."""
         self.notes = []
-        entries = {entry.run.id: entry for entry in self._look(look)}
+        entries = {entry.id: entry for entry in self._look(look)}
         for entry in self._spooled():
-            is_end = entry.run.state is not RunState.RUNNING
-            if fits(entry.run) and (is_end or entry.run.id not in entries):
-                entries[entry.run.id] = entry
-        runs = [self._reconciled(entry) for entry in entries.values()]
-        return sorted(runs, key=lambda run: (run.started_at or "", run.id), reverse=True)
+            is_end = entry.state is not RunState.RUNNING
+            if fits(entry) and (is_end or entry.id not in entries):
+                entries[entry.id] = entry
+        found = [self._reconciled(entry) for entry in entries.values()]
+        return self._runs(sorted(found, key=lambda entry: (entry.started_at or "", entry.id), reverse=True))
+
+    def _runs(self, entries: Iterable[Entry]) -> list[Run]:
+        runs = []
+        for entry in entries:
+            try:
+                runs.append(entry.run())
+            except ValueError as error:
+                self.notes.append(f"{self.place.history}: a run that cannot be read is left out: {error}")
+        return runs
 
     def _look(self, look: Callable[[sqlite3.Connection], list[Entry]]) -> list[Entry]:
         if not os.path.lexists(self.place.history):
@@ -138,24 +151,23 @@ class History:
             self.notes.append(f"{self.place.spool} cannot be read: {error.strerror}")
             return []
 
-    def _reconciled(self, entry: Entry) -> Run:
-        run = entry.run
-        if run.state is not RunState.RUNNING:
-            return run
-        if run.id not in self._lost:
-            reason = lost_reason(entry, partial(_is_free, self.place.lock(run.job)))
+    def _reconciled(self, entry: Entry) -> Entry:
+        if entry.state is not RunState.RUNNING:
+            return entry
+        if entry.id not in self._lost:
+            reason = lost_reason(entry, partial(_is_free, self.place.lock(entry.job)))
             if reason is None:
-                return run
-            self._lost[run.id] = reason
-        return as_lost(run, self._lost[run.id])
+                return entry
+            self._lost[entry.id] = reason
+        return entry.as_lost(self._lost[entry.id])
 
 
 def _store_lost(place: Place) -> Callable[[sqlite3.Connection], None]:
     def store(database: sqlite3.Connection) -> None:
         for entry in table.entries(database, "WHERE state = 'running'"):
-            reason = lost_reason(entry, partial(_is_free, place.lock(entry.run.job)))
+            reason = lost_reason(entry, partial(_is_free, place.lock(entry.job)))
             if reason is not None:
-                database.execute("UPDATE runs SET state = 'lost', reason = ? WHERE id = ?", (reason, entry.run.id))
+                database.execute("UPDATE runs SET state = 'lost', reason = ? WHERE id = ?", (reason, entry.id))
 
     return store
 

@@ -6,8 +6,7 @@ import contextlib
 import sqlite3
 import time
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from mltop.jobs.moment import utc
 from mltop.jobs.place import Place
@@ -16,7 +15,7 @@ DAY_S = 86400.0
 _FAILED = "('failed', 'timeout', 'stuck', 'lost')"
 
 
-class Retention(msgspec.Struct, frozen=True):
+class Retention(NamedTuple):
     """Of one job; what is beyond either goes."""
 
     runs: int = 200

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-import msgspec
 
 from mltop.jobs.history.entry import Entry
 from mltop.jobs.place import make
@@ -23,13 +22,15 @@ PATIENCE_S = 3.0
 
 def spool(path: Path, entry: Entry) -> None:
     """Append an entry in one piece; raises OSError."""
+    from mltop.jobs.history.line import encode
+
     make(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _lock(descriptor)
         if os.fstat(descriptor).st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, "the spool is full", str(path))
-        append(descriptor, msgspec.json.encode(entry) + b"\n")
+        append(descriptor, encode(entry))
     finally:
         os.close(descriptor)
 
@@ -92,8 +93,10 @@ def _content(descriptor: int) -> bytes:
 
 
 def _decoded(data: bytes) -> Iterator[Entry]:
+    if not data:
+        return
+    from mltop.jobs.history.line import decode
+
     for line in data.splitlines():
-        try:
-            yield msgspec.json.decode(line, type=Entry)
-        except msgspec.MsgspecError:
-            continue
+        with contextlib.suppress(ValueError):  # torn
+            yield decode(line)

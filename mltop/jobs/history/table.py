@@ -12,34 +12,30 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from mltop.jobs.history.entry import Entry
+from mltop.jobs.history.entry import WHO_FIELDS, Entry
 from mltop.jobs.place import make
-from mltop.model.job import Run, RunState
+from mltop.model.run_state import RunState
 
 VERSION = 1
 WRITE_PATIENCE_S = 2.0
 READ_PATIENCE_S = 0.5
-_RUN = Run.__struct_fields__
-_WHO = ("pid", "start_ticks", "pid_namespace")
-COLUMNS = ", ".join((*_RUN, *_WHO))
+COLUMNS = ", ".join(Entry._fields)
 _KINDS = {"id": "TEXT PRIMARY KEY", "job": "TEXT NOT NULL", "started_at": "TEXT NOT NULL", "state": "TEXT NOT NULL"}
 _NUMBERS = {"duration_s": "REAL", "cpu_s": "REAL"} | dict.fromkeys(
-    ("exit_code", "signal", "max_rss_bytes", "log_bytes", *_WHO), "INTEGER"
+    ("exit_code", "signal", "max_rss_bytes", "log_bytes", *WHO_FIELDS), "INTEGER"
 )
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS runs ("
-    + ", ".join(f"{name} {_KINDS.get(name) or _NUMBERS.get(name, 'TEXT')}" for name in (*_RUN, *_WHO))
+    + ", ".join(f"{name} {_KINDS.get(name) or _NUMBERS.get(name, 'TEXT')}" for name in Entry._fields)
     + ")",
     "CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job, started_at, state)",
     "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (started_at)",
     "CREATE INDEX IF NOT EXISTS runs_running ON runs (state) WHERE state = 'running'",
     f"PRAGMA user_version = {VERSION}",
 )
-_PUT = f"INSERT INTO runs ({COLUMNS}) VALUES ({', '.join('?' * (len(_RUN) + len(_WHO)))}) ON CONFLICT (id) DO "
+_PUT = f"INSERT INTO runs ({COLUMNS}) VALUES ({', '.join('?' * len(Entry._fields))}) ON CONFLICT (id) DO "
 _PUT_START = _PUT + "NOTHING"
-_PUT_END = _PUT + "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in (*_RUN, *_WHO) if name != "id")
+_PUT_END = _PUT + "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in Entry._fields if name != "id")
 
 
 @contextlib.contextmanager
@@ -111,22 +107,17 @@ def _copy(path: Path) -> Iterator[sqlite3.Connection]:
 
 def put(database: sqlite3.Connection, entry: Entry) -> None:
     """Store an entry: a start never overwrites an end, an end overwrites whatever is there; twice is as once."""
-    values = [_plain(getattr(entry.run, name)) for name in _RUN]
-    values += [entry.pid, entry.start_ticks, entry.pid_namespace]
-    database.execute(_PUT_START if entry.run.state is RunState.RUNNING else _PUT_END, values)
+    database.execute(_PUT_START if entry.state is RunState.RUNNING else _PUT_END, entry)
 
 
 def entries(database: sqlite3.Connection, where: str, values: tuple[object, ...] = ()) -> list[Entry]:
-    """Entries by what follows `SELECT … FROM runs`."""
-    return [_entry(row) for row in database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)]
+    """Entries by what follows `SELECT … FROM runs`; raises sqlite3.Error, also for what no mltop wrote."""
+    rows = database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)
+    try:
+        return [_entry(Entry._make(row)) for row in rows]
+    except ValueError as error:
+        raise sqlite3.DatabaseError(str(error)) from None
 
 
-def _entry(row: tuple[object, ...]) -> Entry:
-    fields = dict(zip(_RUN, row, strict=False))
-    pid, ticks, namespace = row[len(_RUN) :]
-    run = msgspec.convert(fields, Run)
-    return msgspec.convert({"pid": pid or 0, "start_ticks": ticks, "pid_namespace": namespace or 0, "run": run}, Entry)
-
-
-def _plain(value: object) -> object:
-    return value.value if isinstance(value, RunState) else value
+def _entry(row: Entry) -> Entry:
+    return row._replace(state=RunState(row.state), pid=row.pid or 0, pid_namespace=row.pid_namespace or 0)

@@ -9,9 +9,7 @@ import os
 import select
 import signal
 import time
-from typing import Protocol
-
-import msgspec
+from typing import NamedTuple, Protocol
 
 from mltop.jobs.runner import child, family
 from mltop.jobs.runner.interrupt import Interrupts
@@ -32,7 +30,7 @@ class Output(Protocol):
         """Take a piece."""
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
+class Ending(NamedTuple):
     """How an attempt ended."""
 
     status: int | None = None

@@ -9,9 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
-
-import msgspec
+from typing import NamedTuple, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,7 +20,7 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class Account(NamedTuple):
     """Who a job runs as."""
 
     name: str
@@ -31,7 +29,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     home: str
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(NamedTuple):
     """All that a child needs to know, decided before it is forked."""
 
     argv: tuple[str, ...]

@@ -6,15 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from mltop.config.job import CommandSpec, JobConfig
 
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-class Files(msgspec.Struct, frozen=True):
+class Files(NamedTuple):
     """Which files the caller named, to be named to the child too."""
 
     config: str | None = None

@@ -11,8 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from mltop.jobs.place import Place, fallback, make
 from mltop.jobs.runner import alive
@@ -22,7 +21,7 @@ _SETTLE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class Holder(NamedTuple):
     """Who holds a lock, or held it last."""
 
     run: str
@@ -32,11 +31,33 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     stuck: tuple[tuple[int, int | None], ...] = ()
     """Processes (pid, start ticks) of that run that no signal ended."""
 
+    def line(self) -> bytes:
+        """The note: `RUN PID TICKS BOOT [PID:TICKS …]`, `-` for what is not known."""
+        stuck = [f"{pid}:{_known(ticks)}" for pid, ticks in self.stuck]
+        words = [self.run, str(self.pid), _known(self.start_ticks), self.boot_id or "-", *stuck]
+        return (" ".join(words) + "\n").encode()
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Holder:
+        """Such a note; raises ValueError for anything else."""
+        run, pid, ticks, boot, *stuck = line.decode("ascii").split()
+        pairs = (pair.partition(":") for pair in stuck)
+        processes = tuple((int(one), _number(its_ticks)) for one, _, its_ticks in pairs)
+        return cls(run, int(pid), _number(ticks), boot.strip("-"), processes)
+
     def living(self) -> list[int]:
         """The stuck ones that are still there."""
         if not self.stuck or self.boot_id != alive.boot_id():
             return []
         return [pid for pid, ticks in self.stuck if alive.is_alive(pid, ticks)]
+
+
+def _known(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _number(word: str) -> int | None:
+    return None if word == "-" else int(word)
 
 
 class OverlapError(Exception):
@@ -64,13 +85,13 @@ class Lock:
         """Write down what the next run has to wait for."""
         if self._holder is not None:
             stuck = tuple((pid, alive.start_ticks(pid)) for pid in pids)
-            self._note(msgspec.structs.replace(self._holder, stuck=stuck))
+            self._note(self._holder._replace(stuck=stuck))
 
     def _note(self, holder: Holder) -> None:
         self._holder = holder
         if self._descriptor is None:
             return
-        data = msgspec.json.encode(holder) + b"\n"
+        data = holder.line()
         with contextlib.suppress(OSError):  # a full disk: the lock holds without its note
             os.pwrite(self._descriptor, data, 0)
             os.ftruncate(self._descriptor, len(data))
@@ -85,8 +106,8 @@ class Lock:
 def holder(path: Path) -> Holder | None:
     """Who holds a lock, or held it last, by its own note; `None` where there is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.MsgspecError):
+        return Holder.of_line(path.read_bytes())
+    except (OSError, ValueError):
         return None
 
 

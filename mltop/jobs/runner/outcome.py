@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-
-import msgspec
+from typing import NamedTuple
 
 from mltop.config.job import JobConfig
 from mltop.jobs.history.entry import listed
 from mltop.jobs.moment import duration
 from mltop.jobs.runner.attempt import Ending
-from mltop.model.job import RunState
+from mltop.model.run_state import RunState
 
 TIMEOUT = 124
 OVERLAP = 75
@@ -19,7 +18,7 @@ NO_GPU = 69
 """EX_UNAVAILABLE (sysexits.h): with it a built-in `metrics` or `check` says that there is no GPU to look at."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(NamedTuple):
     """How a run, or one attempt, ended."""
 
     state: RunState
@@ -55,6 +54,8 @@ def _of_status(job: JobConfig, ending: Ending) -> Outcome:
         return Outcome(state=RunState.FAILED, exit_code=128 - status, signal=-status, reason=reason)
     if status == NO_GPU and job.kind in ("metrics", "check"):
         return Outcome(state=RunState.SKIPPED, exit_code=0, reason="no GPU")
+    if status == OVERLAP and job.kind == "drill":  # what its backup is encrypted with is not on this box (D37)
+        return Outcome(state=RunState.SKIPPED, exit_code=OVERLAP, reason="no key")
     if status != 0 and status in job.soft_fail:
         return Outcome(state=RunState.SKIPPED, exit_code=status, reason=_joined(f"soft failure: exit {status}", left))
     return Outcome(state=RunState.FAILED if status else RunState.OK, exit_code=status, reason=left)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-
-import msgspec
+from typing import NamedTuple
 
 from mltop.config.job import JobConfig
 from mltop.jobs import moment
+from mltop.jobs.history.entry import Entry
 from mltop.jobs.history.history import History
 from mltop.jobs.history.retention import Retention
 from mltop.jobs.runner import alive, child, journal
@@ -23,13 +23,13 @@ from mltop.jobs.runner.interrupt import Interrupts
 from mltop.jobs.runner.log import RunLog
 from mltop.jobs.runner.outcome import OVERLAP, WRAPPER, Outcome, judged
 from mltop.jobs.runner.screen import Screen
-from mltop.model.job import Run, RunState
+from mltop.model.run_state import RunState
 
 _REPLACE_PATIENCE_S = 10.0
 """On top of the other run's grace."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(NamedTuple):
     """Who asked for a run, and for when."""
 
     trigger: str
@@ -52,7 +52,7 @@ class Runner:
         self._max_rss_bytes = 0
         self.faults: list[str] = []
         now = time.time()
-        self.run_record = Run(
+        self.run_record = Entry(
             id=moment.run_id(now),
             job=job.id,
             trigger=request.trigger,
@@ -99,12 +99,12 @@ class Runner:
         """Everything that notes a start, but for the row: the child goes first."""
         now = time.time()
         self._began = time.monotonic()
-        run = self.run_record = msgspec.structs.replace(self.run_record, started_at=moment.utc(now))
+        run = self.run_record = self.run_record._replace(started_at=moment.utc(now))
         if self._lock is not None:
             self._lock.sign(run.id)
         self._log = RunLog(self._history.place.log(run.job, run.id), self._job.log_max_bytes)
         self._log.note(f"run {run.id} job {run.job} trigger {run.trigger} at {run.started_at} on {run.host}")
-        self.run_record = msgspec.structs.replace(run, log_path=str(self._log.path))
+        self.run_record = run._replace(log_path=str(self._log.path))
 
     def write(self, data: bytes) -> None:
         """Take a piece of the job's output."""
@@ -125,13 +125,13 @@ class Runner:
                 return judged(self._job, Ending(is_aborted=True), self._interrupts.number)
         if number > 1:
             reason = f"{outcome.reason + '; ' if outcome.reason else ''}attempt {number}"
-            return msgspec.structs.replace(outcome, reason=reason)
+            return outcome._replace(reason=reason)
         return outcome
 
     def _attempt(self, number: int) -> Outcome:
         run = self.run_record
         environment = self._plan.environment | marks(run.job, run.id, run.trigger or "manual", number)
-        plan = msgspec.structs.replace(self._plan, environment=environment)
+        plan = self._plan._replace(environment=environment)
         try:
             attempt = Attempt(plan, self, self._interrupts, self._job.timeout_s, self._job.kill_grace_s)
         except child.StartError as error:
@@ -173,7 +173,7 @@ class Runner:
         if self._log is not None:
             self._log.note(f"end {_said(outcome, spent_s)}")
             self._log.close()
-            run = msgspec.structs.replace(run, log_bytes=self._log.size_bytes)
+            run = run._replace(log_bytes=self._log.size_bytes)
         self.run_record = run
         try:
             self._history.finish(run, Retention(self._job.history_runs, self._job.history_days))
@@ -182,12 +182,11 @@ class Runner:
         self._tell(run, outcome, spent_s)
         return outcome.exit_code
 
-    def _finished(self, outcome: Outcome, spent_s: float) -> Run:
+    def _finished(self, outcome: Outcome, spent_s: float) -> Entry:
         log = self._log
         has_failed = outcome.state not in (RunState.OK, RunState.SKIPPED)
         reason = "; ".join(part for part in (outcome.reason, log.fault if log else None) if part)
-        return msgspec.structs.replace(
-            self.run_record,
+        return self.run_record._replace(
             state=outcome.state,
             ended_at=moment.utc(time.time()),
             duration_s=round(spent_s, 3),
@@ -199,7 +198,7 @@ class Runner:
             last_error_line=log.tail.last_error() if log and has_failed else None,
         )
 
-    def _tell(self, run: Run, outcome: Outcome, spent_s: float) -> None:
+    def _tell(self, run: Entry, outcome: Outcome, spent_s: float) -> None:
         """The journal's line, and that of a person who looks."""
         said = _said(outcome, spent_s)
         where = f", log {run.log_path}" if run.log_path else ""

@@ -108,7 +108,7 @@ def put(history: History, entry: Entry) -> None:
 
 def test_a_run_whose_wrapper_is_gone_is_lost_and_stored_so_by_the_next(history: History, gone: int) -> None:
     namespace = alive.pid_namespace()
-    put(history, Entry(run=a_run(1, state=RunState.RUNNING), pid=gone, start_ticks=1, pid_namespace=namespace))
+    put(history, Entry.of(a_run(1, state=RunState.RUNNING), gone, 1, namespace))
     (seen,) = history.runs()
     assert (seen.state, seen.reason) == (RunState.LOST, "its wrapper was killed")
     history.start(a_run(2, job="other", state=RunState.RUNNING))
@@ -122,7 +122,7 @@ def test_a_run_whose_wrapper_is_gone_is_lost_and_stored_so_by_the_next(history: 
 
 def test_a_pid_that_was_given_away_is_not_the_wrapper(history: History) -> None:
     entry = Entry.of_this_process(a_run(1, state=RunState.RUNNING))
-    put(history, msgspec.structs.replace(entry, start_ticks=(entry.start_ticks or 0) + 1))
+    put(history, entry._replace(start_ticks=(entry.start_ticks or 0) + 1))
     assert history.runs()[0].state is RunState.LOST
 
 
@@ -136,7 +136,7 @@ def test_in_another_pid_namespace_the_lock_decides(history: History) -> None:
     from mltop.system.file import try_lock
 
     entry = Entry.of_this_process(a_run(1, state=RunState.RUNNING))
-    put(history, msgspec.structs.replace(entry, pid=1, pid_namespace=1))
+    put(history, entry._replace(pid=1, pid_namespace=1))
     history.place.locks.mkdir()
     held = try_lock(history.place.lock("backup"))
     assert held is not None

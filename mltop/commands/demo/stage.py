@@ -16,7 +16,7 @@ from mltop.sampling.local import LocalSource
 
 
 def stage(interval_s: float) -> Box:
-    """The demo's box. Its folder is made anew, for its owner alone, and goes with its sampler, which outlives any end of the dashboard."""
+    """The demo's box. Its folder goes with its sampler, which sees any end of the dashboard."""
     folder = Path(tempfile.mkdtemp(prefix="mltop-demo-"))
     (folder / kept.CONFIG).write_text(kept.config_text())
     kept.write_logs(folder, datetime.now(UTC))

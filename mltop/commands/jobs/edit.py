@@ -162,7 +162,7 @@ def _switch(asked: Asked, is_on: bool) -> int:
     if id not in asked.config.jobs:
         from mltop.commands.jobs import foreign as jobs_foreign
 
-        if (code := jobs_foreign.switch(asked, is_on)) is not None:
+        if (code := jobs_foreign.pause(asked, is_on)) is not None:
             return code
     return _change(asked, lambda: [(file_of(asked, id), SetKey(id, ("enabled",), is_on))], is_applied=True)
 

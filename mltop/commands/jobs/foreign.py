@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mltop.commands.jobs.asked import Asked, CommandError, shown_plan, text
+from mltop.commands.jobs.asked import Asked, CommandError
 from mltop.commands.jobs.operate import Made, operate
 from mltop.commands.parser import ExitCode
 from mltop.jobs.crontab.own import Crontab
@@ -12,7 +12,8 @@ from mltop.jobs.crontab.text import Entry, edited, ended, entries, toggled
 from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.plan import Plan
 from mltop.jobs.schedule.schedule import ScheduleFault, parse
-from mltop.jobs.systemd.manager import SystemdError, order
+from mltop.jobs.systemd import switch
+from mltop.jobs.systemd.manager import SystemdError
 
 Edit = Callable[[bytes, Entry], bytes]
 
@@ -31,7 +32,7 @@ def edit(asked: Asked, values: Sequence[str]) -> int | None:
     return _line(asked, "edit", lambda data, entry: edited(data, entry, words.get("schedule"), words.get("command")))
 
 
-def switch(asked: Asked, is_on: bool) -> int | None:
+def pause(asked: Asked, is_on: bool) -> int | None:
     """Pause or resume a crontab's line, or a timer; `None` where the id is of neither."""
     id = asked.options.id
     if id.endswith(".timer"):
@@ -61,17 +62,18 @@ def _planned(asked: Asked, id: str, change: Edit) -> Plan:
 
 
 def _timer(asked: Asked, id: str, is_on: bool) -> int:
-    scope, unit = ("user", id.removeprefix("user/")) if id.startswith("user/") else ("system", id)
-    word = "enable" if is_on else "disable"
-    if asked.options.dry_run:
-        text(f"would {word} {unit}\n")
-        return ExitCode.DONE
+    name = "enable" if is_on else "disable"
+    return operate(asked, name, lambda: Made(Plan(changes=timer_changes(asked, id, is_on))), id)
+
+
+def timer_changes(asked: Asked, id: str, is_on: bool) -> tuple[Change, ...]:
+    """What switches somebody's timer; raises CommandError."""
+    scope, unit = switch.scope_and_unit(id)
+    environment = asked.site.environment
     try:
-        order(scope, asked.site.environment, word, "--now", "--", unit)
+        before = switch.state(scope, environment, unit)
+        after = switch.on(scope, environment, unit, before) if is_on else switch.off(unit, before)
     except SystemdError as error:
         raise CommandError([str(error)]) from None
-    if asked.options.json:
-        shown_plan(asked, Plan())
-    else:
-        text(f"{word}d {unit}; mltop jobs {'disable' if is_on else 'enable'} {id} takes it back\n")
-    return ExitCode.DONE
+    kind = Kind.SYSTEM_TIMER if scope == "system" else Kind.USER_TIMER
+    return (Change(kind=kind, path=unit, before=before, after=after),) if before != after else ()

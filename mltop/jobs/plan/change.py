@@ -21,7 +21,13 @@ class Kind(StrEnum):
     """Renamed into place, root's, 0644."""
     USER_UNIT = "user unit"
     SYSTEM_UNIT = "system unit"
+    USER_TIMER = "user timer"
+    """Somebody else's timer: `path` is the unit, the content is its state in words."""
+    SYSTEM_TIMER = "system timer"
     CONFIG = "config"
+
+
+TIMER_SCOPES = {Kind.USER_TIMER: "user", Kind.SYSTEM_TIMER: "system"}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +38,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The file, or `crontab`."""
     before: bytes | None
     after: bytes | None
+    mode: int | None = None
+    """The mode of a file that is made; `None`: what its kind has. One that is there keeps its own."""
 
     def reversed(self) -> Change:
         """The way back."""
-        return Change(kind=self.kind, path=self.path, before=self.after, after=self.before)
+        return msgspec.structs.replace(self, before=self.after, after=self.before)
 
 
 def diff(changes: Iterable[Change]) -> str:

@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from mltop.config.edit import Edit, write
+from mltop.config.edit import Edit, replace, write
 from mltop.config.fault import Fault
 from mltop.jobs.crontab.own import Crontab, CrontabError
-from mltop.jobs.plan.change import Change, Kind, read
+from mltop.jobs.plan.change import TIMER_SCOPES, Change, Kind, read
+from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
+from mltop.jobs.systemd import switch
 from mltop.jobs.systemd.manager import SystemdError, order, verify
 from mltop.jobs.systemd.place import is_link
-from mltop.system.file import write_atomic
 
 _SCOPES = {Kind.USER_UNIT: "user", Kind.SYSTEM_UNIT: "system"}
 _FAILURES = (OSError, Fault, CrontabError, SystemdError)
@@ -48,7 +49,8 @@ def _said(error: Exception) -> str:
 def _check(changes: Sequence[Change], site: Site) -> None:
     """Before anything is written: files are what they were, and units are such as systemd takes."""
     for change in changes:
-        if change.kind is not Kind.CRONTAB and not is_link(change.path) and read(Path(change.path)) != change.before:
+        is_plain = change.kind is not Kind.CRONTAB and not is_link(change.path)
+        if is_plain and now(change.kind, change.path, site) != change.before:
             raise SystemdError(f"{change.path} was changed since you looked: look again")
     for kind, scope in _SCOPES.items():
         files = {
@@ -76,6 +78,7 @@ def _groups(changes: Sequence[Change]) -> list[list[Change]]:
     units = [[change for change in changes if change.kind is kind] for kind in _SCOPES]
     return [
         *([change] for change in changes if change.kind is Kind.CONFIG),
+        *([change] for change in changes if change.kind in TIMER_SCOPES),
         *([change] for change in changes if change.kind is Kind.CRONTAB),
         *([change] for change in changes if change.kind is Kind.CRON_D),
         *(group for group in units if group),
@@ -89,6 +92,9 @@ def _put(group: Sequence[Change], site: Site) -> None:
         Crontab(site.state, site.environment).write(lambda _: after, seen=group[0].before or b"")
     elif kind in _SCOPES:
         _put_units(group, _SCOPES[kind], site)
+    elif kind in TIMER_SCOPES:
+        change = group[0]
+        switch.put(TIMER_SCOPES[kind], site.environment, change.path, change.before or b"", change.after or b"")
     else:
         _put_file(group[0])
 
@@ -102,7 +108,7 @@ def _put_file(change: Change) -> None:
         write(Edit(path, change.before, change.after))
         return
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_atomic(path, change.after, 0o644)
+    replace(path, change.after, 0o644 if change.mode is None else change.mode)
 
 
 def _put_units(group: Sequence[Change], scope: str, site: Site) -> None:
@@ -155,7 +161,7 @@ def _is_before(change: Change, site: Site) -> bool:
     """Whether a way back has nothing to go back from."""
     try:
         if change.kind is Kind.CRONTAB:
-            return Crontab(site.state, site.environment).read() == (change.after or b"")
-        return not is_link(change.path) and read(Path(change.path)) == change.after
-    except (OSError, CrontabError):
+            return now(change.kind, change.path, site) == (change.after or b"")
+        return not is_link(change.path) and now(change.kind, change.path, site) == change.after
+    except (OSError, CrontabError, SystemdError):
         return False

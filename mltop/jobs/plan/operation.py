@@ -12,11 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from mltop.jobs.crontab.own import KEPT, Crontab, CrontabError
+from mltop.jobs.crontab.own import KEPT, CrontabError
 from mltop.jobs.place import make
-from mltop.jobs.plan.change import Change, Kind, read
+from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.install import InstallError, install
+from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
+from mltop.jobs.systemd.manager import SystemdError
 from mltop.system.file import append_line, try_lock
 
 PATIENCE_S = 20.0
@@ -36,6 +38,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The kept file; `None`: there was none."""
     after_sha256: str | None = None
     """`None`: the file was removed."""
+    mode: int | None = None
+    """Of a file that is made again."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -111,14 +115,14 @@ class Operations:
     def _keep(self, id: str, number: int, change: Change) -> Record:
         digest = None if change.after is None else hashlib.sha256(change.after).hexdigest()
         if change.before is None:
-            return Record(kind=change.kind, path=change.path, after_sha256=digest)
+            return Record(kind=change.kind, path=change.path, after_sha256=digest, mode=change.mode)
         backups = make(self._site.state / "backups")
         kept = make(backups / id) / f"{number}.before"
         descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
             file.write(change.before)
         _forget_oldest(backups)
-        return Record(kind=change.kind, path=change.path, before=str(kept), after_sha256=digest)
+        return Record(kind=change.kind, path=change.path, before=str(kept), after_sha256=digest, mode=change.mode)
 
     def all(self) -> list[Operation]:
         """What was done, oldest first; as much as the last megabyte of the file tells."""
@@ -146,9 +150,9 @@ class Operations:
         """The changes that take an operation back; raises OperationError where something was changed since."""
         changes = []
         for record in operation.changes:
-            now = self._now(record)
-            digest = None if now is None else hashlib.sha256(now).hexdigest()
-            if record.kind is Kind.CRONTAB and now == b"" and record.after_sha256 is None:
+            found = self._now(record)
+            digest = None if found is None else hashlib.sha256(found).hexdigest()
+            if record.kind is Kind.CRONTAB and found == b"" and record.after_sha256 is None:
                 digest = None
             if digest != record.after_sha256:
                 raise OperationError(f"{record.path} was changed since then: it is not taken back")
@@ -156,20 +160,13 @@ class Operations:
                 before = Path(record.before).read_bytes() if record.before else None
             except OSError as error:
                 raise OperationError(f"{error.filename}: {error.strerror}") from None
-            changes.append(Change(kind=record.kind, path=record.path, before=now, after=before))
+            changes.append(Change(kind=record.kind, path=record.path, before=found, after=before, mode=record.mode))
         return changes
 
     def _now(self, record: Record) -> bytes | None:
-        from mltop.jobs.systemd.place import is_link
-
         try:
-            if record.kind is Kind.CRONTAB:
-                return Crontab(self._site.state, self._site.environment).read()
-            if is_link(record.path):
-                path = Path(record.path)
-                return f"-> {path.parent.parent / path.name}\n".encode() if os.path.lexists(path) else None
-            return read(Path(record.path))
-        except (OSError, CrontabError) as error:
+            return now(record.kind, record.path, self._site)
+        except (OSError, CrontabError, SystemdError) as error:
             raise OperationError(str(error)) from None
 
 

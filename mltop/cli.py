@@ -1,16 +1,19 @@
-"""The command line: which command, with which arguments. Imports nothing heavy; a command imports what it needs."""
+"""The command line: which command, with which arguments. Imports nothing heavy; a command imports what it needs.
+
+Nothing that can be missing or take time is imported before `main`: of `--check`, whatever goes wrong is code 3.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
 
-from mltop import __version__
-from mltop.commands.parser import Parser, common
-from mltop.system.stdio import hold_standard_streams
+TYPE_CHECKING = False  # typing's own takes time
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from mltop.commands.parser import Parser
 
 COMMANDS = ("backup", "cleanup", "config", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
@@ -18,13 +21,19 @@ INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
 
 
+def _wrong(message: str) -> argparse.ArgumentTypeError:
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(message)
+
+
 def _interval(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from None
+        raise _wrong(f"expected seconds, got {text!r}") from None
     if not INTERVAL_MIN_S <= seconds <= INTERVAL_MAX_S:
-        raise argparse.ArgumentTypeError(f"expected {INTERVAL_MIN_S} to {INTERVAL_MAX_S:.0f} seconds, got {text}")
+        raise _wrong(f"expected {INTERVAL_MIN_S} to {INTERVAL_MAX_S:.0f} seconds, got {text}")
     return seconds
 
 
@@ -34,18 +43,23 @@ def _count(text: str) -> int:
     except ValueError:
         count = 0
     if count < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+        raise _wrong(f"expected a whole number of 1 or more, got {text!r}")
     return count
 
 
 def _host(text: str) -> str:
     if not text or text.startswith("-") or any(ord(letter) <= 32 for letter in text):
-        raise argparse.ArgumentTypeError(f"expected a host as ssh takes it, got {text!r}")
+        raise _wrong(f"expected a host as ssh takes it, got {text!r}")
     return text
 
 
 def parser() -> Parser:
     """The parser of everything that `mltop` takes."""
+    import argparse
+
+    from mltop import __version__
+    from mltop.commands.parser import Parser, common
+
     top = Parser(
         prog="mltop",
         description="See and keep a GPU box: CPU, memory, disks, processes and every GPU, live.",
@@ -90,15 +104,19 @@ def _check(top: Parser, options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run mltop; returns the exit code."""
-    hold_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--check" in words and words[0] not in COMMANDS:
+        return _judge(words, is_process=arguments is None)
+    from mltop.system.stdio import hold_standard_streams, leave
+
+    hold_standard_streams()
     if words and words[0] in COMMANDS:
+        from importlib import import_module
+
         command: int = import_module(f"mltop.commands.{words[0]}").main(words[1:])
+        if words[0] == "run" and arguments is None:  # every scheduled job waits for this end
+            leave(command)
         return command
-    if "--check" in words:  # a parser of its own: whatever is wrong with it is code 3
-        words.remove("--check")
-        verdict: int = import_module("mltop.commands.check.command").main(words)
-        return verdict
     top = parser()
     options = top.parse_args(words)
     _check(top, options)
@@ -114,6 +132,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except KeyboardInterrupt:
         return 130
+
+
+def _judge(words: list[str], *, is_process: bool) -> int:
+    """`--check`, with a parser of its own: from here on whatever is wrong is code 3, a broken install too."""
+    words.remove("--check")
+    try:
+        from mltop.commands.check.refuse import guarded
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - there is nothing else left that could say it
+        os.write(2, f"mltop: cannot judge: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        return 3
+    code = guarded(words, lambda: _check_command(words), is_process=is_process)
+    if is_process:
+        os._exit(code)  # the verdict is out: neither a signal nor the interpreter's end may change the code
+    return code
+
+
+def _check_command(words: list[str]) -> int:
+    from mltop.system.stdio import hold_standard_streams
+
+    hold_standard_streams()
+    from mltop.commands.check.command import main as check
+
+    return check(words)
 
 
 def _has_terminal() -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from typing import NoReturn
 
 
 def hold_standard_streams() -> None:
@@ -19,3 +21,15 @@ def hold_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, mode), True)
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once, all that it printed written.
+
+    To take an interpreter apart costs 10 ms, and the kernel does it as well. For a command whose files are closed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+    os._exit(code)

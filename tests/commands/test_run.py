@@ -546,11 +546,14 @@ def test_a_terminal_that_takes_nothing_delays_nothing(box: Box) -> None:
     assert "\n100000\n" in box.log()
 
 
-def test_run_loads_nothing_heavy(box: Box) -> None:
+@pytest.mark.parametrize("words", [["--id", "job", "--", "true"], ["job"]])
+def test_run_loads_nothing_heavy(box: Box, words: list[str]) -> None:
+    box.write('[jobs.job]\nkind = "command"\ncommand = "true"\n')
     code = (
         "import sys\nfrom mltop.cli import main\n"
-        "assert main(['run', '--id', 'job', '--', 'true']) == 0\n"
-        "heavy = {'textual', 'rich', 'psutil', 'pynvml', 'asyncio', 'subprocess', 'tomlkit', 'cronsim'}\n"
+        f"assert main({['run', *words]!r}) == 0\n"
+        "heavy = {'textual', 'rich', 'psutil', 'pynvml', 'asyncio', 'subprocess', 'tomlkit', 'cronsim', 'msgspec',\n"
+        "         'typing_extensions', 'inspect', 'json', 'shutil', 'tempfile'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

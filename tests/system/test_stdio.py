@@ -43,3 +43,11 @@ def test_a_stream_without_an_output_says_so() -> None:
     command = f"{sys.executable} -m mltop --stream -n 1 >&-"
     run = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=20, check=False)
     assert (run.returncode, run.stderr) == (1, "mltop: standard output: Bad file descriptor\n")
+
+
+@pytest.mark.parametrize(("redirection", "code"), [("", 7), (">&-", 7), (">/dev/full", 7), (">&- 2>&-", 7)])
+def test_leaving_writes_what_was_printed_and_keeps_the_code(redirection: str, code: int) -> None:
+    script = "import sys; from mltop.system.stdio import leave; print('said'); leave(7)"
+    command = ["sh", "-c", f'exec "$0" -c "{script}" {redirection}', sys.executable]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (run.returncode, run.stdout) == (code, "said\n" if not redirection else "")

@@ -48,6 +48,6 @@ def test_a_stream_without_an_output_says_so() -> None:
 @pytest.mark.parametrize(("redirection", "code"), [("", 7), (">&-", 7), (">/dev/full", 7), (">&- 2>&-", 7)])
 def test_leaving_writes_what_was_printed_and_keeps_the_code(redirection: str, code: int) -> None:
     script = "import sys; from mltop.system.stdio import leave; print('said'); leave(7)"
-    command = ["sh", "-c", f'exec "$0" -c "{script}" {redirection}', sys.executable]
+    command = ["sh", "-c", f'exec "$0" -E -c "{script}" {redirection}', sys.executable]
     run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert (run.returncode, run.stdout) == (code, "said\n" if not redirection else "")

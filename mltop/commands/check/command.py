@@ -7,12 +7,11 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from mltop.commands.check.write import NoVerdictError, refuse, write
+from mltop.commands.check.refuse import NoVerdictError, guarded
+from mltop.commands.check.write import write
 from mltop.commands.parser import common
 from mltop.config.fault import Fault
 from mltop.system.text import clean
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     was_collecting = gc.isenabled()
     gc.disable()  # a run makes no garbage worth a collection
     try:
-        return _judge(arguments)
+        return guarded(arguments, lambda: _judge(arguments))
     finally:
         gc.freeze()  # nor is the interpreter's end: what it would look through costs a tenth of the run
         if was_collecting:
@@ -54,16 +53,9 @@ def main(arguments: Sequence[str]) -> int:
 def _judge(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     try:
-        with _ended_by_signals():
-            return _run(_parser().parse_args(arguments), started)
-    except NoVerdictError as error:
-        return refuse(arguments, error.lines, started)
+        return _run(_parser().parse_args(arguments), started)
     except Fault as fault:
-        return refuse(arguments, fault.lines, started)
-    except KeyboardInterrupt:
-        return refuse(arguments, ("interrupted",), started)
-    except Exception as error:  # noqa: BLE001 - whatever it is: no verdict, never a WARNING by Python's code 1
-        return refuse(arguments, (f"cannot judge: {type(error).__name__}: {clean(str(error), 200)}",), started)
+        raise NoVerdictError(*fault.lines) from None
 
 
 def _parser() -> Parser:
@@ -107,25 +99,6 @@ def _state(text: str) -> str:
     if text.upper() not in ("UNKNOWN", "WARNING", "CRITICAL"):
         raise argparse.ArgumentTypeError(f"expected unknown, warning or critical, got {text!r}")
     return text.upper()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """A signal is no verdict; so is the run's time being up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
-    before = [(number, signal.signal(number, _end)) for number in numbers]
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    if number == signal.SIGALRM:
-        raise NoVerdictError("not done in the time of this run (-t)")
-    raise NoVerdictError(f"ended by {signal.Signals(number).name}")
 
 
 def _run(options: argparse.Namespace, started: float) -> int:

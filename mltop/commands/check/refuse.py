@@ -1,0 +1,155 @@
+"""No verdict, and why: code 3, a line a reason, for JSON one document. Needs nothing of mltop that may be missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+UNKNOWN = 3
+"""The code of everything that is no verdict (a bad flag, a bad config, a crash, a signal)."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
+
+class _Run:
+    """What became of this run so far."""
+
+    ended_by: str | None = None
+    """What has ended it, for where Python loses the exception: in a callback it has nobody to go to."""
+    has_written = False
+    """Half a report is on standard output: no document may follow it."""
+
+
+_run = _Run()
+
+
+class NoVerdictError(Exception):
+    """There is no verdict; the lines say why."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
+def guarded(arguments: Sequence[str], judge: Callable[[], int], *, is_process: bool = False) -> int:
+    """Run it: its code, or 3 for whatever keeps it from one, a module that is missing and Ctrl-C too.
+
+    Once that is settled no signal changes it any more; for good where the process is about to end (`is_process`).
+    """
+    started = time.monotonic()
+    _run.has_written = False
+    before = [(number, signal.signal(number, _end)) for number in _SIGNALS]
+    try:
+        return _code(arguments, judge, started)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        _run.ended_by = None
+        if not is_process:
+            for number, handler in before:
+                signal.signal(number, handler)
+
+
+def _code(arguments: Sequence[str], judge: Callable[[], int], started: float) -> int:
+    try:
+        code = judge()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # else the interpreter does, at its end, and has a code of its own for a full disk
+        _stop_listening()
+        return code
+    except NoVerdictError as error:
+        return refuse(arguments, error.lines, started)
+    except SystemExit as ended:  # of --help
+        return ended.code if isinstance(ended.code, int) else UNKNOWN
+    except KeyboardInterrupt:
+        return refuse(arguments, ("interrupted",), started)
+    except Exception as error:  # noqa: BLE001 - whatever it is: no verdict, never a WARNING by Python's code 1
+        return refuse(arguments, (f"cannot judge: {type(error).__name__}: {error}",), started)
+
+
+def end_if_told() -> None:
+    """Raise NoVerdictError where a signal came whose exception was lost; asked before anything is written."""
+    if _run.ended_by is not None:
+        raise NoVerdictError(_run.ended_by)
+
+
+def write_out(text: str) -> None:
+    """Write to standard output, whole; raises OSError."""
+    data = text.encode("utf-8", "replace")
+    _run.has_written = True
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def refuse(arguments: Sequence[str], lines: Sequence[str], started: float) -> int:
+    """There is no verdict: a line on standard error for each reason, and for JSON one document that says so."""
+    _stop_listening()
+    lines = [_line(line) for line in lines]
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed
+        sys.stderr.write("".join(f"mltop: {line}\n" for line in lines))
+        sys.stderr.flush()
+    if _run.has_written:
+        return UNKNOWN
+    with contextlib.suppress(OSError, ImportError):  # standard output may be what is wrong
+        if _wants(arguments, "json"):
+            write_out(_document(lines, started))
+        elif _wants(arguments, "nagios"):  # monitoring servers read nothing else
+            write_out(f"MLTOP UNKNOWN - {lines[0]}"[:80] + "\n")
+        elif _wants(arguments, "checkmk"):
+            write_out(f'3 "mltop" - {lines[0]}\n')
+    return UNKNOWN
+
+
+def _stop_listening() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """A signal is no verdict; so is the run's time being up. The first one counts."""
+    if _run.ended_by is not None:
+        return
+    is_late = number == signal.SIGALRM
+    reason = "not done in the time of this run (-t)" if is_late else f"ended by {signal.Signals(number).name}"
+    _run.ended_by = reason
+    raise NoVerdictError(reason)
+
+
+def _document(lines: Sequence[str], started: float) -> str:
+    """`mltop.check/1` with every key, of a run that came to nothing; a test holds it against the schema."""
+    import json  # msgspec may be what is missing
+
+    from mltop import __version__
+
+    made = {
+        "schema": "mltop.check/1",
+        "version": __version__,
+        "host": _line(os.uname().nodename),
+        "boot_id": None,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "duration_s": round(time.monotonic() - started, 3),
+        "profile": "default",
+        "state": "UNKNOWN",
+        "exit_code": UNKNOWN,
+        "complete": False,
+        "counts": {"ok": 0, "warning": 0, "critical": 0, "unknown": 0, "skip": 0},
+        "disabled": [],
+        "results": [],
+        "errors": [{"message": line, "where": None, "remedy": None} for line in lines],
+    }
+    return json.dumps(made) + "\n"
+
+
+def _wants(arguments: Sequence[str], name: str) -> bool:
+    """Whether a format was asked for, by arguments that may be wrong."""
+    line = f" {' '.join(arguments)} "
+    words = [f"-f{name}", f"-f {name}", f"--format {name}", f"--format={name}"]
+    return any(f" {word} " in line for word in (*words, f"--{name}"))
+
+
+def _line(text: str) -> str:
+    """A reason on one line, whatever is in it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:400].strip()

@@ -1,4 +1,4 @@
-"""Where the kernel's file systems are: `/proc` and `/sys`, or a copy of them for a test or a container."""
+"""Where the kernel's file systems, `/dev` and `/etc` are, or a copy of them for a test or a container."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ class Roots:
 
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
+    dev: Path = Path("/dev")
+    """Nodes of drives."""
+    etc: Path = Path("/etc")
+    """fstab."""
 
     @classmethod
     def from_environment(cls) -> Roots:
-        """`MLTOP_PROCFS` and `MLTOP_SYSFS`, where they are set (a container with the host's at another place)."""
+        """`MLTOP_PROCFS`, `MLTOP_SYSFS`, `MLTOP_DEV` and `MLTOP_ETC`, where set (a container that has the host's)."""
         return cls(
             proc=Path(os.environ.get("MLTOP_PROCFS") or "/proc"),
             sys=Path(os.environ.get("MLTOP_SYSFS") or "/sys"),
+            dev=Path(os.environ.get("MLTOP_DEV") or "/dev"),
+            etc=Path(os.environ.get("MLTOP_ETC") or "/etc"),
         )

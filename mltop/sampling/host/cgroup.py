@@ -1,25 +1,31 @@
-"""The memory limit of the control group that mltop runs in, for cgroup v2 and v1."""
+"""The control groups that mltop runs in, for cgroup v2 and v1, and what they leave it: memory, pids."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mltop.model.host_facts import MemoryGroup, Pool
+from mltop.model.snapshot import Status
 from mltop.sampling.host.mount import Mount, parse
 from mltop.sampling.root import Roots
-from mltop.sampling.source import read_bytes
-
-_V2_FILE = "memory.max"
-_V1_FILE = "memory.limit_in_bytes"
+from mltop.sampling.source import read_bytes, read_int
 
 
 @dataclass(frozen=True, slots=True)
-class _Hierarchy:
-    top: Path
-    """Where the part of the hierarchy that can be seen is mounted."""
-    below: PurePosixPath
-    """The group of this process, relative to `top`."""
-    file: str
+class Group:
+    """One control group, as a folder that can be seen."""
+
+    folder: Path
+    is_v2: bool
+
+
+def groups(roots: Roots, controller: str) -> list[Group]:
+    """This process's group and the groups above it that can be seen, the innermost first. Raises OSError."""
+    lines = read_bytes(roots.proc / "self" / "cgroup").decode("utf-8", "surrogateescape").split("\n")
+    mounts = parse(read_bytes(roots.proc / "self" / "mountinfo"))
+    return [group for line in lines for group in _groups(roots, line, mounts, controller)]
 
 
 def memory_limit(roots: Roots) -> int | None:
@@ -29,30 +35,60 @@ def memory_limit(roots: Roots) -> int | None:
     caller only takes what is lower than the host's memory.
     """
     try:
-        groups = read_bytes(roots.proc / "self" / "cgroup").decode("utf-8", "surrogateescape").split("\n")
-        mounts = parse(read_bytes(roots.proc / "self" / "mountinfo"))
+        found = groups(roots, "memory")
     except OSError:
         return None
-    limits = [limit for hierarchy in _hierarchies(roots, groups, mounts) for limit in _limits(hierarchy)]
-    return min(limits, default=None)
+    return min((limit for group in found if (limit := _memory_limit(group)) is not None), default=None)
 
 
-def _hierarchies(roots: Roots, groups: list[str], mounts: list[Mount]) -> list[_Hierarchy]:
-    found = []
-    for line in groups:
-        number, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if number == "0" and not controllers:
-            mount = _mount_of(mounts, "cgroup2", None)
-            file = _V2_FILE
-        elif "memory" in controllers.split(","):
-            mount = _mount_of(mounts, "cgroup", "memory")
-            file = _V1_FILE
-        else:
+def read_memory_group(roots: Roots) -> MemoryGroup:
+    """The group that leaves the smallest part of its limit; UNSUPPORTED where no limit is below the host's memory.
+
+    What a group uses is without `inactive_file`, the cache that it can drop at once: Kubernetes' working set. Raises
+    OSError and ValueError.
+    """
+    from mltop.sampling.host.memory import parse as parse_meminfo
+
+    total = parse_meminfo(read_bytes(roots.proc / "meminfo", 4096)).get("MemTotal", 0)
+    tightest: MemoryGroup | None = None
+    for group in groups(roots, "memory"):
+        limit = _memory_limit(group)
+        if limit is None or limit >= total:
             continue
-        if mount is not None:
-            found.append(_Hierarchy(_place(roots, mount), _below(group, mount.root), file))
-    return found
+        used = _working_set(group)
+        if tightest is None or used / limit > (tightest.used_bytes or 0) / (tightest.limit_bytes or 1):
+            tightest = MemoryGroup(age_s=0.0, limit_bytes=limit, used_bytes=used)
+    return tightest or MemoryGroup(status=Status.UNSUPPORTED, reason="no memory limit of a control group")
+
+
+def pid_pools(roots: Roots) -> Iterator[Pool]:
+    """Tasks of each group that has a limit of them. Raises OSError."""
+    for group in groups(roots, "pids"):
+        most, used = read_int(group.folder / "pids.max"), read_int(group.folder / "pids.current")
+        if most is not None and most > 0 and used is not None:
+            yield Pool(name="control group", used=used, most=most)
+
+
+def group_oom_kills(roots: Roots) -> int | None:
+    """Processes of this group, or the groups in it, that were killed for want of memory. Raises OSError."""
+    for group in groups(roots, "memory"):
+        text = read_bytes(group.folder / ("memory.events" if group.is_v2 else "memory.oom_control"))
+        return _entries(text).get(b"oom_kill")
+    return None
+
+
+def _groups(roots: Roots, line: str, mounts: list[Mount], controller: str) -> Iterator[Group]:
+    number, _, rest = line.partition(":")
+    controllers, _, path = rest.partition(":")
+    is_v2 = number == "0" and not controllers
+    if not is_v2 and controller not in controllers.split(","):
+        return
+    mount = _mount_of(mounts, "cgroup2", None) if is_v2 else _mount_of(mounts, "cgroup", controller)
+    if mount is None:
+        return
+    top, below = _place(roots, mount), _below(path, mount.root)
+    for group in (below, *below.parents):
+        yield Group(top / group, is_v2)
 
 
 def _mount_of(mounts: list[Mount], fstype: str, controller: str | None) -> Mount | None:
@@ -81,12 +117,19 @@ def _below(group: str, root: str) -> PurePosixPath:
     return PurePosixPath()
 
 
-def _limits(hierarchy: _Hierarchy) -> list[int]:
-    limits = []
-    for group in (hierarchy.below, *hierarchy.below.parents):
-        try:
-            text = read_bytes(hierarchy.top / group / hierarchy.file, 64)
-            limits.append(int(text))
-        except (OSError, ValueError):  # the root group has no such file; `max` is no limit
-            continue
-    return [limit for limit in limits if limit > 0]
+def _memory_limit(group: Group) -> int | None:
+    """In bytes; the root group has no such file, and `max` is no limit."""
+    limit = read_int(group.folder / ("memory.max" if group.is_v2 else "memory.limit_in_bytes"))
+    return limit if limit is not None and limit > 0 else None
+
+
+def _working_set(group: Group) -> int:
+    used = int(read_bytes(group.folder / ("memory.current" if group.is_v2 else "memory.usage_in_bytes"), 64))
+    stat = _entries(read_bytes(group.folder / "memory.stat"))
+    return max(0, used - stat.get(b"inactive_file" if group.is_v2 else b"total_inactive_file", 0))
+
+
+def _entries(text: bytes) -> dict[bytes, int]:
+    """Read lines of a name and a number."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}

@@ -52,6 +52,9 @@ class Mount:
     source: str
     is_readonly: bool
     """The mount or its file system is read-only, and not because it is an image that nobody can write."""
+    is_shut_off: bool = False
+    """It is mounted to be written, and its file system is read-only all the same: after an error the kernel does that
+    (`errors=remount-ro`), while who mounts or remounts something read-only sets both."""
 
     @property
     def is_network(self) -> bool:
@@ -79,22 +82,25 @@ def _parse_line(line: bytes) -> Mount | None:
         return None
     if len(fields) < dash + 3 or not (fields[0].isdigit() and fields[1].isdigit()):
         return None
-    fstype = _text(fields[dash + 1])
+    fstype = unescaped(fields[dash + 1])
     options = set(fields[5].split(b","))
     super_options = set(fields[dash + 3].split(b",")) if len(fields) > dash + 3 else set()
+    is_image = fstype in _IMAGE_TYPES
     return Mount(
         id=int(fields[0]),
         parent=int(fields[1]),
-        device=_text(fields[2]),
-        root=_text(fields[3]),
-        path=_text(fields[4]),
+        device=unescaped(fields[2]),
+        root=unescaped(fields[3]),
+        path=unescaped(fields[4]),
         fstype=fstype,
-        source=_text(fields[dash + 2]),
-        is_readonly=(b"ro" in options or b"ro" in super_options) and fstype not in _IMAGE_TYPES,
+        source=unescaped(fields[dash + 2]),
+        is_readonly=(b"ro" in options or b"ro" in super_options) and not is_image,
+        is_shut_off=b"ro" in super_options and b"ro" not in options and not is_image,
     )
 
 
-def _text(field: bytes) -> str:
+def unescaped(field: bytes) -> str:
+    """A field of mountinfo or fstab: spaces and the like are octal there (getmntent(3))."""
     return os.fsdecode(_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field) if b"\\" in field else field)
 
 

@@ -62,15 +62,16 @@ class NetworkReading:
     def _is_worth_showing(self, name: bytes) -> bool:
         known = self._is_shown.get(name)
         if known is None:
-            known = self._is_shown[name] = self._is_real(os.fsdecode(name))
+            known = self._is_shown[name] = is_real(self._roots, os.fsdecode(name))
         return known
 
-    def _is_real(self, name: str) -> bool:
-        """Whether it is a card, or a bond of cards, or the link of a container."""
-        if name == "lo" or name.startswith(_VIRTUAL_PREFIXES):
-            return False
-        entry = self._roots.sys / "class" / "net" / name
-        return (entry / "device").exists() or (entry / "bonding").exists() or name.startswith(_REAL_PREFIXES)
+
+def is_real(roots: Roots, name: str) -> bool:
+    """Whether an interface is a card, or a bond of cards, or the link of a container."""
+    if name == "lo" or name.startswith(_VIRTUAL_PREFIXES):
+        return False
+    entry = roots.sys / "class" / "net" / name
+    return (entry / "device").exists() or (entry / "bonding").exists() or name.startswith(_REAL_PREFIXES)
 
 
 def parse(text: bytes) -> dict[bytes, tuple[int, int]]:

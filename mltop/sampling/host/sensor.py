@@ -8,7 +8,7 @@ from pathlib import Path
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, read_int
 
-_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "fam15h_power", "via_cputemp", "xgene_hwmon")
+CPU_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "fam15h_power", "via_cputemp", "xgene_hwmon")
 _LABELS = ("Package id", "Tdie", "Tctl", "Physical id")
 """What a chip calls the temperature of the package; Tctl carries an offset on some Ryzens, so Tdie goes first."""
 _ZONES = ("x86_pkg_temp", "cpu-thermal", "cpu_thermal", "cpu0-thermal", "soc-thermal", "CPU-therm")
@@ -27,34 +27,35 @@ def temperature_c(sys: Path) -> float | None:
     """By the chip's package sensor, else the chip's first one, else a thermal zone of the processor."""
     chips: dict[str, list[Path]] = {}
     for chip in sorted((sys / "class" / "hwmon").glob("hwmon*")):
-        chips.setdefault(_word(chip / "name"), []).append(chip)
-    for name in _CHIPS:
+        chips.setdefault(word(chip / "name"), []).append(chip)
+    for name in CPU_CHIPS:
         readings = [reading for chip in chips.get(name, []) if (reading := _chip_c(chip)) is not None]
         if readings:
             return max(readings)
-    zones = {_word(zone / "type"): zone for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*"))}
-    readings = [reading for name in _ZONES if name in zones and (reading := _celsius(zones[name] / "temp")) is not None]
+    zones = {word(zone / "type"): zone for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*"))}
+    readings = [reading for name in _ZONES if name in zones and (reading := celsius(zones[name] / "temp")) is not None]
     return readings[0] if readings else None
 
 
 def _chip_c(chip: Path) -> float | None:
-    labels = {_word(label): label for label in sorted(chip.glob("temp*_label"))}
+    labels = {word(label): label for label in sorted(chip.glob("temp*_label"))}
     for wanted in _LABELS:
         for text, label in labels.items():
             if text.startswith(wanted):
-                return _celsius(label.with_name(label.name.replace("_label", "_input")))
-    return _celsius(chip / "temp1_input")
+                return celsius(label.with_name(label.name.replace("_label", "_input")))
+    return celsius(chip / "temp1_input")
 
 
-def _celsius(path: Path) -> float | None:
-    """Sysfs gives thousandths of a degree."""
+def celsius(path: Path) -> float | None:
+    """A temperature in C, `None` where there is none that can be true; sysfs gives thousandths of a degree."""
     value = read_int(path)
     if value is None or not _LOWEST_C <= value / 1000 <= _HIGHEST_C:
         return None
     return value / 1000
 
 
-def _word(path: Path) -> str:
+def word(path: Path) -> str:
+    """The one word, or line, in a file; "" where there is none."""
     try:
         return read_bytes(path, 128).decode("ascii", "replace").strip()
     except OSError:

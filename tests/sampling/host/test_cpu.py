@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mltop.model.host_facts import Stall
 from mltop.model.snapshot import Status
 from mltop.sampling.host.cpu import CpuReading, Usage, parse_model, parse_times, usage_between
-from mltop.sampling.host.pressure import Pressure, parse
+from mltop.sampling.host.pressure import parse
 from mltop.sampling.host.sensor import temperature_c
 from mltop.sampling.reader import Reader
 
@@ -135,12 +136,12 @@ def test_arm_names_come_from_the_part() -> None:
     [
         (
             b"some avg10=0.50 avg60=1.00 avg300=0 total=1\nfull avg10=0.25 avg60=0 avg300=0 total=0\n",
-            Pressure(0.5, 0.25),
+            Stall(some_avg10=0.5, some_avg60=1.0, some_avg300=0.0, full_avg10=0.25, full_avg60=0.0, full_avg300=0.0),
         ),
-        (b"some avg10=0.50 avg60=1.00\n", Pressure(0.5, None)),
-        (b"some avg10=x\nfull avg10=900\n", Pressure()),
-        (b"", Pressure()),
+        (b"some avg10=0.50 avg60=1.00\n", Stall(some_avg10=0.5, some_avg60=1.0)),
+        (b"some avg10=x\nfull avg10=900\n", Stall()),
+        (b"", Stall()),
     ],
 )
-def test_pressure(text: bytes, expected: Pressure) -> None:
+def test_pressure(text: bytes, expected: Stall) -> None:
     assert parse(text) == expected

@@ -1,0 +1,88 @@
+"""What the memory controllers and the processors say of their own health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mltop.model.host_facts import Edac, MemoryController, OomKills, Sensor, Thermal
+from mltop.model.snapshot import Status
+from mltop.sampling.gpu.pci import is_container
+from mltop.sampling.host.cgroup import group_oom_kills
+from mltop.sampling.host.sensor import CPU_CHIPS, celsius, word
+from mltop.sampling.root import Roots
+from mltop.sampling.source import read_bytes, read_int
+
+_LEAST_LIMIT_C, _MOST_LIMIT_C = 40.0, 126.0
+"""Beyond these a chip's limit is a register that nobody has set (0, 127, 255)."""
+
+
+def read_edac(roots: Roots) -> Edac:
+    """Error counts of each memory controller. Raises OSError and ValueError."""
+    folders = sorted((roots.sys / "devices/system/edac/mc").glob("mc[0-9]*"))
+    if not folders:
+        return Edac(status=Status.UNSUPPORTED, reason="no memory controller counts its errors here")
+    return Edac(age_s=0.0, controllers=tuple(_controller(folder) for folder in folders))
+
+
+def _controller(folder: Path) -> MemoryController:
+    return MemoryController(
+        name=folder.name,
+        corrected=int(read_bytes(folder / "ce_count", 64)),
+        uncorrected=int(read_bytes(folder / "ue_count", 64)),
+    )
+
+
+def read_oom_kills(roots: Roots) -> OomKills:
+    """The kernel's count, or in a container that of its control group. Raises OSError and ValueError."""
+    if is_container(roots):
+        kills = group_oom_kills(roots)
+    else:
+        rows = (line.split() for line in read_bytes(roots.proc / "vmstat").splitlines())
+        kills = next((int(row[1]) for row in rows if len(row) == 2 and row[0] == b"oom_kill"), None)
+    if kills is None:
+        return OomKills(status=Status.UNSUPPORTED, reason="this kernel does not count its OOM kills")
+    return OomKills(age_s=0.0, kills=kills, is_of_group=is_container(roots))
+
+
+def read_thermal(roots: Roots) -> Thermal:
+    """Every temperature of the processors' chips with its limits, and the throttle counters."""
+    sensors = tuple(_sensors(roots.sys))
+    milliseconds, count = _throttling(roots.sys)
+    if not sensors and count is None:
+        return Thermal(status=Status.UNSUPPORTED, reason="no sensor of a processor here")
+    return Thermal(age_s=0.0, sensors=sensors, throttle_ms=milliseconds, throttle_count=count)
+
+
+def _sensors(sys: Path) -> Iterator[Sensor]:
+    for chip in sorted((sys / "class/hwmon").glob("hwmon*")):
+        kind = word(chip / "name")
+        if kind not in CPU_CHIPS:
+            continue
+        for path in sorted(chip.glob("temp*_input")):
+            degrees = celsius(path)
+            stem = path.name.removesuffix("_input")
+            if degrees is not None:
+                yield Sensor(
+                    name=f"{kind} {word(chip / f'{stem}_label') or stem}",
+                    celsius=degrees,
+                    high=_limit(chip / f"{stem}_max"),
+                    critical=_limit(chip / f"{stem}_crit"),
+                )
+
+
+def _limit(path: Path) -> float | None:
+    degrees = celsius(path)
+    return degrees if degrees is not None and _LEAST_LIMIT_C <= degrees <= _MOST_LIMIT_C else None
+
+
+def _throttling(sys: Path) -> tuple[int | None, int | None]:
+    """Milliseconds of the worst, and events in all; cores of Intel only have these (thermal_throttle of x86)."""
+    folders = [path / "thermal_throttle" for path in (sys / "devices/system/cpu").glob("cpu[0-9]*")]
+    if not folders or not any(folder.is_dir() for folder in folders[:2]):
+        return None, None
+    scopes = ("core", "package")
+    times = [read_int(folder / f"{scope}_throttle_total_time_ms") for folder in folders for scope in scopes]
+    counts = [read_int(folder / f"{scope}_throttle_count") for folder in folders for scope in scopes]
+    known = [count for count in counts if count is not None]
+    return max((one for one in times if one is not None), default=None), sum(known) if known else None

@@ -9,11 +9,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import pexpect
-import pyte
 import pytest
+from spawned import Spawned
 
 pytestmark = pytest.mark.integration
 
@@ -38,46 +37,12 @@ def until(condition: Callable[[], object], timeout_s: float) -> None:
         time.sleep(0.02)
 
 
-class Session:
-    """`ssh -tt box mltop`, its screen kept by pyte."""
+class Session(Spawned):
+    """`ssh -tt box mltop`."""
 
     def __init__(self, box: Box, arguments: str = "", **environment: str) -> None:
-        self.screen = pyte.Screen(COLUMNS, ROWS)
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
         command = box.ssh("-tt", "box", f"{box.bin}/mltop {arguments}")
-        self.child = pexpect.spawn(
-            command[0], command[1:], env=box.environment(**environment), dimensions=(ROWS, COLUMNS), timeout=20
-        )
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def read(self) -> bool:
-        """Take what came; False at the end."""
-        try:
-            data = self.child.read_nonblocking(65536, 0.05)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += data
-        self._stream.feed(data)
-        return True
-
-    def wait_for(self, accepts: Callable[[str], Any], timeout_s: float = 10.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not accepts(self.text):
-            assert self.read(), f"ended:\n{self.text}\n{self.raw[-500:]!r}"
-            assert time.monotonic() < deadline, f"not on\n{self.text}"
-
-    def exit_code(self, timeout_s: float) -> int | None:
-        deadline = time.monotonic() + timeout_s
-        while self.read():
-            assert time.monotonic() < deadline, f"still there:\n{self.text}"
-        self.child.wait()
-        return None if self.child.exitstatus is None else int(self.child.exitstatus)
+        super().__init__(command, box.environment(**environment), COLUMNS, ROWS)
 
     def has_colours(self) -> bool:
         cells = [cell for row in self.screen.buffer.values() for cell in row.values()]

@@ -12,10 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import pexpect
 import pytest
+from spawned import Spawned
 
 pytestmark = pytest.mark.integration
 
@@ -242,49 +242,11 @@ def test_a_host_that_takes_the_call_and_says_nothing(sshd: Box) -> None:
 # -- the dashboard
 
 
-class Terminal:
-    """A dashboard on a pty, its screen kept by pyte."""
+class Terminal(Spawned):
+    """A dashboard."""
 
     def __init__(self, box: Box, *arguments: str, **more: str) -> None:
-        import pyte
-
-        self.screen = pyte.Screen(100, 30)
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        self.child = pexpect.spawn(
-            MLTOP[0], [*MLTOP[1:], *arguments], env=box.environment(**more), dimensions=(30, 100), timeout=20
-        )
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def read(self) -> bool:
-        """Take what the dashboard wrote; False at its end."""
-        try:
-            data = self.child.read_nonblocking(65536, 0.05)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += data
-        self._stream.feed(data)
-        return True
-
-    def wait_for(self, sign: str | Callable[[str], Any], timeout_s: float = 15.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        accepts = sign if callable(sign) else lambda text: sign in text
-        while not accepts(self.text):
-            assert self.read(), f"ended before {sign!r}:\n{self.text}\n{self.raw[-500:]!r}"
-            assert time.monotonic() < deadline, f"no {sign!r} on\n{self.text}"
-
-    def exit_code(self, timeout_s: float = 5.0) -> int | None:
-        deadline = time.monotonic() + timeout_s
-        while self.read():
-            assert time.monotonic() < deadline, f"still there:\n{self.text}"
-        self.child.wait()
-        code = self.child.exitstatus
-        return code if code is None else int(code)
+        super().__init__([*MLTOP, *arguments], box.environment(**more), 100, 30)
 
 
 @pytest.fixture

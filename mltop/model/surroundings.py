@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mltop.model.gpu_facts import GpuFacts
 from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
 
@@ -35,5 +36,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """How long it was given for that, in seconds."""
     gaps: Mapping[str, Mapping[str, Gap]] = {}
     """By a GPU's uuid or bus id, and by the fact of `sampling.answer`: what it did not tell, and why."""
+    gpus: Mapping[str, GpuFacts] = {}
+    """What the GPUs were asked for beside the snapshot, by uuid or bus id."""
     services: tuple[ServiceAnswer, ...] = ()
     """What the services answered that were asked."""

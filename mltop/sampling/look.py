@@ -52,7 +52,7 @@ class Look:
         self._families = families
         if "gpu" in families:  # first: it takes longest
             patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
-            self._probe = GpuProbe(roots, expected_gpus, patience)
+            self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True)
             self._probe.request(time.monotonic())
         self._stuck: frozenset[str] = frozenset()
         self._disks = None
@@ -166,6 +166,7 @@ class Look:
             driver_s=self._driver_s,
             waited_s=time.monotonic() - self._started,
             gaps={} if self._probe is None else {gpu: _gaps(gaps) for gpu, gaps in self._probe.gaps().items()},
+            gpus={} if self._probe is None else self._probe.facts(),
         )
 
     def _find_stuck(self, paths: list[bytes]) -> Mapping[bytes, int]:

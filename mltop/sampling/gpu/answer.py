@@ -44,6 +44,22 @@ SLOW_CADENCE_S = {
 }
 """Seconds between two readings of the others, in the order in which they are first asked (D6, M29)."""
 
+FOR_VERDICT = (
+    "recovery",
+    "vbios",
+    "power_default",
+    "memory_threshold",
+    "ecc_mode",
+    "ecc_places",
+    "sram",
+    "retired_pending",
+    "pcie_replay",
+    "fabric",
+    "slowed_down",
+    "nvlink_errors",
+)
+"""Facts that are asked once, after all others, and only where a verdict wants them: not on any screen (D6)."""
+
 WHOLE_ROUND_S = {"nvlinks": 60.0}
 """Facts read piece by piece: how long a round over all pieces takes."""
 
@@ -108,6 +124,8 @@ class Refresh(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: int
     pcie: bool = False
+    for_verdict: bool = False
+    """Whether `FOR_VERDICT` is wanted, too."""
     skip: tuple[int, ...] = ()
     """GPUs that did not answer the last time and are left alone for now."""
     last: tuple[int, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mltop.sampling.gpu.credible import Doubts
@@ -25,12 +25,36 @@ class Asker:
         """Call a function of NVML for this GPU."""
         return self.library.ask(self.index, function, self.handle, *arguments)
 
-    def field(self, field: int) -> int:
-        """The number of a field of an unsigned type."""
+    def field(self, what: str, field: int) -> int | None:
+        """The number of a field of an unsigned type; `None` where it is "not available"."""
         (found,) = self.library.fields(self.index, self.handle, [(field, 0)])
         if found.code != SUCCESS:
             raise self.library.why_not(found.code)
+        if found.number is None:
+            self.doubts.say(f"{what} not available")
         return found.number
+
+    def sums(self, names: Mapping[int, str], scopes: int = 1) -> dict[str, int]:
+        """Fields summed up by name, each over its first so many scopes, in one call: those that are there.
+
+        Raises the first `Missing` where none is.
+        """
+        sums: dict[str, int] = {}
+        first: Missing | None = None
+        for found in self.library.fields(
+            self.index, self.handle, [(field, n) for field in names for n in range(scopes)]
+        ):
+            if found.code != SUCCESS:
+                missing = self.library.why_not(found.code)
+                if isinstance(missing, GpuLost | DriverGone):
+                    raise missing
+                first = first or missing
+            elif found.number is not None:
+                name = names[found.field]
+                sums[name] = sums.get(name, 0) + found.number
+        if not sums and first is not None:
+            raise first
+        return sums
 
     def within(self, what: str, low: float, high: float, function: str, *arguments: object) -> Any:
         """The answer, or `None` where it is not credible."""

@@ -102,9 +102,11 @@ class Field(ctypes.Structure):
     )
 
     @property
-    def number(self) -> int:
-        """The value of a field of an unsigned type."""
-        return int(self.value) if self.type in _LONG_TYPES else int(self.value) & 0xFFFF_FFFF
+    def number(self) -> int | None:
+        """The value of a field of an unsigned type; `None` for NVML_VALUE_NOT_AVAILABLE, all bits of which are set."""
+        most = 2**64 - 1 if self.type in _LONG_TYPES else 2**32 - 1
+        number = int(self.value) & most
+        return None if number == most else number
 
 
 _LONG_TYPES = (2, 3)

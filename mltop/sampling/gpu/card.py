@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Gpu, GpuProcess, Mig, Status
 from mltop.sampling.gpu.answer import FAST, ONCE, SLOW_CADENCE_S, Answer, GpuSaid, overdue_s
 from mltop.sampling.host.kernel_log import Xid
@@ -16,6 +17,7 @@ _CORE = ("temperature", "memory", "utilization", "power")
 _OF_CARD = ("identity", "temperature", "memory", "utilization", "power")
 _PROCESS_LISTS = ("compute", "graphics", "mps")
 _NOT_FIELDS = frozenset({*_PROCESS_LISTS, "shares", "mig"})
+_FOR_VERDICT_ONLY = frozenset(GpuFacts.__struct_fields__)
 _IDLE_HELD_SHARE = 0.1
 """M22: over 10 % of its memory at 0 % utilisation."""
 _XID_FALLEN_OFF_BUS = 79
@@ -68,9 +70,14 @@ class Card:
             self._good_at = max(good)
             self._note_idle(self._good_at)
 
-    def gaps(self) -> dict[str, Answer | None]:
+    def facts(self) -> GpuFacts:
+        """What no record shows and only a verdict wants."""
+        told = {key: value for answer in self._answers.values() for key, value in answer.values.items()}
+        return GpuFacts(**{key: told[key] for key in _FOR_VERDICT_ONLY & told.keys()})
+
+    def gaps(self, facts: Sequence[str]) -> dict[str, Answer | None]:
         """Facts that the card may have and that are not told: refused, failed, not credible; `None`: not asked yet."""
-        asked = {fact: self._answers.get(fact) for fact in (*FAST, *SLOW_CADENCE_S)}
+        asked = {fact: self._answers.get(fact) for fact in facts}
         return {
             fact: answer
             for fact, answer in asked.items()
@@ -172,6 +179,8 @@ class Card:
         for fact in self._answers:
             if fact not in _NOT_FIELDS and (answer := self._fresh(fact, now, interval_s)) is not None:
                 values.update(answer.values)
+        for key in _FOR_VERDICT_ONLY & values.keys():
+            del values[key]
         reasons = values.get("clock_event_reasons")
         return values if reasons is None else {**values, "clock_event_reasons": tuple(reasons)}
 

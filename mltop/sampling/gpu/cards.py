@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Gpu, Status
 from mltop.sampling.gpu.answer import Answer, GpuSaid, XidSaid
 from mltop.sampling.gpu.card import Card, Trouble
@@ -106,13 +107,18 @@ class Cards:
             for card, bus_id in zip(sorted(nameless, key=lambda card: card.index or 0), free, strict=True):
                 card.pci_bus_id = bus_id
 
-    def gaps(self) -> dict[str, dict[str, Answer | None]]:
-        """What is not told of the cards that the driver lists, by their uuid or bus id."""
-        return {
-            card.uuid or card.pci_bus_id or str(card.index): card.gaps()
-            for card in self._cards
-            if card.index is not None and card.lost is None
-        }
+    def gaps(self, facts: Sequence[str]) -> dict[str, dict[str, Answer | None]]:
+        """Which of these facts is not told of the cards that the driver lists, by their uuid or bus id."""
+        return {name: card.gaps(facts) for name, card in self._answering()}
+
+    def facts(self) -> dict[str, GpuFacts]:
+        """What only a verdict wants to know of these cards, likewise."""
+        return {name: card.facts() for name, card in self._answering()}
+
+    def _answering(self) -> Iterator[tuple[str, Card]]:
+        for card in self._cards:
+            if card.index is not None and card.lost is None:
+                yield card.uuid or card.pci_bus_id or str(card.index), card
 
     def read(self, now: float, interval_s: float, troubles: Troubles, unlisted: Trouble | None) -> tuple[Gpu, ...]:
         """All records; cards that the driver does not list are there with `unlisted` as their trouble, if it is set."""

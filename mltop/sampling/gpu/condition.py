@@ -15,6 +15,8 @@ _PCIE_TRANSMIT, _PCIE_RECEIVE = 0, 1
 _MOST_KB_PER_S = 1_000_000_000
 """1 TB/s: eight times PCIe 6.0 x16."""
 _LINKS_MAX = 36
+_MOST_ROWS = 1_000_000
+"""Far more than any card has spare rows for."""
 _LINK_TURNS = 6
 """A round over all NVLinks takes this many turns."""
 
@@ -27,6 +29,11 @@ class Condition:
         self._links: list[bool] | None = None
         self._next_link = 0
 
+    @property
+    def links_count(self) -> int:
+        """How many NVLinks it is known to have."""
+        return len(self._links or ())
+
     def ecc(self) -> Values:
         """Counts since the driver was loaded (volatile) and since the card was made (aggregate)."""
         function = "nvmlDeviceGetTotalEccErrors"
@@ -38,12 +45,21 @@ class Condition:
 
     def remap(self) -> Values:
         """Row remapping: pending until the next reset, or failed."""
-        _, _, pending, failed = self._asker.ask("nvmlDeviceGetRemappedRows")
-        return {"remap_pending": bool(pending), "remap_failed": bool(failed)}
+        _, uncorrectable, pending, failed = self._asker.ask("nvmlDeviceGetRemappedRows")
+        is_told = self._asker.doubts.number("remapped rows", uncorrectable, 0, _MOST_ROWS)
+        return {
+            "remap_pending": bool(pending),
+            "remap_failed": bool(failed),
+            "remap_uncorrectable": uncorrectable if is_told else None,
+        }
 
     def retired(self) -> Values:
         """Pages retired for either cause; cards before Ampere."""
-        return {"retired_pages": self._retired_for(_MULTIPLE_SINGLE_BIT) + self._retired_for(_DOUBLE_BIT)}
+        double_bit = self._retired_for(_DOUBLE_BIT)
+        return {
+            "retired_pages": self._retired_for(_MULTIPLE_SINGLE_BIT) + double_bit,
+            "retired_double_bit": double_bit,
+        }
 
     def _retired_for(self, cause: int) -> int:
         count = c_uint(0)

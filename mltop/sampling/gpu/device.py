@@ -11,6 +11,7 @@ from mltop.sampling.gpu.mig import MigDevices
 from mltop.sampling.gpu.nvml import DriverGone, GpuLost, Library, Missing
 from mltop.sampling.gpu.nvml_process import ProcessLists
 from mltop.sampling.gpu.pci import bus_id
+from mltop.sampling.gpu.scrutiny import Scrutiny
 from mltop.sampling.gpu.vitals import Vitals
 from mltop.sampling.root import Roots
 from mltop.system.text import clean
@@ -27,6 +28,7 @@ class Device:
         self._processes = ProcessLists(library, index, handle, self._doubts)
         self._migs = MigDevices(self._asker)
         vitals, condition, processes = self._vitals, Condition(self._asker), self._processes
+        scrutiny = Scrutiny(self._asker, lambda: condition.links_count)
         self._readers = {
             "identity": self._identity,
             "temperature": vitals.temperature,
@@ -56,6 +58,18 @@ class Device:
             "pcie_link": condition.pcie_link,
             "persistence": condition.persistence,
             "throughput": condition.throughput,
+            "recovery": scrutiny.recovery,
+            "vbios": scrutiny.vbios,
+            "power_default": scrutiny.power_default,
+            "memory_threshold": scrutiny.memory_threshold,
+            "ecc_mode": scrutiny.ecc_mode,
+            "ecc_places": scrutiny.ecc_places,
+            "sram": scrutiny.sram,
+            "retired_pending": scrutiny.retired_pending,
+            "pcie_replay": scrutiny.pcie_replay,
+            "fabric": scrutiny.fabric,
+            "slowed_down": scrutiny.slowed_down,
+            "nvlink_errors": scrutiny.nvlink_errors,
         }
 
     def read(self, fact: str, now: float) -> Answer:

@@ -7,8 +7,12 @@ from collections import deque
 
 import msgspec
 
+from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Driver, Gpu, Status
 from mltop.sampling.gpu.answer import (
+    FAST,
+    FOR_VERDICT,
+    SLOW_CADENCE_S,
     Answer,
     DriverSaid,
     GpuSaid,
@@ -41,7 +45,14 @@ class GpuReadings(msgspec.Struct, frozen=True):
 class GpuProbe:
     """Owns at most one probe, which is started by the first request. Single-threaded; no method blocks."""
 
-    def __init__(self, roots: Roots, expected: int | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        expected: int | None = None,
+        patience: Patience | None = None,
+        *,
+        for_verdict: bool = False,
+    ) -> None:
         self._roots = roots
         self._expected = expected
         self._patience = patience or Patience()
@@ -55,6 +66,7 @@ class GpuProbe:
         self._asked_at = 0.0
         self._wants = False
         self._wants_pcie = False
+        self._is_for_verdict = for_verdict
         self._requested_at: float | None = None
         self._gaps_s: deque[float] = deque(maxlen=4)
         self._interval_s = 1.0
@@ -99,7 +111,11 @@ class GpuProbe:
 
     def gaps(self) -> dict[str, dict[str, Answer | None]]:
         """What is not told of each GPU, and why; `None` where it was not asked yet, for want of time."""
-        return self._cards.gaps()
+        return self._cards.gaps((*FAST, *SLOW_CADENCE_S, *(FOR_VERDICT if self._is_for_verdict else ())))
+
+    def facts(self) -> dict[str, GpuFacts]:
+        """What a verdict wants to know of each GPU beside its record, by its uuid or bus id."""
+        return self._cards.facts()
 
     def close(self) -> None:
         """Kill the probe and let go of it; waits for nothing."""
@@ -148,6 +164,7 @@ class GpuProbe:
         self._asked = Refresh(
             number=self._number,
             pcie=self._wants_pcie,
+            for_verdict=self._is_for_verdict,
             skip=() if is_due else suspect,
             last=suspect if is_due else (),
         )

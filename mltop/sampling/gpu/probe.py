@@ -173,11 +173,11 @@ class Probe:
         """All fast facts first, so that no GPU waits for another's slow ones; then the suspects, whole."""
         wanted = [card for card in self._cards or () if card.index not in request.skip]
         suspects = [card for card in wanted if card.index in request.last]
-        self._read([card for card in wanted if card not in suspects], request.pcie)
+        self._read([card for card in wanted if card not in suspects], request)
         for card in suspects:
-            self._read([card], request.pcie)
+            self._read([card], request)
 
-    def _read(self, cards: list[_Card], pcie: bool) -> None:
+    def _read(self, cards: list[_Card], request: Refresh) -> None:
         for card in cards:
             if card.device is None and not self._find(card):
                 continue
@@ -185,8 +185,9 @@ class Probe:
         deadline = time.monotonic() + _SLOW_BUDGET_S
         for card in sorted(cards, key=lambda card: card.slow_at):
             now = time.monotonic()
-            slow = ["throughput"] if pcie else []
-            slow += card.rota.slow(now) if now < deadline else []
+            slow = ["throughput"] if request.pcie else []
+            if now < deadline:
+                slow += card.rota.slow(now) + (card.rota.for_verdict(now) if request.for_verdict else [])
             if card.device is not None and slow:
                 card.slow_at = now
                 self._ask(card, slow, deadline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 
 from mltop.model.snapshot import Status
-from mltop.sampling.gpu.answer import FAST, ONCE, SLOW_CADENCE_S, Answer
+from mltop.sampling.gpu.answer import FAST, FOR_VERDICT, ONCE, SLOW_CADENCE_S, Answer
 
 RARELY_S = 60.0
 """How often what a card does not support, or what cannot be had, is asked again."""
@@ -30,9 +30,13 @@ class Rota:
         due = [fact for fact in SLOW_CADENCE_S if self._is_due(fact, now)]
         return sorted(due, key=lambda fact: self._due.get(fact, 0.0))
 
+    def for_verdict(self, now: float) -> list[str]:
+        """What only a verdict wants and was not asked yet."""
+        return [fact for fact in FOR_VERDICT if self._is_due(fact, now)]
+
     def done(self, fact: str, answer: Answer) -> None:
         """Note that `fact` was asked, and set its next turn."""
-        cadence = SLOW_CADENCE_S.get(fact, 0.0)
+        cadence = ONCE if fact in FOR_VERDICT else SLOW_CADENCE_S.get(fact, 0.0)
         if answer.status is not Status.OK and (fact in SLOW_CADENCE_S or answer.status is Status.UNSUPPORTED):
             cadence = max(RARELY_S, cadence if cadence != ONCE else 0.0)
         self._due[fact] = self._next(fact, cadence, answer.at)

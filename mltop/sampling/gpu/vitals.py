@@ -139,12 +139,11 @@ class Vitals:
 
     def memory_temperature(self) -> Values:
         """Of the HBM, in C."""
-        value = self._asker.field(_FIELD_MEMORY_TEMPERATURE)
+        value = self._asker.field("memory temperature", _FIELD_MEMORY_TEMPERATURE)
         if value == 0:
             raise Missing(0, Status.UNSUPPORTED, "no data")
-        return {
-            "temperature_memory_c": value if self._asker.doubts.number("memory temperature", value, 1, 200) else None
-        }
+        is_told = value is not None and self._asker.doubts.number("memory temperature", value, 1, 200)
+        return {"temperature_memory_c": value if is_told else None}
 
     def clocks(self) -> Values:
         """In MHz."""

@@ -35,7 +35,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong."""
-        raise NoVerdictError(f"{message} (see mltop --check --help)")
+        raise NoVerdictError(f"{message} (see {self.prog} --help)")
+
+    def print_help(self, file: object = None) -> None:
+        """Write it whole, or say why not: argparse drops what could not be written."""
+        write(self.format_help(), None, 0)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,6 +84,7 @@ def _parser() -> Parser:
     parser.add_argument("--unknown-as", type=_state, metavar="STATE", help="unknown, warning or critical")
     parser.add_argument("--list", action="store_true", help="the checks with their limits, then end")
     parser.add_argument("--schema", action="store_true", help="the JSON Schema of -f json, then end")
+    parser.add_argument("--version", action="store_true", help="the version, then end")
     parser.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
     common(parser)
     return parser
@@ -103,8 +108,13 @@ def _state(text: str) -> str:
 
 def _run(options: argparse.Namespace, started: float) -> int:
     signal.setitimer(signal.ITIMER_REAL, options.timeout + _NET_S)
+    if options.version:
+        from mltop import __version__
+
+        return write(f"mltop {__version__}\n", None, 0)
     from mltop.config.load import load
 
+    _reach(options, started)
     if options.schema:
         from mltop.reports.json import schema
 
@@ -120,6 +130,21 @@ def _run(options: argparse.Namespace, started: float) -> int:
         return write(listed, options.output, 0)
     made = _verdict(options, settings, selection, (profile_name, profile), limits, started)
     return write(_report(made, options), options.output, made.exit_code)
+
+
+def _reach(options: argparse.Namespace, started: float) -> None:
+    """Touch no config and no output on a dead mount: that would be the end of every deadline."""
+    from pathlib import Path
+
+    from mltop.commands.check.reach import dead_mount
+    from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
+
+    own = explicit_config(options.config) or user_config()
+    output = None if options.output is None else Path(options.output)
+    paths = [path for path in (SYSTEM_CONFIG, own, output) if path is not None]
+    found = dead_mount(paths, options.timeout - (time.monotonic() - started))
+    if found is not None:
+        raise NoVerdictError(f"{found[0]}: its mount {found[1]} does not answer")
 
 
 def _selection(options: argparse.Namespace, settings: Settings, profile: Profile) -> Selection:

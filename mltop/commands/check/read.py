@@ -28,7 +28,7 @@ def read(
 ) -> tuple[Snapshot, Surroundings, list[Judgement]]:
     """The box and its services, side by side, within the run's time."""
     left_s = limit_s - (time.monotonic() - started)
-    look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s)
+    look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s, selection.checks)
     probe = ServiceProbe(_services(settings, selection), _units(selection, profile), left_s)
     try:
         snapshot, surroundings = look.take(probe)

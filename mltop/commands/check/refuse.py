@@ -55,19 +55,30 @@ def guarded(arguments: Sequence[str], judge: Callable[[], int], *, is_process: b
 
 def _code(arguments: Sequence[str], judge: Callable[[], int], started: float) -> int:
     try:
-        code = judge()
-        if sys.stdout is not None:
-            sys.stdout.flush()  # else the interpreter does, at its end, and has a code of its own for a full disk
+        try:
+            code = judge()
+        except SystemExit as ended:  # of --help
+            code = ended.code if isinstance(ended.code, int) else UNKNOWN
+        _flush()
         _stop_listening()
         return code
     except NoVerdictError as error:
         return refuse(arguments, error.lines, started)
-    except SystemExit as ended:  # of --help
-        return ended.code if isinstance(ended.code, int) else UNKNOWN
     except KeyboardInterrupt:
         return refuse(arguments, ("interrupted",), started)
     except Exception as error:  # noqa: BLE001 - whatever it is: no verdict, never a WARNING by Python's code 1
         return refuse(arguments, (f"cannot judge: {type(error).__name__}: {error}",), started)
+
+
+def _flush() -> None:
+    """Else the interpreter does it, at its end, and has a code of its own for a full disk."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # what it still holds would be tried again
+        raise NoVerdictError(f"standard output: {error.strerror}") from None
 
 
 def end_if_told() -> None:

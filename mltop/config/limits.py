@@ -98,10 +98,17 @@ TABLE: Mapping[str, Row] = {
     "redis": _row("s", warn=2),
     "pg": _row("s", warn=2),
     "tcp": _row("s", warn=2),
+    "docker": _row("s", warn=2),
     # of maxmemory, where a full one refuses writes; awesome-prometheus-alerts, Netdata
     "redis.memory": _row("%", warn=90, clear=85),
     # of maxclients; awesome-prometheus-alerts
     "redis.clients": _row("%", warn=90, clear=85),
+    # in 5 minutes; awesome-prometheus-alerts
+    "redis.rejected": _row("connections", warn=1),
+    # requests run and no token is made: vllm-project/vllm#36451
+    "api.stalled": _row("s", warn=60),
+    # in 5 minutes; node mixin
+    "svc.unit.restarts": _row("restarts", warn=3),
     # of max_connections; Netdata 80/90
     "pg.connections": _row("%", warn=80, crit=90, clear=70, clear_crit=80),
     # of a standby; awesome-prometheus-alerts

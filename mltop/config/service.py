@@ -14,7 +14,7 @@ from mltop.config.quantity import duration_s
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*$", description="a text")]
 Url = Annotated[
-    str, msgspec.Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=4096, description="an http or https URL")
+    str, msgspec.Meta(pattern="^https?://[!-.0-~]+[!-~]*$", max_length=4096, description="an http or https URL")
 ]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port, 1 to 65535")]
 Pause = Annotated[str, msgspec.Meta(description='a duration such as "2s", above 0 and up to 60s')]
@@ -23,7 +23,7 @@ Depth = Annotated[
     Literal[1, 2, 3, 4, 5],
     msgspec.Meta(description="1 (TCP), 2 (GET), 3 (model listed), 4 (a token) or 5 (tokens in /metrics)"),
 ]
-Path = Annotated[str, msgspec.Meta(pattern=r"^/\S*$", max_length=4096, description="a path that begins with /")]
+Path = Annotated[str, msgspec.Meta(pattern="^/[!-~]*$", max_length=4096, description="a path that begins with /")]
 Variable = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256, description="the name of a variable")
 ]

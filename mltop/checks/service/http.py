@@ -1,101 +1,155 @@
-"""A model API over HTTP: does it answer (2), does it list its model (3), does it make a token (4)?"""
+"""A model API over HTTP: does it answer (2), list its model (3), make a token (4), and do its tokens flow (5)?"""
 
 from __future__ import annotations
 
-import http.client
+import base64
 import json
-import socket
-import ssl
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
-from mltop import __version__
-from mltop.checks.service.outcome import Refused, Slow, Told
+from mltop.checks.service.engine import Engine, engine_of
+from mltop.checks.service.exchange import LARGE_BYTES, SMALL_BYTES, Reply, exchange
+from mltop.checks.service.outcome import Refused, Told
+from mltop.checks.service.secret import secret
+from mltop.checks.service.wire import Wire
 from mltop.config.service import Http
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
-_BODY_BYTES = 4 << 20
+_PORTS = {"http": 80, "https": 443}
+_NOT_THERE = (404, 405, 501)
+_FLOW_S = 1.0
+"""An engine under load that has not made a token for so long is asked for one."""
+_STEP_S = 0.1
 
 
 def ask(api: Http) -> Told:
-    """Ask to the depth that is configured: the words for an answer that is well; raises Refused or Slow."""
-    deadline = time.monotonic() + api.timeout_s
-    url = urlsplit(api.url)
+    """Ask to the depth that is configured; raises Refused or Slow."""
+    question = _Question(api)
     if api.level == 1:
-        from mltop.checks.service.wire import Wire
-
-        with Wire(url.hostname or "", url.port or (443 if url.scheme == "https" else 80), api.timeout_s):
-            return Told(words="takes connections")
-    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    status, _ = _exchange(api, deadline, "GET", path)
-    if not (status == api.expect_status if api.expect_status else 200 <= status <= 299):
-        raise Refused(f"HTTP {status}", reason="status")
-    words = f"HTTP {status}"
-    if api.level >= 3:
-        words += _listed(api, deadline)
-    if api.level >= 4:
-        words += _generated(api, deadline)
-    return Told(words=words)
-
-
-def _listed(api: Http, deadline: float) -> str:
-    status, body = _exchange(api, deadline, "GET", "/v1/models")
-    models = body.get("data") if status == 200 else None
-    ids = [one.get("id") for one in models if isinstance(one, dict)] if isinstance(models, list) else None
-    if ids is None:
-        raise Refused(f"lists no models: HTTP {status}", reason="model")
-    if api.model not in ids:
-        raise Refused(f"does not serve {clean(api.model or '', 80)}", reason="model")
-    return f", serves {clean(api.model or '', 80)}"
+        question.connect().close()
+        return Told(words="takes connections")
+    started = time.monotonic()
+    words = question.health()
+    took_s = time.monotonic() - started
+    if api.model is not None and api.level >= 3:
+        words += question.listed(api.model)
+    engine = question.engine() if api.level >= 4 else None
+    if api.level == 4:
+        words += question.generated(api.model or "", engine)
+    if engine is None:
+        if api.level == 5:
+            words, level = f"{words}, tells no tokens in {api.metrics_path}", Level.UNKNOWN
+            return Told(words=words, level=level, reason="unsupported", took_s=took_s, action="check metrics_path")
+        return Told(words=words, took_s=took_s)
+    data = {"running": engine.running, "tokens": engine.tokens}
+    return Told(words=words, took_s=took_s, counters={"api.stalled": engine.mark}, data=data)
 
 
-def _generated(api: Http, deadline: float) -> str:
-    """The only proof that the engine behind the API works: vllm-project/vllm#39863."""
-    question = {"model": api.model, "prompt": "1", "max_tokens": 1, "temperature": 0}
-    status, body = _exchange(api, deadline, "POST", "/v1/completions", json.dumps(question))
-    if status != 200 or not body.get("choices"):
-        raise Refused(f"makes no token: HTTP {status}", reason="generation")
-    return ", makes tokens"
+class _Question:
+    """One API, asked several things within one time."""
+
+    def __init__(self, api: Http) -> None:
+        self._api = api
+        self._url = urlsplit(api.url)
+        self._deadline = time.monotonic() + api.timeout_s
+        self._headers = _authorization(api)
+        self._tls = None
+        if self._url.scheme == "https" and api.level > 1:
+            from mltop.checks.service.tls import Tls
+
+            self._tls = Tls(api.tls_ca_file, verify=api.tls_verify)
+
+    def connect(self) -> Wire:
+        """A connection for one request."""
+        host, left_s = self._url.hostname or "", self._deadline - time.monotonic()
+        if self._api.socket is not None:
+            return Wire(self._api.socket, 0, left_s)
+        return Wire(host, self._url.port or _PORTS[self._url.scheme], left_s, tls=self._tls)
+
+    def health(self) -> str:
+        """The URL itself; the words for an answer that is well."""
+        query = f"?{self._url.query}" if self._url.query else ""
+        reply = self._get((self._url.path or "/") + query, SMALL_BYTES)
+        expected = self._api.expect_status
+        if reply.status == expected if expected is not None else 200 <= reply.status <= 299:
+            return f"HTTP {reply.status}"
+        words, action = f"HTTP {reply.status}", None
+        if 300 <= reply.status <= 399 and reply.location:
+            words += f" to {clean(reply.location.partition('?')[0], 120)}"
+            action = "set url to where it points, or expect_status"
+        elif reply.status in (401, 403):
+            action = "name token_file, or user and password_file"
+        raise Refused(words, reason="status", action=action)
+
+    def listed(self, model: str) -> str:
+        """Whether it serves the model."""
+        reply = self._get(f"{self._base()}/models", LARGE_BYTES)
+        _refuse_without_permission(reply, "its models")
+        models = reply.object().get("data") if reply.status == 200 else None
+        if not isinstance(models, list):
+            raise Refused(f"lists no models: HTTP {reply.status}", reason="model")
+        if model not in [one.get("id") for one in models if isinstance(one, dict)]:
+            raise Refused(f"does not serve {clean(model, 80)}", reason="model")
+        return f", serves {clean(model, 80)}"
+
+    def engine(self) -> Engine | None:
+        """What its metrics say of its engine; `None` where they say nothing."""
+        reply = self._get(self._api.metrics_path, LARGE_BYTES)
+        return engine_of(reply.body) if reply.status == 200 else None
+
+    def generated(self, model: str, engine: Engine | None) -> str:
+        """Whether it makes a token, the only proof that its engine works: vllm-project/vllm#39863.
+
+        An engine under load that makes tokens for others is not given one more to make: vllm-project/vllm#24491.
+        """
+        if engine is not None and engine.running > 0 and self._flows(engine):
+            return f", makes tokens for {engine.running:.0f} running"
+        prompt = {"model": model, "max_tokens": 1, "temperature": 0}
+        reply = self._post("completions", {**prompt, "prompt": "1"})
+        if reply.status in _NOT_THERE:
+            reply = self._post("chat/completions", {**prompt, "messages": [{"role": "user", "content": "1"}]})
+        _refuse_without_permission(reply, "for a token")
+        if reply.status != 200 or not reply.object().get("choices"):
+            raise Refused(f"makes no token: HTTP {reply.status}", reason="generation")
+        return ", makes tokens"
+
+    def _flows(self, engine: Engine) -> bool:
+        until = min(time.monotonic() + _FLOW_S, self._deadline - _FLOW_S)
+        while time.monotonic() < until:
+            time.sleep(_STEP_S)
+            now = self.engine()
+            if now is not None and now.tokens > engine.tokens:
+                return True
+        return False
+
+    def _base(self) -> str:
+        return self._api.api_path.rstrip("/")
+
+    def _get(self, path: str, limit_bytes: int) -> Reply:
+        with self.connect() as wire:
+            return exchange(wire, self._url.netloc, "GET", path, self._headers, limit_bytes=limit_bytes)
+
+    def _post(self, function: str, question: dict[str, object]) -> Reply:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        path = f"{self._base()}/{function}"
+        with self.connect() as wire:
+            return exchange(wire, self._url.netloc, "POST", path, headers, json.dumps(question), LARGE_BYTES)
 
 
-def _exchange(
-    api: Http, deadline: float, method: str, path: str, body: str | None = None
-) -> tuple[int, dict[str, Any]]:
-    """One request: the status, and the JSON object that came back where one did."""
-    url = urlsplit(api.url)
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise Slow
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = kind(url.hostname or "", url.port, timeout=left)
-    headers = {"User-Agent": f"mltop/{__version__}", "Connection": "close"}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, _object(response.read(_BODY_BYTES))
-    except TimeoutError:
-        raise Slow from None
-    except ConnectionRefusedError:
-        raise Refused("refuses connections") from None
-    except ssl.SSLError as error:
-        raise Refused(f"TLS: {clean(str(error.reason or error), 80)}", reason="tls") from None
-    except socket.gaierror as error:
-        raise Refused(f"no address: {clean(error.strerror or str(error), 80)}") from None
-    except http.client.HTTPException as error:
-        raise Refused(f"answers no HTTP: {type(error).__name__}", Level.CRITICAL, "garbage") from None
-    except OSError as error:
-        raise Refused(f"ends the connection: {error.strerror or error}") from None
-    finally:
-        connection.close()
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
+def _authorization(api: Http) -> dict[str, str]:
+    token = secret(api.token_file, api.token_env)
+    if token is not None:
+        if not token.isascii():
+            raise Refused("its token is not ASCII", Level.UNKNOWN, "error")
+        return {"Authorization": f"Bearer {token}"}
+    if api.user is None:
         return {}
-    return value if isinstance(value, dict) else {}
+    pair = f"{api.user}:{secret(api.password_file, api.password_env)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _refuse_without_permission(reply: Reply, what: str) -> None:
+    if reply.status in (401, 403):
+        action = "name token_file, or user and password_file"
+        raise Refused(f"may not be asked {what}: HTTP {reply.status}", Level.UNKNOWN, "permission", action)

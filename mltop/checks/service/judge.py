@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from mltop.checks.case import Case, judgement, skip
 from mltop.checks.judgement import Judgement
+from mltop.checks.memory import Growth
 from mltop.config.limits import TABLE
 from mltop.model.finding import Level
 from mltop.model.service import ServiceAnswer
+
+RESTARTS_S = 300.0
+"""The time in which restarts are counted: node mixin's crash loop."""
 
 
 class _Concern(NamedTuple):
     """One thing that an answer says, and how bad that is."""
 
     level: Level
+    words: str
+    reason: str
+
+
+class _Counter(NamedTuple):
+    """How the growth of a counter is judged."""
+
+    over_s: float
+    value: Callable[[Growth], float]
     words: str
     reason: str
 
@@ -29,6 +42,23 @@ _VALUES = {
     "pg.lag": "{:.1f} s behind its primary",
 }
 """A value in words, by its row of the limits."""
+
+
+def _in_five_minutes(growth: Growth) -> float:
+    return growth.amount * RESTARTS_S / max(growth.seconds, RESTARTS_S)
+
+
+def _standstill_s(growth: Growth) -> float:
+    return growth.seconds if growth.amount == 0 else 0.0
+
+
+_COUNTERS = {
+    "svc.unit.restarts": _Counter(RESTARTS_S, _in_five_minutes, "restarted {:.0f} times in 5 minutes", "restarts"),
+    "redis.rejected": _Counter(RESTARTS_S, lambda growth: growth.amount, "rejected {:.0f} connections", "rejected"),
+    # two minutes, so that of runs a minute apart one that came early does not hide it
+    "api.stalled": _Counter(120.0, _standstill_s, "requests run and no token was made for {:.0f} s", "stalled"),
+}
+"""By the row of the limits."""
 
 
 def services(case: Case) -> Iterator[Judgement]:
@@ -44,15 +74,16 @@ def _judged(case: Case, answer: ServiceAnswer) -> Judgement:
     said = _Concern(answer.level, answer.summary, answer.reason)
     worst, *others = sorted([said, *_concerns(case, answer)], key=lambda one: -one.level)
     words = [worst.words, *(one.words for one in others if one.level > Level.OK or one is said)]
+    is_timed = answer.duration_s is not None and answer.check in TABLE
     found = judgement(
         answer.check,
         worst.level,
         ", ".join(words),
-        answer.action if worst.level > Level.OK else None,
+        answer.action,
         target=answer.name,
         reason=worst.reason,
-        value=answer.duration_s,
-        limit=case.limits[answer.check] if answer.duration_s is not None and answer.check in TABLE else None,
+        value=answer.duration_s if is_timed else None,
+        limit=case.limits[answer.check] if is_timed else None,
         data=answer.data or None,
     )
     return msgspec.structs.replace(found, duration_s=answer.duration_s)
@@ -63,4 +94,15 @@ def _concerns(case: Case, answer: ServiceAnswer) -> Iterator[_Concern]:
         level = case.level(answer.check, answer.name, answer.duration_s)
         yield _Concern(level, "slow", "slow")
     for row, value in answer.values.items():
-        yield _Concern(case.level(row, answer.name, value), _VALUES[row].format(value), "limit")
+        yield _Concern(_level(case, answer, row, value), _VALUES[row].format(value), "limit")
+    for row, value in answer.counters.items():
+        counter = _COUNTERS[row]
+        growth = case.growth(answer.check, answer.name, value, name=row, over_s=counter.over_s)
+        if growth is not None:
+            grown = counter.value(growth)
+            yield _Concern(_level(case, answer, row, grown), counter.words.format(grown), counter.reason)
+
+
+def _level(case: Case, answer: ServiceAnswer, row: str, value: float) -> Level:
+    """By the row's limit; each row of a service has a memory of its own."""
+    return case.level(answer.check, f"{answer.name} {row}", value, row=row)

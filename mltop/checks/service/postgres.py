@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 
 from mltop.checks.service.outcome import Refused, Slow, Told
+from mltop.checks.service.secret import secret
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Postgres
 from mltop.model.finding import Level
@@ -19,16 +21,45 @@ _CANNOT_CONNECT_NOW = "57P03"
 """Starting up, shutting down or in recovery: pg_isready's "rejecting connections"."""
 _TOO_MANY_CONNECTIONS = "53300"
 _ERROR_BYTES = 65536
+_HOST, _PORT = "127.0.0.1", 5432
 
 
 def ask(postgres: Postgres) -> Told:
-    """Start a connection: the words for one that would be let in; raises Refused or Slow.
+    """Start a connection, and with a connection string look deeper; raises Refused or Slow."""
+    started = time.monotonic()
+    dsn = secret(postgres.dsn_file, is_private=True)
+    host, port = _place(postgres, dsn)
+    took_s = None
+    if host is not None:
+        _start(host, port, postgres.timeout_s)
+        took_s = time.monotonic() - started
+    if dsn is None:
+        return Told(words="accepts connections")
+    from mltop.checks.service.postgres_depth import look
+
+    return look(dsn, postgres.role, postgres.timeout_s - (time.monotonic() - started), took_s)
+
+
+def _place(postgres: Postgres, dsn: str | None) -> tuple[str | None, int]:
+    """Where to knock: what the config says, else what the connection string says; no host where that names several."""
+    if dsn is None or (postgres.host, postgres.port) != (_HOST, _PORT):
+        return postgres.host, postgres.port
+    from mltop.checks.service.dsn import place
+
+    try:
+        host, port = place(dsn)
+    except ValueError:
+        host, port = None, None
+    return host, port or _PORT
+
+
+def _start(host: str, port: int, timeout_s: float) -> None:
+    """Start a connection that would be let in.
 
     Whatever else the server asks for or complains of (a password, an unknown role) says that it takes connections.
     """
     parameters = b"user\0postgres\0database\0postgres\0application_name\0mltop\0\0"
-    name = f".s.PGSQL.{postgres.port}"
-    with Wire(postgres.host, postgres.port, postgres.timeout_s, socket_name=name) as wire:
+    with Wire(host, port, timeout_s, socket_name=f".s.PGSQL.{port}") as wire:
         wire.send(struct.pack("!ii", 8 + len(parameters), _PROTOCOL_3_0) + parameters)
         kind = wire.receive(1)
         if kind == b"R":
@@ -38,7 +69,6 @@ def ask(postgres: Postgres) -> Told:
             _judge(_fields(wire))
         else:
             raise Refused("answers something else", Level.CRITICAL, "garbage")
-    return Told(words="accepts connections")
 
 
 def _fields(wire: Wire) -> dict[str, str]:
@@ -52,5 +82,7 @@ def _fields(wire: Wire) -> dict[str, str]:
 
 def _judge(error: dict[str, str]) -> None:
     code = error.get("C", "")
-    if code in (_CANNOT_CONNECT_NOW, _TOO_MANY_CONNECTIONS):
+    if code == _CANNOT_CONNECT_NOW:
         raise Refused(error.get("M", "rejects connections"), Level.WARNING, "busy")
+    if code == _TOO_MANY_CONNECTIONS:  # all of max_connections: more than what is CRITICAL of it
+        raise Refused(error.get("M", "too many connections"), Level.CRITICAL, "full")

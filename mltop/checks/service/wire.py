@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from mltop.checks.service.outcome import Refused, Slow
 from mltop.model.finding import Level
 from mltop.system.text import clean
+
+if TYPE_CHECKING:
+    from mltop.checks.service.tls import Tls
 
 _REPLY_BYTES = 1 << 20
 """No answer that is waited for is longer."""
@@ -17,35 +23,33 @@ _REPLY_BYTES = 1 << 20
 class Wire:
     """A connection to a host and port, or to a socket's path; use it as a context manager."""
 
-    def __init__(self, host: str, port: int, timeout_s: float, *, socket_name: str = "") -> None:
+    def __init__(
+        self, host: str, port: int, timeout_s: float, *, socket_name: str = "", tls: Tls | None = None
+    ) -> None:
         self._deadline = time.monotonic() + timeout_s
         self._buffer = bytearray()
+        with told_as_refused():
+            path = f"{host.rstrip('/')}/{socket_name}" if socket_name else host
+            if host.startswith("/"):
+                self._socket = self._connected_to(path)
+            else:
+                self._socket = socket.create_connection((host, port), self.left_s())
+            if tls is not None:
+                self._socket.settimeout(self.left_s())
+                self._socket = tls.wrapped(self._socket, host)
+
+    def _connected_to(self, path: str) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
         try:
-            self._socket = self._connected(host, port, socket_name)
-        except TimeoutError:
-            raise Slow from None
-        except socket.gaierror as error:
-            raise Refused(f"no address: {clean(error.strerror or str(error), 80)}") from None
-        except ConnectionRefusedError:
-            raise Refused("refuses connections") from None
-        except PermissionError:
-            raise Refused("no permission to connect", Level.UNKNOWN, "permission") from None
-        except OSError as error:
-            raise Refused(f"cannot connect: {error.strerror or error}") from None
+            connection.settimeout(self.left_s())
+            connection.connect(path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _connected(self, host: str, port: int, socket_name: str) -> socket.socket:
-        if host.startswith("/"):
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.settimeout(self._left())
-                connection.connect(f"{host.rstrip('/')}/{socket_name}" if socket_name else host)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-        return socket.create_connection((host, port), self._left())
-
-    def _left(self) -> float:
+    def left_s(self) -> float:
+        """How much of its time is left, in seconds; raises Slow where none is."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise Slow
@@ -53,16 +57,14 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
-        try:
-            self._socket.settimeout(self._left())
+        with told_as_refused("ends the connection"):
+            self._socket.settimeout(self.left_s())
             self._socket.sendall(data)
-        except TimeoutError:
-            raise Slow from None
-        except OSError as error:
-            raise Refused(f"ends the connection: {error.strerror or error}") from None
 
     def receive(self, count: int) -> bytes:
         """Exactly so many bytes."""
+        if count > _REPLY_BYTES:
+            raise Refused("answers something else", Level.CRITICAL, "garbage")
         while len(self._buffer) < count:
             self._more()
         return self._take(count)
@@ -73,16 +75,16 @@ class Wire:
             self._more()
         return self._take(end + 1).rstrip(b"\r\n")
 
+    def receive_some(self, count: int) -> bytes:
+        """Up to so many bytes, as soon as there are any; none at the end."""
+        with told_as_refused("ends the connection"):
+            self._socket.settimeout(self.left_s())
+            return self._socket.recv(count)
+
     def _more(self) -> None:
         if len(self._buffer) > _REPLY_BYTES:
             raise Refused("answers something else", Level.CRITICAL, "garbage")
-        try:
-            self._socket.settimeout(self._left())
-            data = self._socket.recv(65536)
-        except TimeoutError:
-            raise Slow from None
-        except OSError as error:
-            raise Refused(f"ends the connection: {error.strerror or error}") from None
+        data = self.receive_some(65536)
         if not data:
             raise Refused("ends the connection without an answer")
         self._buffer += data
@@ -92,8 +94,29 @@ class Wire:
         del self._buffer[:count]
         return data
 
+    def close(self) -> None:
+        """Close it; what is not sent yet is not sent."""
+        self._socket.close()
+
     def __enter__(self) -> Wire:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._socket.close()
+        self.close()
+
+
+@contextlib.contextmanager
+def told_as_refused(what: str = "cannot connect") -> Iterator[None]:
+    """What the kernel says of a connection, as Refused or Slow."""
+    try:
+        yield
+    except TimeoutError:
+        raise Slow from None
+    except socket.gaierror as error:
+        raise Refused(f"no address: {clean(error.strerror or str(error), 80)}") from None
+    except ConnectionRefusedError:
+        raise Refused("refuses connections") from None
+    except PermissionError:
+        raise Refused("no permission to connect", Level.UNKNOWN, "permission") from None
+    except OSError as error:
+        raise Refused(f"{what}: {error.strerror or clean(str(error), 80)}") from None

@@ -49,7 +49,7 @@ def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_pa
     heard: list[bytes] = []
 
     def answering(connection: socket.socket) -> None:
-        for reply in (b"+OK\r\n", b"+PONG\r\n"):
+        for reply in (b"+OK\r\n", b"+PONG\r\n", b"$26\r\nredis_version:7\r\nrole:master\r\n"):
             heard.append(connection.recv(4096))
             connection.sendall(reply)
 
@@ -71,7 +71,7 @@ def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_pa
         (b"R\0\0\0\x08\0\0\0\x0a", (Level.OK, "ok"), "accepts connections"),
         (error("28000", "no pg_hba.conf entry"), (Level.OK, "ok"), "accepts connections"),
         (error("57P03", "the database system is starting up"), (Level.WARNING, "busy"), "starting up"),
-        (error("53300", "sorry, too many clients already"), (Level.WARNING, "busy"), "too many clients"),
+        (error("53300", "sorry, too many clients already"), (Level.CRITICAL, "full"), "too many clients"),
         (b"E\xff\xff\xff\xff", (Level.CRITICAL, "garbage"), "something else"),
         (b"+PONG\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"", (Level.CRITICAL, "down"), "without an answer"),

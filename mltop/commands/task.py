@@ -78,6 +78,19 @@ def _backup(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
     return cancellation.code(report.exit_code)
 
 
+def _drill(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
+    from mltop.commands.backup.drill import drill_job
+    from mltop.commands.progress import terminal_of, watched
+    from mltop.jobs.runner.outcome import OVERLAP
+    from mltop.tasks.summary import drill_lines
+
+    with terminal_of(told.terminal) as terminal, watched(terminal, _say) as (control, cancellation):
+        report = drill_job(job, options.state_dir, control)
+    hand_back(report)
+    _say_all(drill_lines(report))
+    return OVERLAP if report.is_skipped else cancellation.code(report.exit_code)
+
+
 def _cleanup(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
     from mltop.commands.cleanup import clean_job
     from mltop.commands.progress import terminal_of, watched
@@ -137,6 +150,7 @@ def _plain(code: int) -> int:
 
 _TASKS: Mapping[str, Callable[[JobConfig, argparse.Namespace, Orders], int]] = {
     "backup": _backup,
+    "drill": _drill,
     "cleanup": _cleanup,
     "rotate": _rotate,
     "metrics": _metrics,

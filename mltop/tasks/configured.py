@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mltop.config.job import BackupSpec, CleanupSpec, JobConfig, RotateSpec
+from mltop.config.derived import backup_of
+from mltop.config.job import BackupSpec, CleanupSpec, DrillSpec, JobConfig, RotateSpec
 from mltop.config.job import Keep as ConfiguredKeep
 from mltop.tasks.archive.job import UNFINISHED, BackupJob
 from mltop.tasks.cleanup.plan import CleanupJob
@@ -36,6 +37,18 @@ def backup_job(job: JobConfig) -> BackupJob:
         settle_s=spec.settle_s,
         keep=_keep(spec.keep),
     )
+
+
+def drilled(job: JobConfig) -> JobConfig:
+    """The backup that a drill tries; raises `UsageError`."""
+    if not isinstance(job.spec, DrillSpec):
+        raise wrong_kind(job, "drill")
+    return job._replace(id=backup_of(job.id) or job.id, kind="backup", spec=job.spec.backup)
+
+
+def lacks_key(job: JobConfig) -> bool:
+    """Whether a backup is encrypted for keys that this box does not have: the private ones are kept elsewhere."""
+    return isinstance(job.spec, BackupSpec) and bool(job.spec.encrypt_to)
 
 
 def local_target(target: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mltop.reports.plain import size, span
 from mltop.system.text import clean
-from mltop.tasks.archive.record import BackupReport, PruneReport, RestoreReport, VerifyReport
+from mltop.tasks.archive.record import BackupReport, DrillReport, PruneReport, RestoreReport, VerifyReport
 from mltop.tasks.cleanup.clean import Cleaned, CleanupReport
 from mltop.tasks.outcome import Exit, Problem
 from mltop.tasks.rotate.rule import Rotated, RotateReport
@@ -94,6 +94,23 @@ def restore_lines(report: RestoreReport) -> list[str]:
     lines.append(f"  into      {clean(report.to, 4096)}: {counts or 'nothing'}, {size(report.restored_bytes)}")
     told = [each for each in report.entries if each.result not in ("restored", "same")]
     return lines + _cut([f"  {each.result}: {each.path}: {each.reason or each.kind}" for each in told])
+
+
+def drill_lines(report: DrillReport) -> list[str]:
+    """Which archive was restored for a test, and whether it is what was backed up."""
+    if report.is_skipped:
+        return [f"drill {report.job}: skipped: {report.message}"]
+    state = "restored whole" if report.exit_code is Exit.OK else _code_word(report.exit_code)
+    lines = [_headline(f"drill {report.job}", state, report.message, report.duration_s)]
+    if report.hint:
+        lines.append(f"  remedy: {report.hint}")
+    if report.id:
+        lines.append(f"  archive   {report.id}")
+    if report.exit_code is Exit.OK:
+        lines.append(
+            f"  compared  {many(report.files, 'file')}, {size(report.restored_bytes)}: SHA-256 as in the manifest"
+        )
+    return lines + problem_lines(report.problems)
 
 
 def cleanup_lines(report: CleanupReport) -> list[str]:

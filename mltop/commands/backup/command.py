@@ -1,4 +1,4 @@
-"""`mltop backup ACTION`: make, list, verify, restore and prune backups, of a job or of two folders without a config."""
+"""`mltop backup ACTION`: make, list, verify, restore, try and prune backups, of a job or of two folders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         return refuse(options, error)
 
 
-_OWN_MODULES = ("create", "list", "restore")
+_OWN_MODULES = ("create", "drill", "explain", "list", "restore")
 
 
 def _parser(action: str, description: str) -> Parser:
@@ -100,6 +100,18 @@ def _prune() -> Parser:
     return parser
 
 
+def _drill() -> Parser:
+    parser = _parser("drill", "Restore the newest archive to a scratch folder, compare every file, remove it again.")
+    parser.add_argument("words", nargs="*", metavar="JOB", help="a job of kind backup; the run of JOB.drill it is")
+    return parser
+
+
+def _explain() -> Parser:
+    parser = _parser("explain", "What a job backs up and leaves out, what would be kept and why, and what is proven.")
+    parser.add_argument("words", nargs="*", metavar="JOB")
+    return parser
+
+
 def _undelete() -> Parser:
     parser = _parser("undelete", "Bring an archive back from the trash; without an ID: what is in it.")
     parser.add_argument("words", nargs="*", metavar="JOB [ID]")
@@ -116,5 +128,7 @@ _PARSERS: Mapping[str, Callable[[], Parser]] = {
     "verify": _verify,
     "restore": _restore,
     "prune": _prune,
+    "drill": _drill,
     "undelete": _undelete,
+    "explain": _explain,
 }

@@ -12,11 +12,33 @@ from mltop.commands.parser import ExitCode
 from mltop.config.fault import Fault
 from mltop.config.jobs import load_job
 from mltop.tasks.archive.job import BackupJob
-from mltop.tasks.archive.record import Archive, BackupReport, PruneReport, RestoreReport, VerifyReport
+from mltop.tasks.archive.record import (
+    Archive,
+    BackupReport,
+    DrillReport,
+    PruneReport,
+    RestoreReport,
+    Source,
+    VerifyReport,
+)
 from mltop.tasks.configured import backup_job, local_target
-from mltop.tasks.outcome import TaskError, UsageError
+from mltop.tasks.outcome import Problem, TaskError, UsageError
+from mltop.tasks.retention import Keep
 
 SCHEMA = "mltop.backups/1"
+
+
+class Drilled(msgspec.Struct, frozen=True, kw_only=True):
+    """The last restore test of a job, whatever came of it."""
+
+    job: str
+    at: str | None = None
+    """When it began; `None`: never."""
+    state: str | None = None
+    """Of that run: `ok`, `failed`, `skipped` …"""
+    reason: str | None = None
+    restored_at: datetime | None = None
+    """When one last restored an archive that is still here."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +51,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """`ok`, `absent` (not made yet), `timeout`, `error` or `unsupported`."""
     reason: str | None = None
     archives: tuple[Archive, ...] = ()
+    drills: tuple[Drilled, ...] = ()
     free_bytes: int | None = None
 
 
@@ -37,6 +60,32 @@ class Trashed(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     deleted_at: datetime
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job covers, what of it is proven, and what its retention would do."""
+
+    job: str
+    sources: tuple[Source, ...] = ()
+    target: str
+    files: int = 0
+    source_bytes: int = 0
+    exclude: tuple[str, ...] = ()
+    excluded: int = 0
+    excluded_bytes: int = 0
+    settle_s: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    """What would make a backup partial now."""
+    notes: tuple[Problem, ...] = ()
+    keep: Keep
+    pruned: PruneReport | None = None
+    """What a prune would do now, with every archive's reasons; `None` without a target."""
+    newest: Archive | None = None
+    drill: Drilled
+    next_runs: tuple[str, ...] = ()
+    next_drills: tuple[str, ...] = ()
+    restore: tuple[str, ...] = ()
+    """How to restore by hand, without mltop."""
 
 
 class BackupsDocument(Document, frozen=True, kw_only=True):
@@ -48,6 +97,8 @@ class BackupsDocument(Document, frozen=True, kw_only=True):
     created: BackupReport | None = None
     verified: tuple[VerifyReport, ...] = ()
     restored: RestoreReport | None = None
+    drilled: DrillReport | None = None
+    explained: Explained | None = None
     pruned: PruneReport | None = None
     trash: tuple[Trashed, ...] = ()
     undeleted: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from mltop.commands.backup.document import BackupsDocument, Place, no_more
+from mltop.commands.backup.drill import last_drill_line, last_drills
 from mltop.commands.output import Complaint, complain, complaints_of, table, write_document, write_lines
 from mltop.commands.parser import ExitCode
 from mltop.config.fault import Fault
@@ -31,7 +32,7 @@ PATIENCE_S = 10.0
 def list_archives(options: argparse.Namespace) -> int:
     """List; 0, also where there is nothing yet; 1 where a target cannot be read."""
     asked, faults = _asked(options)
-    places = tuple(_place(target, jobs) for target, jobs in asked.items())
+    places = tuple(_with_drills(_place(target, jobs), options.state_dir) for target, jobs in asked.items())
     bad = tuple(
         Complaint(message=f"{each.target}: {each.reason}", where=each.target)
         for each in places
@@ -89,6 +90,10 @@ def _place(target: str, jobs: tuple[str, ...]) -> Place:
     return Place(target=folder, jobs=jobs, status="timeout", reason=f"it does not answer within {PATIENCE_S:.0f} s")
 
 
+def _with_drills(place: Place, state_dir: str | None) -> Place:
+    return msgspec.structs.replace(place, drills=last_drills(place.jobs, place.archives, state_dir))
+
+
 def _tell(answer: int, place: Place) -> None:
     data = memoryview(msgspec.json.encode(place))
     while data:
@@ -111,15 +116,16 @@ def _read(folder: str, jobs: tuple[str, ...]) -> Place:
 
 def _lines(place: Place) -> list[str]:
     """A heading, a table, and why what is not good is not."""
+    drills = [f"  {last_drill_line(each)}" for each in place.drills]
     whose = f"{', '.join(place.jobs)} in " if place.jobs else ""
     if place.status != "ok":
-        return [f"{whose}{place.target}: {place.reason}"]
+        return [f"{whose}{place.target}: {place.reason}", *drills]
     taken = sum(each.archive_bytes or 0 for each in place.archives)
     heading = f"{whose}{place.target}: {many(len(place.archives), 'archive')}, {size(taken)}"
     lines = [f"{heading}, {size(place.free_bytes)} free"]
     if place.archives:
         lines += table(("CREATED (UTC)", "STATE", "SIZE", "FILES", "ID"), _rows(place.archives), right=(2, 3))
-    return lines + [f"  {each.id}: {each.reason}" for each in place.archives if each.reason]
+    return lines + [f"  {each.id}: {each.reason}" for each in place.archives if each.reason] + drills
 
 
 def _rows(archives: Sequence[Archive]) -> list[tuple[str, ...]]:

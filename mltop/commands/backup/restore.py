@@ -9,11 +9,9 @@ from mltop.commands.backup.document import BackupsDocument, complaint_of, meant
 from mltop.commands.output import write_document, write_lines
 from mltop.commands.progress import say_on_error, terminal_of, watched
 from mltop.tasks.archive import name, shelf
-from mltop.tasks.archive.record import State
 from mltop.tasks.archive.restore import RestoreJob
 from mltop.tasks.archive.restore import restore as extract
 from mltop.tasks.archive.target import Target
-from mltop.tasks.outcome import TaskError
 from mltop.tasks.summary import restore_lines
 
 
@@ -22,7 +20,7 @@ def restore(options: argparse.Namespace) -> int:
     job, folder, words = meant(options)
     with Target(folder) as target:
         given = words.pop(0) if words and is_id(words[0]) else None
-        archive_id = given or newest(target, job.job if job else None)
+        archive_id = given or shelf.newest(target, job.job if job else None).id
         asked = RestoreJob(
             archive_id=archive_id,
             to=str(Path(options.to).expanduser().absolute()),
@@ -43,14 +41,3 @@ def restore(options: argparse.Namespace) -> int:
 def is_id(word: str) -> bool:
     """Whether a word is an archive's id, and no path in one."""
     return name.parse_id(word) is not None or name.FOREIGN.fullmatch(f"{word}.tar.gz") is not None
-
-
-def newest(target: Target, job: str | None) -> str:
-    """The newest verified archive (of a job), else the newest partial one; raises `TaskError`."""
-    found = [each for each in shelf.archives(target) if job is None or each.job == job]
-    for state in (State.VERIFIED, State.PARTIAL):
-        good = [each for each in found if each.state is state and each.created is not None]
-        if good:
-            return max(good, key=lambda each: (each.created, each.sequence)).id
-    whose = f" of {job}" if job else ""
-    raise TaskError(f"no archive{whose} in {target.path} that could be restored", "mltop backup list has what is there")

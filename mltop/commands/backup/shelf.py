@@ -7,7 +7,7 @@ import argparse
 import msgspec
 
 from mltop.commands.backup.document import BackupsDocument, Trashed, complaint_of, meant, no_more
-from mltop.commands.backup.restore import is_id, newest
+from mltop.commands.backup.restore import is_id
 from mltop.commands.output import Complaint, table, write_document, write_lines
 from mltop.commands.progress import say_on_error, terminal_of, watched
 from mltop.tasks.archive import shelf
@@ -54,7 +54,7 @@ def _wanted(target: Target, job: str | None, words: list[str], *, every: bool) -
     if words:
         return words
     if not every:
-        return [newest(target, job)]
+        return [shelf.newest(target, job).id]
     return [each.id for each in shelf.archives(target, job) if each.state in _READABLE]
 
 

@@ -20,7 +20,7 @@ from mltop import __version__
 from mltop.tasks.archive import compression, manifest, name, shelf
 from mltop.tasks.archive.fill import fill
 from mltop.tasks.archive.job import BackupJob
-from mltop.tasks.archive.lock import Lock, clock, clock_fault
+from mltop.tasks.archive.lock import Lock, clock, clock_fault, path_of
 from mltop.tasks.archive.prune import prune, purge
 from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State, Statistics
 from mltop.tasks.archive.scan import Scan, scan
@@ -51,10 +51,8 @@ def create(job: BackupJob, control: Control | None = None) -> BackupReport:
     began = time.monotonic()
     try:
         _check(job)
-        with Target(job.target, create=True) as target:
-            lock_path = job.lock_path or os.path.join(target.path, name.lock_name(job.job))
-            with Lock(lock_path) as lock:
-                report = _Run(job, target, lock, control, started).go()
+        with Target(job.target, create=True) as target, Lock(path_of(job, target)) as lock:
+            report = _Run(job, target, lock, control, started).go()
     except TaskError as error:
         state = State.CORRUPT if isinstance(error, CorruptError) else State.FAILED
         report = _failed(job, started, state, error.code, str(error), error.hint)

@@ -1,6 +1,7 @@
 """One run at a time: a flock, which the kernel lets go when its holder dies, and the stamp of the last run in it."""
 
 # Descriptors
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from types import TracebackType
 
 import msgspec
 
+from mltop.tasks.archive import name
+from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.archive.record import Clock
+from mltop.tasks.archive.target import Target
 from mltop.tasks.outcome import LockedError, TaskError, os_reason
 
 _JUMP = timedelta(days=7)
@@ -60,6 +64,11 @@ def last_stamp(path: str) -> Clock | None:
         return msgspec.json.decode(Path(path).read_bytes(), type=_Stamp).last
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def path_of(job: BackupJob, target: Target) -> str:
+    """Return where the lock of a job is: in its target, unless it says otherwise."""
+    return job.lock_path or os.path.join(target.path, name.lock_name(job.job))
 
 
 class Lock:

@@ -76,9 +76,7 @@ class Place:
 
     def free_bytes(self) -> int:
         """Return what may be written here, with a reserve of 2 % (at most 1 GiB) left alone."""
-        status = os.statvfs(self.fd if self.fd >= 0 else _nearest(self.path))
-        free = status.f_bavail * status.f_frsize
-        return max(0, free - min(1 << 30, status.f_blocks * status.f_frsize // 50))
+        return free_bytes(self.fd if self.fd >= 0 else self.path)
 
     def is_empty(self) -> bool:
         """Whether nothing is in it, or it is not there."""
@@ -267,6 +265,13 @@ class NewFile:
     def _close(self) -> None:
         os.close(self.fd)
         os.close(self._folder)
+
+
+def free_bytes(folder: int | str) -> int:
+    """Return what may be written in a folder, there or to be made, with a reserve of 2 % (at most 1 GiB) left alone."""
+    status = os.statvfs(folder if isinstance(folder, int) else _nearest(folder))
+    free = status.f_bavail * status.f_frsize
+    return max(0, free - min(1 << 30, status.f_blocks * status.f_frsize // 50))
 
 
 def _nearest(path: str) -> str:

@@ -5,7 +5,7 @@ that are ours by manifest, job and name are ever touched, each by its name in th
 """
 
 # Descriptors
-# ruff: noqa: PTH118, PTH208
+# ruff: noqa: PTH208
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from mltop.tasks.archive import name, shelf
 from mltop.tasks.archive.job import BackupJob
-from mltop.tasks.archive.lock import Lock, clock, clock_fault, last_stamp
+from mltop.tasks.archive.lock import Lock, clock, clock_fault, last_stamp, path_of
 from mltop.tasks.archive.record import Archive, Clock, PruneReport, State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.outcome import Exit, RefusedError, TaskError, os_reason
@@ -59,7 +59,7 @@ def prune_by_hand(job: BackupJob, dry_run: bool = False) -> PruneReport:
     """Apply the retention of `job` outside of a backup, under its lock. A dry run takes no lock and makes no file."""
     try:
         with Target(job.target) as target:
-            path = job.lock_path or os.path.join(target.path, name.lock_name(job.job))
+            path = path_of(job, target)
             last = last_stamp(path) or last_clock(target, job.job)
             if dry_run:
                 return prune(target, job, clock(), last, dry_run=True)

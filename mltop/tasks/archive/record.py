@@ -120,6 +120,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     entries_sha256: str
     entries: int
     verified_at: datetime | None = None
+    restored_at: datetime | None = None
+    """When a drill last restored it and found it whole."""
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
 
@@ -134,6 +136,8 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int | None = None
     created: datetime | None = None
     verified_at: datetime | None = None
+    restored_at: datetime | None = None
+    """When a drill last restored it and found it whole."""
     archive_bytes: int | None = None
     source_bytes: int | None = None
     files: int | None = None
@@ -228,5 +232,26 @@ class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):
     restored_bytes: int = 0
     entries: tuple[Restored, ...] = ()
     duration_s: float = 0.0
+    message: str | None = None
+    hint: str | None = None
+
+
+class DrillReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How one restore test ended."""
+
+    job: str
+    """The backup's id."""
+    exit_code: Exit
+    is_skipped: bool = False
+    """Not tried: what the backup is encrypted with is not on this box."""
+    id: str | None = None
+    """The archive that was restored."""
+    created: datetime | None = None
+    files: int = 0
+    """All of its files, where all are as they were backed up."""
+    restored_bytes: int = 0
+    started_at: datetime
+    duration_s: float = 0.0
+    problems: tuple[Problem, ...] = ()
     message: str | None = None
     hint: str | None = None

@@ -53,6 +53,11 @@ class Scan:
     stored_bytes: int = 0
     """The same without the holes of sparse files."""
 
+    @property
+    def files(self) -> int:
+        """How many files it found."""
+        return sum(stat.S_ISREG(each.status.st_mode) for each in self.found)
+
     def fingerprint(self, job: BackupJob) -> str:
         """Return the hash of all that would show a change without reading a file, and of the options that choose."""
         digest = hashlib.sha256()

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from mltop.tasks.archive import name
 from mltop.tasks.archive.record import Archive, Head, State
 from mltop.tasks.archive.target import Target
-from mltop.tasks.outcome import CorruptError, os_reason
+from mltop.tasks.outcome import CorruptError, TaskError, os_reason
+
+_OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 def archives(target: Target, job: str | None = None) -> list[Archive]:
@@ -24,8 +26,18 @@ def archives(target: Target, job: str | None = None) -> list[Archive]:
     if job is None:
         found += [_foreign(target, each) for each in names if name.FOREIGN.fullmatch(each)]
     wanted = [each for each in found if job is None or each.job == job]
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return sorted(wanted, key=lambda each: (each.job or "", each.sequence or 0, each.created or oldest, each.id))
+    return sorted(wanted, key=lambda each: (each.job or "", each.sequence or 0, each.created or _OLDEST, each.id))
+
+
+def newest(target: Target, job: str | None) -> Archive:
+    """Return the newest verified archive (of a job), else the newest partial one; raises `TaskError`."""
+    found = [each for each in archives(target) if job is None or each.job == job]
+    for state in (State.VERIFIED, State.PARTIAL):
+        good = [each for each in found if each.state is state]
+        if good:
+            return max(good, key=lambda each: (each.created or _OLDEST, each.sequence or 0))
+    whose = f" of {job}" if job else ""
+    raise TaskError(f"no archive{whose} in {target.path} that could be restored", "mltop backup list has what is there")
 
 
 def heads(target: Target, job: str) -> list[Head]:
@@ -90,6 +102,7 @@ def _own(target: Target, archive_id: str) -> Archive:
         sequence=head.sequence,
         created=head.created.wall,
         verified_at=head.verified_at,
+        restored_at=head.restored_at,
         archive_bytes=size,
         source_bytes=head.statistics.source_bytes,
         files=head.statistics.files,

@@ -31,6 +31,16 @@ The first line of ID.manifest.jsonl says what the archive is, how it was verifie
 Files that begin with a dot and end in .partial are of a run at work or of one that was killed. No manifest: no backup.
 """
 _HOW_TO_NAME = "RESTORE.txt"
+_UNPACK = {".tar.zst": "zstd -dc ID.tar.zst | tar -xp", ".tar.gz": "tar -xzpf ID.tar.gz", ".tar": "tar -xpf ID.tar"}
+
+
+def how_to_restore(archive_id: str, ending: str) -> tuple[str, ...]:
+    """Return the lines for a shell, in the target folder, that restore an archive without mltop and check it."""
+    unpack = _UNPACK[ending].replace("ID", archive_id)
+    return (
+        f"mkdir restored && {unpack} --delay-directory-restore -C restored",
+        f"cd restored && sha256sum -c --quiet ../{archive_id}.sha256",
+    )
 
 
 class Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -219,24 +220,26 @@ def _note(
     # a quick look does not make good what a thorough one has found
     new_state = State.CORRUPT if head.state is State.CORRUPT and level < 2 else state
     changed = msgspec.structs.replace(head, state=new_state, verified_at=verified_at)
-    if level >= 2 or new_state is not head.state:
-        try:
-            _, _, lines = target.read(head.id + name.MANIFEST).partition(b"\n")
-            target.replace(head.id + name.MANIFEST, manifest.encode_head(changed) + lines)
-        except (OSError, TaskError):
-            note = "the outcome could not be written into the manifest"
-            return msgspec.structs.replace(report, message=f"{message}; {note}" if message else note)
+    if (level >= 2 or new_state is not head.state) and not restate(target, changed):
+        note = "the outcome could not be written into the manifest"
+        return msgspec.structs.replace(report, message=f"{message}; {note}" if message else note)
     return report
+
+
+def restate(target: Target, head: Head) -> bool:
+    """Write a manifest again with another head and the same entries; whether that could be done."""
+    try:
+        _, _, lines = target.read(head.id + name.MANIFEST).partition(b"\n")
+        target.replace(head.id + name.MANIFEST, manifest.encode_head(head) + lines)
+    except (OSError, TaskError):
+        return False
+    return True
 
 
 def _mark(target: Target, archive_id: str) -> None:
     """Say `corrupt` in the head of a manifest whose entries are damaged; a damaged head says it by itself."""
-    try:
-        head = msgspec.structs.replace(target.head(archive_id), state=State.CORRUPT)
-        _, _, lines = target.read(archive_id + name.MANIFEST).partition(b"\n")
-        target.replace(archive_id + name.MANIFEST, manifest.encode_head(head) + lines)
-    except (OSError, TaskError):
-        return
+    with contextlib.suppress(OSError, TaskError):
+        restate(target, msgspec.structs.replace(target.head(archive_id), state=State.CORRUPT))
 
 
 def _result(

@@ -1,13 +1,15 @@
-"""What earlier judgements of one box found: levels for hysteresis and `for`, and counters for their growth."""
+"""What earlier judgements of one box found: levels for hysteresis and `for`, counters, since when a state lasts."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 import msgspec
 
+from mltop.checks.remembered import Found, Held, Remembered
 from mltop.config.limit import Limit
 from mltop.model.finding import Level
+from mltop.model.verdict import State
 
 _NOTES = 16
 """At most so many values of one counter are kept, spread over the time that is asked about."""
@@ -20,45 +22,44 @@ class Growth(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class _Held(msgspec.Struct):
-    """What is known of one check of one target."""
-
-    level: Level
-    since: float | None = None
-    """Since when it would be a WARNING but has not lasted yet."""
-
-
 class Memory:
-    """What the last judgements said; the caller keeps one for each box that it watches. Moments are of one boot."""
+    """What the last judgements said; the caller keeps one for each box that it watches.
 
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str], _Held] = {}
-        self._counters: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    Moments are seconds of one boot. `is_stepwise`: the judgements are runs that lie apart, as those of `--check`.
+    """
+
+    def __init__(self, kept: Remembered | None = None, *, is_stepwise: bool = False) -> None:
+        self.kept = Remembered() if kept is None else kept
+        self.is_first = kept is None
+        """Whether there was no judgement before this one."""
+        self.is_stepwise = is_stepwise
         self._touched: set[tuple[str, str]] = set()
-        self._boot_id: str | None = None
-        self._now = 0.0
+        self._found: dict[str, dict[str, Found]] = {}
 
     def begin(self, boot_id: str | None, now: float) -> None:
-        """Begin a judgement at a moment, in seconds. Another boot began its counters at 0, and its time too."""
-        if boot_id != self._boot_id or now < self._now:
-            self._counters.clear()
-            for held in self._held.values():
-                held.since = None
-        self._boot_id, self._now = boot_id, now
+        """Begin a judgement at a moment. Another boot began its counters at 0, and its time too."""
+        kept = self.kept
+        if boot_id != kept.boot_id or now < kept.moment:
+            kept.counters.clear()
+            for targets in kept.held.values():
+                for held in targets.values():
+                    held.since = None
+        kept.boot_id, kept.moment = boot_id, now
+
+    # -- levels
 
     def level(self, check: str, target: str) -> Level:
         """The level so far."""
-        held = self._held.get((check, target))
+        held = self._of(check, target)
         return held.level if held is not None else Level.OK
 
     def settle(self, check: str, target: str, level: Level, limit: Limit, now: float, *, momentary: bool) -> Level:
         """The level that holds, where `level` is that of this moment; what is not known leaves things as they were."""
-        key = check, target
-        self._touched.add(key)
-        held = self._held.get(key)
+        held = self._of(check, target)
         if held is None:
             # the first look takes things as they are, where one look says anything
-            held = self._held[key] = _Held(Level.OK if momentary or level is Level.UNKNOWN else level)
+            held = self._hold(check, target, Level.OK if momentary or level is Level.UNKNOWN else level)
+        self._touched.add((check, target))
         if level is Level.UNKNOWN:
             return Level.UNKNOWN
         if level is not Level.WARNING or held.level >= Level.WARNING:
@@ -72,13 +73,22 @@ class Memory:
 
     def is_known(self, check: str, target: str, level: Level) -> bool:
         """Whether the last judgement looked at it and found this level."""
-        held = self._held.get((check, target))
+        held = self._of(check, target)
         return held is not None and held.level is level
 
     def keep(self, check: str, target: str, level: Level) -> None:
         """Note a level that a check settled by itself."""
         self._touched.add((check, target))
-        self._held[check, target] = _Held(level)
+        self._hold(check, target, level)
+
+    def _of(self, check: str, target: str) -> Held | None:
+        return self.kept.held.get(check, {}).get(target)
+
+    def _hold(self, check: str, target: str, level: Level) -> Held:
+        held = self.kept.held.setdefault(check, {})[target] = Held(level)
+        return held
+
+    # -- counters
 
     def growth(self, check: str, target: str, value: float, *, name: str = "", over_s: float = 0.0) -> Growth | None:
         """The growth of a counter since the last judgement, and note its value for the next one.
@@ -90,24 +100,49 @@ class Memory:
         if value != value:
             return None
         self._touched.add((check, target))
-        key, note = (check, target, name), (self._now, value)
-        notes = self._counters.get(key)
+        now, counters = self.kept.moment, self.kept.counters.setdefault(check, {}).setdefault(target, {})
+        notes = counters.get(name)
         if not notes or value < notes[-1][1]:
-            self._counters[key] = [note]
+            counters[name] = [(now, value)]
             return None
-        kept = [old for old in notes if old[0] >= self._now - over_s] or notes[-1:]
+        kept = [note for note in notes if note[0] >= now - over_s] or notes[-1:]
         at, before = kept[0]
         if not over_s:
             kept = []
         elif len(kept) > 1 and kept[-1][0] - kept[-2][0] < over_s / _NOTES:
             kept = kept[:-1]  # the last one is there to be the last; those before it are spread
-        self._counters[key] = [*kept, note]
-        return Growth(value - before, self._now - at) if self._now > at else None
+        counters[name] = [*kept, (now, value)]
+        return Growth(value - before, now - at) if now > at else None
 
-    def forget(self, checks: Container[str]) -> None:
+    # -- since when
+
+    def last(self, check: str) -> dict[str, Found]:
+        """What a check last said of each of its targets, before this judgement."""
+        return self.kept.found.get(check, {})
+
+    def since(self, check: str, target: str, state: State, time: float) -> float:
+        """When a state began that is found now, at a time, and note it for the next run."""
+        known = self.last(check).get(target)
+        lasts = known is not None and known.state is state and known.since <= time
+        began = known.since if known is not None and lasts else time
+        self._found.setdefault(check, {})[target] = Found(state, began)
+        return began
+
+    # -- the end of a judgement
+
+    def forget(self, checks: Collection[str]) -> None:
         """Drop what these checks did not look at this time: a mount that went, a GPU that was taken out."""
-        for key in [key for key in self._held if key[0] in checks and key not in self._touched]:
-            del self._held[key]
-        for name in [name for name in self._counters if name[0] in checks and name[:2] not in self._touched]:
-            del self._counters[name]
+        for check in checks:
+            for kept in (self.kept.held, self.kept.counters):
+                targets = kept.get(check, {})
+                for target in [target for target in targets if (check, target) not in self._touched]:
+                    del targets[target]
         self._touched = {key for key in self._touched if key[0] not in checks}
+
+    def settled(self, checks: Collection[str], time: float) -> Remembered:
+        """What the next run has to know, where this one ran these checks at a time and leaves the others as they were.
+
+        Of those that ran, what was not found is gone.
+        """
+        others = {check: found for check, found in self.kept.found.items() if check not in checks}
+        return msgspec.structs.replace(self.kept, time=time, found={**others, **self._found})

@@ -1,0 +1,56 @@
+"""What one run leaves for the next one, as it is stored. Every part is bounded; what is not there was never seen."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mltop.model.finding import Level
+from mltop.model.verdict import State
+
+VERSION = 1
+
+
+class Found(msgspec.Struct, array_like=True):
+    """What a check said of a target."""
+
+    state: State
+    since: float
+    """When that began, in seconds since 1970."""
+
+
+class Held(msgspec.Struct, array_like=True, omit_defaults=True):
+    """The level of one check of one target, for hysteresis and `for`."""
+
+    level: Level
+    since: float | None = None
+    """Since which moment it would be a WARNING but has not lasted yet."""
+
+
+class KnownGpu(msgspec.Struct, omit_defaults=True):
+    """A GPU that was here."""
+
+    uuid: str | None = None
+    pci_bus_id: str | None = None
+    index: int | None = None
+    name: str | None = None
+    seen: float = 0.0
+    """When it was last seen, in seconds since 1970."""
+
+
+class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All of it, by check and then by target. Moments are seconds since the boot, times are seconds since 1970."""
+
+    version: int = VERSION
+    time: float = 0.0
+    """Of the last judgement."""
+    moment: float = 0.0
+    boot_id: str | None = None
+    life: str | None = None
+    """Which life of a container it was: one that is started anew may be given other GPUs."""
+    found: dict[str, dict[str, Found]] = {}
+    held: dict[str, dict[str, Held]] = {}
+    counters: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
+    """By a counter's name: moments and values, the oldest first."""
+    gpus: list[KnownGpu] = []
+    space: dict[str, list[tuple[float, float]]] = {}
+    """By mount: times and available bytes, the oldest first."""

@@ -47,16 +47,20 @@ def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[
     """/etc/crontab, /etc/cron.d and cron.hourly and its kin; with a line for each that cannot be read."""
     found: list[Foreign] = []
     notes: list[str] = []
-    files = [(etc / "crontab", Origin.CRONTAB, "crontab-system")]
-    files += [
-        (path, Origin.CRON_D, f"cron.d-{path.name}") for path in _listed(etc / "cron.d", notes) if path.name != own
-    ]
-    for path, origin, prefix in files:
+    files = [(etc / "crontab", Origin.CRONTAB)]
+    files += [(path, Origin.CRON_D) for path in _listed(etc / "cron.d", notes) if path.name != own]
+    for path, origin in files:
         if (data := _read(path, notes)) is not None:
-            found += [_of_entry(one, origin, str(path), "system") for one in entries(data, prefix, has_user=True)]
+            found += [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
     for name, folder_origin in _FOLDERS.items():
         found += [_of_script(path, folder_origin) for path in _listed(etc / name, notes) if os.access(path, os.X_OK)]
     return found, notes
+
+
+def system_entries(path: Path, data: bytes) -> list[Entry]:
+    """The lines of /etc/crontab, or of a file of /etc/cron.d."""
+    prefix = f"cron.d-{path.name}" if path.parent.name == "cron.d" else "crontab-system"
+    return entries(data, prefix, has_user=True)
 
 
 def _listed(folder: Path, notes: list[str]) -> Iterator[Path]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from mltop.commands.jobs.asked import PLAN_SCHEMA, Adder, Asked, document, shown_done, shown_plan, text
+from mltop.commands.jobs.operate import warn
 from mltop.commands.parser import ExitCode
 from mltop.jobs.crontab.block import Resolve
 from mltop.jobs.plan.apply import ApplyError, apply, left, undo
 from mltop.jobs.plan.operation import Operations
-from mltop.jobs.plan.plan import Plan, plan
-from mltop.jobs.site import warnings
+from mltop.jobs.plan.plan import plan
 
 
 def add_to(one: Adder) -> None:
@@ -47,7 +46,7 @@ def _apply(asked: Asked) -> int:
     if options.dry_run:
         shown_plan(asked, made)
         return ExitCode.FAILED if left(made, resolve) else ExitCode.DONE
-    _warn(asked, made)
+    warn(asked, made)
     lines: Sequence[str] = ()
     try:
         done = apply(jobs.values(), asked.site, resolve, seen=made)
@@ -55,12 +54,6 @@ def _apply(asked: Asked) -> int:
         done, lines = error.operation, error.lines
     shown_done(asked, made, done, lines)
     return ExitCode.FAILED if lines else ExitCode.DONE
-
-
-def _warn(asked: Asked, made: Plan) -> None:
-    """What may make the installed lines stop working."""
-    if made.changes and asked.site.program is not None:
-        sys.stderr.write("".join(f"mltop jobs: warning: {line}\n" for line in warnings(asked.site.program)))
 
 
 def _undo(asked: Asked) -> int:

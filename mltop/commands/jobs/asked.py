@@ -136,5 +136,6 @@ def shown_done(asked: Asked, made: Plan, done: Operation | None, lines: Sequence
     else:
         text(made.diff())
         changed = [step.id for step in made.steps if step.drift not in (None, Drift.IN_SYNC) and not step.is_fault]
-        text(f"done: {', '.join(changed) or 'schedules'}; mltop jobs undo takes it back\n")
+        text(f"done: {', '.join(changed) or done.target or 'schedules'}; mltop jobs undo takes it back\n")
+        sys.stderr.write("".join(f"- {note}\n" for note in made.notes))
     sys.stderr.write("".join(f"mltop jobs: {line}\n" for line in lines))

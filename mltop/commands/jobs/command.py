@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
+from mltop.commands.jobs import adopt as jobs_adopt
 from mltop.commands.jobs import apply as jobs_apply
 from mltop.commands.jobs import edit as jobs_edit
 from mltop.commands.jobs import look as jobs_look
@@ -58,6 +59,6 @@ def parser() -> Parser:
         made.set_defaults(do=do, schema=schema, key=key)
         return made
 
-    for module in (jobs_look, jobs_run, jobs_edit, jobs_apply):
+    for module in (jobs_look, jobs_run, jobs_edit, jobs_adopt, jobs_apply):
         module.add_to(one)
     return top

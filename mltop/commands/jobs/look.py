@@ -112,17 +112,35 @@ def _next(asked: Asked) -> int:
 
 
 def _history(asked: Asked) -> int:
-    """What ran, newest first."""
+    """What ran, newest first; of a unit, as the journal has it."""
     from mltop.commands.jobs import text as jobs_text
 
-    history = History(asked.site.state)
-    found = history.runs(asked.options.id, asked.options.count)
+    id, limit = asked.options.id, asked.options.count
+    if id is not None and id.endswith((".timer", ".service")) and id not in asked.config.jobs:
+        found, notes = _of_unit(asked, id, limit)
+    else:
+        history = History(asked.site.state)
+        found = history.runs(id, limit)
+        notes = list(history.notes)
     if asked.options.json:
-        document({"schema": RUNS_SCHEMA, "runs": found, "errors": errors(history.notes)})
+        document({"schema": RUNS_SCHEMA, "runs": found, "errors": errors(notes)})
     else:
         text(jobs_text.runs(found))
-        sys.stderr.write("".join(f"- {note}\n" for note in history.notes))
+        sys.stderr.write("".join(f"- {note}\n" for note in notes))
     return ExitCode.DONE
+
+
+def _of_unit(asked: Asked, id: str, limit: int) -> tuple[list[Run], list[str]]:
+    """The runs of a timer's service; nothing but the journal is asked."""
+    from mltop.jobs.scheduler import manager_off
+    from mltop.jobs.systemd.journal import unit_runs
+    from mltop.jobs.systemd.switch import scope_and_unit, service_of
+
+    scope, unit = scope_and_unit(id)
+    environment = asked.site.environment
+    if (off := manager_off("system", environment)) is not None:
+        return [], [off]
+    return unit_runs(id, service_of(scope, environment, unit), scope, environment, limit)
 
 
 def _logs(asked: Asked) -> int:

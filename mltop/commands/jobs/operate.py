@@ -22,6 +22,7 @@ from mltop.jobs.plan.apply import ApplyError
 from mltop.jobs.plan.operation import Operation, OperationError, Operations
 from mltop.jobs.plan.plan import Plan
 from mltop.jobs.schedule.schedule import parse
+from mltop.jobs.site import warnings
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -50,12 +51,20 @@ def operate(asked: Asked, name: str, make: Callable[[], Made], target: str | Non
             made = make()
             if seen is not None and seen.changes != made.plan.changes:
                 raise ApplyError(["something was changed since you looked: look again"])
+            warn(asked, made.plan)
             if made.plan.changes:
                 done = operations.do(name, made.plan.changes, target)
     except (CrontabError, OperationError) as error:
         raise ApplyError([str(error)]) from None
     shown_done(asked, made.plan, done, made.left)
     return ExitCode.FAILED if made.left else ExitCode.DONE
+
+
+def warn(asked: Asked, made: Plan) -> None:
+    """Say what may make lines and units stop working that are about to be installed."""
+    is_installing = any(change.kind is not file_change.Kind.CONFIG for change in made.changes) and made.steps
+    if is_installing and asked.site.program is not None:
+        sys.stderr.write("".join(f"mltop jobs: warning: {line}\n" for line in warnings(asked.site.program)))
 
 
 def _agreed(asked: Asked, make: Callable[[], Made]) -> Plan | None:

@@ -148,7 +148,7 @@ def _variable(line: bytes) -> tuple[str, str] | None:
     value = match["value"]
     if len(value) > 1 and value[:1] == value[-1:] and value[:1] in (b'"', b"'"):
         value = value[1:-1]
-    return name.decode("utf-8", "replace"), value.decode("utf-8", "replace")
+    return name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")
 
 
 def variables(data: bytes) -> dict[str, str]:
@@ -159,7 +159,7 @@ def variables(data: bytes) -> dict[str, str]:
 def toggled(data: bytes, entry: Entry) -> bytes:
     """The file with one line paused, or running again as it was."""
     raw = OFF + entry.raw if entry.is_enabled else entry.raw.removeprefix(OFF)
-    return _replaced(data, entry, raw)
+    return replaced(data, entry, raw)
 
 
 def edited(data: bytes, entry: Entry, schedule: str | None = None, command: str | None = None) -> bytes:
@@ -175,10 +175,11 @@ def edited(data: bytes, entry: Entry, schedule: str | None = None, command: str 
     new_command = old_command if command is None else command.strip().encode()
     between = text[start + len(entry.schedule) : end]
     rest = text[end + len(old_command) :]
-    return _replaced(data, entry, text[:start] + new_schedule + between + new_command + rest)
+    return replaced(data, entry, text[:start] + new_schedule + between + new_command + rest)
 
 
-def _replaced(data: bytes, entry: Entry, raw: bytes) -> bytes:
+def replaced(data: bytes, entry: Entry, raw: bytes) -> bytes:
+    """The file with another text in place of one line; raises ValueError where that is not there any more."""
     all_lines = lines(data)
     if not 0 < entry.number <= len(all_lines) or all_lines[entry.number - 1] != entry.raw:
         raise ValueError(f"line {entry.number} is not what it was")
@@ -187,7 +188,22 @@ def _replaced(data: bytes, entry: Entry, raw: bytes) -> bytes:
 
 
 def command_and_input(command: bytes) -> tuple[bytes, bytes | None]:
-    r"""What the shell gets, and its standard input: the first `%` parts them, the rest are line ends, `\%` is a `%`."""
-    pieces = re.split(rb"(?<!\\)%", command)
-    whole = [piece.replace(b"\\%", b"%") for piece in pieces]
-    return whole[0], b"\n".join(whole[1:]) + b"\n" if len(whole) > 1 else None
+    r"""What the shell gets, and its standard input, as Debian's cron parts them; `None`: there is no `%`.
+
+    The first `%` parts them, later ones are line ends, `\%` is a `%`; of two backslashes the second hides nothing. The
+    input ends with a line end, if there is any.
+    """
+    place = 0
+    head = bytearray()
+    while place < len(command) and command[place : place + 1] != b"%":
+        pair = command[place : place + 2]
+        if pair[:1] == b"\\" and len(pair) == 2:
+            head += b"%" if pair == b"\\%" else pair
+            place += 2
+        else:
+            head += pair[:1]
+            place += 1
+    if place == len(command):
+        return bytes(head), None
+    given = re.sub(rb"(\\?)%", lambda match: b"%" if match[1] else b"\n", command[place + 1 :])
+    return bytes(head), ended(given)

@@ -7,6 +7,7 @@ another clock.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -20,12 +21,18 @@ from mltop.model.job import Run, RunState
 _DEADLINE_S = 5.0
 _PROPERTIES = (
     "Id,LoadState,ActiveState,UnitFileState,FragmentPath,Description,TimersCalendar,TimersMonotonic,"
-    "NextElapseUSecRealtime,LastTriggerUSec,Triggers,Persistent,"
+    "NextElapseUSecRealtime,NextElapseUSecMonotonic,LastTriggerUSec,Triggers,Persistent,RandomizedDelayUSec,"
     "Result,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,ExecMainExitTimestamp,ExecStart,InvocationID"
 )
 _EXPRESSION = re.compile(r"\{ (?:OnCalendar|On\w+Sec|OnClockChange|OnTimezoneChange)=(?P<value>[^;}]*?) ;")
 _NAMED = re.compile(r"\{ (?P<name>On\w+?)(?:USec|Sec)?=(?P<value>[^;}]*?) ;")
 _COMMAND = re.compile(r"argv\[\]=(?P<argv>.*?) ; ignore_errors=")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(y|month|w|d|h|min|s|ms|us|μs)(?![a-z])")
+_UNITS_S = {
+    "y": 31557600.0, "month": 2629800.0, "w": 604800.0, "d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0,
+    "ms": 1e-3, "us": 1e-6, "μs": 1e-6,
+}  # fmt: skip
+"""As systemd.time(7) has them."""
 _TIME = re.compile(r"(?:@(?P<epoch>\d+)|(?:\w{3} )?(?P<text>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC)")
 
 
@@ -45,6 +52,9 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     last_run: Run | None = None
     """Of the service, as long as the manager remembers."""
     is_enabled: bool = True
+    is_persistent: bool = False
+    jitter_s: float = 0.0
+    """RandomizedDelaySec."""
     path: str | None = None
     command: str | None = None
     description: str | None = None
@@ -129,14 +139,40 @@ def _timer(
         unit=name,
         service=service,
         schedule=_schedule(block),
-        next_run=_of_row(row.next if row else None) or _of_text(block.get("NextElapseUSecRealtime", "")),
+        next_run=_of_row(row.next if row else None) or _next(block),
         last_trigger=_of_row(row.last if row else None) or _of_text(block.get("LastTriggerUSec", "")),
         last_run=_run(name, ran),
         is_enabled=block.get("ActiveState") == "active",
+        is_persistent=block.get("Persistent") == "yes",
+        jitter_s=span_s(block.get("RandomizedDelayUSec", "")) or 0.0,
         path=block.get("FragmentPath") or None,
         command=command["argv"] if command else service,
         description=block.get("Description") or None,
     )
+
+
+def _next(block: Mapping[str, str]) -> str | None:
+    """The next time as systemctl(1) works it out: the earlier of the clock's, and of one counted from the box's start.
+
+    That one does not count suspended time, so it is told from now (systemctl's own column was wrong for years).
+    """
+    found = []
+    realtime = _of_text(block.get("NextElapseUSecRealtime", ""))
+    if realtime is not None:
+        found.append(realtime)
+    monotonic = span_s(block.get("NextElapseUSecMonotonic", ""))
+    if monotonic and block.get("TimersMonotonic"):
+        ahead = monotonic - time.clock_gettime(time.CLOCK_MONOTONIC)
+        found.append(utc(time.time() + max(0.0, ahead)))
+    return min(found, default=None)
+
+
+def span_s(text: str) -> float | None:
+    """Seconds of a span as systemd writes it: `1h 30min`, `2d 4.5s`; `None` for none, and for `infinity`."""
+    parts = _SPAN.findall(text)
+    if not parts or _SPAN.sub("", text).strip():
+        return None
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
 def _schedule(block: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from jobs_command import CONFIG, MINE, Mltop
 from scheduler_box import Box
-
-CONFIG = """\
-version = 1
-# what this box does
-[jobs.hello]
-kind = "command"
-command = "echo hello"   # said nightly
-schedule = "0 2 * * *"
-backend = "cron"
-
-[jobs.other]
-kind = "command"
-command = ["true"]
-"""
-MINE = b'MAILTO=me\n# a=b\n0 1 * * * echo $WHO > "$HOME/out" 2>&1%%x\nWHO=later\n'
-
-
-class Mltop:
-    """mltop with a config, a state and a home of its own."""
-
-    def __init__(self, box: Box) -> None:
-        self.box = box
-        self.config = box.folder / "config.toml"
-        self.config.write_text(CONFIG)
-        box.tab.write_bytes(MINE)
-        self.environment = box.environment | {
-            "MLTOP_CONFIG": str(self.config),
-            "MLTOP_STATE_DIR": str(box.state),
-            "LANG": "C.UTF-8",
-            "XDG_RUNTIME_DIR": str(box.folder / "runtime"),
-        }
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        argv = [sys.executable, "-m", "mltop", "jobs", *words]
-        done = subprocess.run(
-            argv,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-        self.said = done.stderr
-        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    def json(self, *words: str, code: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self(*words, "--json", code=code))
-        return found
 
 
 @pytest.fixture
@@ -153,7 +102,10 @@ def test_an_edit_without_apply_leaves_the_scheduler(mltop: Mltop) -> None:
         (("next",), 2, "expected a job, or --schedule"),
         (("next", "--schedule", "0 0 31 2 *"), 2, "never run"),
         (("logs", "hello"), 1, "no run of hello was seen"),
-        (("adopt", "x"), 2, "invalid choice"),
+        (("adopt", "x"), 1, "no job 'x'"),
+        (("adopt", "hello"), 1, "own job already"),
+        (("unadopt", "hello"), 1, "was not adopted"),
+        (("adopt", "hello", "--nope"), 2, "unrecognized"),
         ((), 2, "required"),
         (("list", "--nope"), 2, "unrecognized"),
     ],

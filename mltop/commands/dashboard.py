@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"mltop: {box}\n")
         return 1
     no_color = _choose_colours(options.no_color)
-    from mltop.ui import splash
+    from mltop.ui.terminal import splash
 
     view = _view(options, settings)
     if box.history is not None:
@@ -153,7 +153,7 @@ def _graphs(options: argparse.Namespace, settings: Settings) -> Graphs:
 
 def _leave(app: Dashboard) -> NoReturn:
     """End at once: the terminal is restored, and whatever is stuck somewhere is not waited for."""
-    from mltop.ui.driver import fatal
+    from mltop.ui.terminal.driver import fatal
 
     if app.report is not None:
         sys.stderr.write(f"mltop: stopped by a fault of its own; the report is in {app.report}\n")

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
-from rich.console import COLOR_SYSTEMS
-from textual._ansi_sequences import SYNC_END, SYNC_START
-from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from mltop.model.job import Job
@@ -23,22 +17,20 @@ from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.recorder import Recorder
 from mltop.ui.ask import Ask
-from mltop.ui.commands import APP, SCREENS, Command, ScreenEntry, available, bindings, shown
-from mltop.ui.driver import TerminalDriver, fatal
+from mltop.ui.command import Command, available, bindings, shown
+from mltop.ui.commands import APP, SCREENS, ScreenEntry
 from mltop.ui.feed import Feed, Source
 from mltop.ui.jobs_line import JobsLine, jobs_line
-from mltop.ui.messages import Drained, Sampled, SourceLost
-from mltop.ui.paint import Painter
+from mltop.ui.messages import Sampled, SourceLost
 from mltop.ui.session import Session
+from mltop.ui.terminal.app import TerminalApp
 from mltop.ui.theme import DEFAULT, PALETTES
 
-END_S = 0.6
-"""After this the end no longer waits for Textual to close its screens."""
 NOTE_S = 8.0
 """How long a note stays in the footer."""
 
 
-class Dashboard(App[int]):
+class Dashboard(TerminalApp):
     """Shows one source until the user, a signal or the terminal's end says stop."""
 
     TITLE = "mltop"
@@ -59,23 +51,17 @@ class Dashboard(App[int]):
         ask: Ask | None = None,
     ) -> None:
         self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
-        super().__init__(driver_class=TerminalDriver)
-        self.animation_level = "none"
+        super().__init__()
         self.session = session
         self.view = session.view
         self.ask = ask or Ask()
         """mltop's own command line."""
         self.note = ""
-        self.report: str | None = None
-        self.has_splash = False
-        """The first frame is on the screen already."""
         self._source = source
         self._reopen = reopen
         self._recorder = recorder
         self._feed = self._new_feed(source)
-        self._painter = Painter(COLOR_SYSTEMS.get(self.console.color_system or ""))
         self._note_timer: Any = None
-        self._is_leaving = False
         for palette in PALETTES.values():
             self.register_theme(palette.textual)
         self.theme = theme if theme in PALETTES else DEFAULT
@@ -207,6 +193,14 @@ class Dashboard(App[int]):
         self._note_timer = self.set_timer(NOTE_S, partial(self.tell, "")) if note else None
         self.redraw()
 
+    def let_go(self) -> None:
+        """Let go of the source, of the questions that are out, and of the recorder."""
+        self._feed.stop()
+        self._source.close()
+        self.ask.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
     # -- actions -----------------------------------------------------------------------------------------------
 
     def action_end(self) -> None:
@@ -254,15 +248,6 @@ class Dashboard(App[int]):
         if isinstance(self.screen, LogsScreen):
             self.screen.show_job(job)
 
-    def action_repaint(self) -> None:
-        """Paint everything again, whatever the terminal shows."""
-        self._repaint_all()
-
-    def action_suspend(self) -> None:
-        """Stop, as Ctrl-Z does elsewhere."""
-        if isinstance(self._driver, TerminalDriver):
-            self._driver.suspend()
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the table."""
         own = getattr(screen, "commands", ())
@@ -284,75 +269,8 @@ class Dashboard(App[int]):
     async def _run_command(self, action: str) -> None:
         await self.run_action(action, self if action.startswith("app.") else self.screen)
 
-    # -- the terminal ------------------------------------------------------------------------------------------
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Send only the cells that differ (Textual sends whole spans)."""
-        driver = self._driver
-        if not isinstance(renderable, CompositorUpdate) or not isinstance(driver, TerminalDriver):
-            super()._display(screen, renderable)
-            return
-        if self._running and not self._batch_count and not driver.is_stalled:
-            self._painter.resize(*self.size)
-            try:
-                frame = self._painter.paint(renderable)
-            except Exception as error:  # noqa: BLE001 - as Textual does here: any fault of a widget ends the app
-                self._handle_exception(error)
-                return
-            if frame:
-                driver.write(SYNC_START + frame + SYNC_END if self._sync_available else frame)
-        self.post_display_hook()
-
-    def on_drained(self, _: Drained) -> None:
-        """The terminal takes output again: bring it up to date."""
-        self._repaint_all()
-
-    def _repaint_all(self) -> None:
-        if self._is_leaving:
-            return
-        self._painter.forget()
-        self.screen.refresh()
-
-    # -- the end -----------------------------------------------------------------------------------------------
-
-    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
-        """End; what Textual has not closed in `END_S` is left behind."""
-        super().exit(result, return_code, message)
-        self._leave(return_code)
-
-    def _leave(self, code: int) -> None:
-        """Let go of the source, and be gone in `END_S` whatever happens."""
-        if self._is_leaving:
-            return
-        self._is_leaving = True
-        self._feed.stop()
-        self._source.close()
-        self.ask.close()
-        if self._recorder is not None:
-            self._recorder.close()
-        if self._loop is not None and isinstance(self._driver, TerminalDriver):
-            self._loop.call_later(END_S, fatal, self._driver, code)
-
-    def _fatal_error(self) -> None:
-        """After an exception: the report goes to a file, one line says where."""
-        if self.report is None:  # the first fault explains, the ones it causes do not
-            self.report = write_report(traceback.format_exc()) or "nowhere: no file can be written"
-        self._close_messages_no_wait()
-        self._leave(1)
-
 
 def load_screen(entry: ScreenEntry) -> Screen[Any]:
     """A numbered screen, imported when it is first shown."""
     screen: Screen[Any] = getattr(import_module(entry.module), entry.class_name)()
     return screen
-
-
-def write_report(text: str) -> str | None:
-    """Write the report of a crash to a file of ours alone; `None` where no file can be written."""
-    try:
-        descriptor, path = tempfile.mkstemp(prefix="mltop-crash-", suffix=".txt")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError:
-        return None
-    return path

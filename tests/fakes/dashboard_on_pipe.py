@@ -29,8 +29,8 @@ class PipeSource:
 def main() -> None:
     source = PipeSource(int(sys.argv[1]))
     from mltop.ui.app import Dashboard
-    from mltop.ui.driver import fatal
     from mltop.ui.session import Session
+    from mltop.ui.terminal.driver import fatal
     from mltop.ui.view import View
 
     session = Session(View(), lambda snapshot: (), lambda *_: [], at=time.monotonic())

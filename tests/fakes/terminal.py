@@ -17,7 +17,7 @@ from pathlib import Path
 import pyte
 
 ROOT = str(Path(__file__).parents[2])
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
 """How a terminal is left: main screen, cursor, no mouse reports, no bracketed paste."""
 _QUERY = b"\x1b[?2026$p"

@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from mltop.ui.command import available, bindings, shown
 from mltop.ui.commands import (
     APP,
     DIALOG,
@@ -22,9 +23,6 @@ from mltop.ui.commands import (
     PANES,
     REVIEW,
     SCREENS,
-    available,
-    bindings,
-    shown,
 )  # fmt: skip
 from mltop.ui.panes import DRAW
 
@@ -103,7 +101,7 @@ def test_jobs_are_not_changed_without_hands() -> None:
 
 def test_the_sampler_starts_before_textual_is_there() -> None:
     code = (
-        "import sys, mltop.cli, mltop.commands.dashboard, mltop.sampling.local, mltop.ui.splash;"
+        "import sys, mltop.cli, mltop.commands.dashboard, mltop.sampling.local, mltop.ui.terminal.splash;"
         "print([name for name in ('textual', 'rich', 'asyncio', 'psutil') if name in sys.modules])"
     )
     root = Path(__file__).parents[2]

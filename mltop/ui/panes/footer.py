@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from mltop.ui.commands import APP, MONITOR, available, shown
+from mltop.ui.command import available, shown
+from mltop.ui.commands import APP, MONITOR
 from mltop.ui.format import cells, clip
 from mltop.ui.line import Line, Pen, Role
 from mltop.ui.view import View

@@ -8,7 +8,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from mltop.ui.commands import APP, SCREENS, Command, shown
+from mltop.ui.command import Command, shown
+from mltop.ui.commands import APP, SCREENS
 from mltop.ui.format import cells
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Pen, Role, marked, spread

@@ -12,7 +12,8 @@ from mltop.model.verdict import Counts, Result, State, Verdict, badness
 from mltop.system.text import clean
 from mltop.ui.aside import begin
 from mltop.ui.ask import Answer
-from mltop.ui.commands import HEALTH, bindings
+from mltop.ui.command import bindings
+from mltop.ui.commands import HEALTH
 from mltop.ui.format import clip, clock, duration, fixed, left
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.browse import BrowseScreen, holds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from mltop.ui.commands import APP, PAGE, Command
+from mltop.ui.command import Command
+from mltop.ui.commands import APP, PAGE
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.page import PageScreen
 

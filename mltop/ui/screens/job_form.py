@@ -17,7 +17,8 @@ from textual.widgets import Input, Label
 from mltop.model.job import Job
 from mltop.ui.answers import Plan, outcome, read, refusal
 from mltop.ui.aside import aside, begin
-from mltop.ui.commands import FORM, bindings, shown
+from mltop.ui.command import bindings, shown
+from mltop.ui.commands import FORM
 from mltop.ui.format import clip
 from mltop.ui.graph import ascii_only
 from mltop.ui.jobs_line import is_own

@@ -10,7 +10,8 @@ from mltop.model.job import Job
 from mltop.system.text import clean
 from mltop.ui.answers import Jobs, Plan, outcome, read, refusal
 from mltop.ui.aside import begin
-from mltop.ui.commands import JOBS, bindings
+from mltop.ui.command import bindings
+from mltop.ui.commands import JOBS
 from mltop.ui.format import clip
 from mltop.ui.jobs_line import BAD, is_own
 from mltop.ui.line import Line, Role

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mltop.model.job import Run, RunState
 from mltop.ui.answers import Runs, read
 from mltop.ui.aside import aside, begin
-from mltop.ui.commands import LOGS, bindings
+from mltop.ui.command import bindings
+from mltop.ui.commands import LOGS
 from mltop.ui.jobs_line import BAD
 from mltop.ui.line import Line, Role
 from mltop.ui.log_page import LogPage, Want, read_page

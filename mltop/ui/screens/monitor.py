@@ -11,7 +11,8 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
 from mltop.model.identity import gpu_identity
-from mltop.ui.commands import MONITOR, bindings
+from mltop.ui.command import bindings
+from mltop.ui.commands import MONITOR
 from mltop.ui.layout import Place, arrange
 from mltop.ui.line import Line, Role
 from mltop.ui.panes import DRAW

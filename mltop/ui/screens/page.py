@@ -8,7 +8,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from mltop.ui.commands import PAGE, bindings, shown
+from mltop.ui.command import bindings, shown
+from mltop.ui.commands import PAGE
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role
 from mltop.ui.view import View

@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from mltop.system.target import Target
-from mltop.ui.commands import DIALOG, bindings
+from mltop.ui.command import bindings
+from mltop.ui.commands import DIALOG
 from mltop.ui.format import clip, left, size
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.rows import Chosen

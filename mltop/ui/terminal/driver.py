@@ -22,8 +22,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
 from mltop.ui.messages import Drained
-from mltop.ui.output import Output
-from mltop.ui.splash import ENTER
+from mltop.ui.terminal.output import Output
+from mltop.ui.terminal.splash import ENTER
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -12,7 +12,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from mltop.ui.paint import Painter, cells
+from mltop.ui.terminal.paint import Painter, cells
 
 WIDTH, HEIGHT = 20, 4
 RED, PLAIN = Style.parse("red"), Style.null()

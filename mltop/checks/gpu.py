@@ -20,19 +20,26 @@ SLOW_S = 5.0
 SILENT_S = 7.5
 """One that takes longer than this is not answering, whatever it has said by then (of the 8 s that it is given)."""
 _FACTS = {
-    "gpu.ecc_uncorrected": "ecc",
-    "gpu.ecc_corrected": "ecc",
-    "gpu.row_remap": "remap",
-    "gpu.retired_pages": "retired",
-    "gpu.temp": "temperature",
-    "gpu.temp_mem": "memory_temperature",
-    "gpu.throttle": "event_reasons",
-    "gpu.nvlink": "nvlinks",
-    "gpu.pcie_width": "pcie_link",
-    "gpu.pcie_gen": "pcie_link",
-    "gpu.persistence": "persistence",
-    "gpu.mem_orphan": "compute",
-    "gpu.mem": "memory",
+    "gpu.recovery_action": ("recovery",),
+    "gpu.pcie_replay": ("pcie_replay",),
+    "gpu.fabric": ("fabric",),
+    "gpu.power_cap": ("power_limit", "power_default"),
+    "gpu.ecc_mode": ("ecc_mode",),
+    "gpu.vbios": ("vbios",),
+    "gpu.idle_waste": ("memory", "utilization"),
+    "gpu.ecc_uncorrected": ("ecc",),
+    "gpu.ecc_corrected": ("ecc",),
+    "gpu.row_remap": ("remap",),
+    "gpu.retired_pages": ("retired",),
+    "gpu.temp": ("temperature",),
+    "gpu.temp_mem": ("memory_temperature",),
+    "gpu.throttle": ("event_reasons",),
+    "gpu.nvlink": ("nvlinks",),
+    "gpu.pcie_width": ("pcie_link",),
+    "gpu.pcie_gen": ("pcie_link",),
+    "gpu.persistence": ("persistence",),
+    "gpu.mem_orphan": ("compute",),
+    "gpu.mem": ("memory",),
 }
 """What each check reads, by the names of `sampling.answer`."""
 _REBOOT = "drain and reboot the node"
@@ -166,7 +173,8 @@ def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
     yield _xid(case, gpu)
     gaps = case.surroundings.gaps.get(target, {}) if case.surroundings is not None else {}
     for one in health(case, gpu):
-        if gaps and (gap := gaps.get(_FACTS[one.check])) is not None and not one.level and one.value is None:
+        gap = next((gaps[fact] for fact in _FACTS[one.check] if fact in gaps), None)
+        if gap is not None and not one.level and one.value is None:
             yield _not_told(one, gap, target, name)
             continue
         level, summary = one.level, one.summary

@@ -77,18 +77,32 @@ TABLE: Mapping[str, Row] = {
     "gpu.temp_margin": _row("C", "low", warn=5, crit=2, clear=8, clear_crit=4, for_s=120),
     # where the card names no limit of its own
     "gpu.temp": _row("C", warn=85, crit=90, clear=82, clear_crit=88, for_s=120),
-    # HBM and GDDR6X differ by 15 C and the card's limit is not in the snapshot
+    # below the card's own maximum for its memory: gpud, DCGM's temperature violation
+    "gpu.temp_mem.margin": _row("C", "low", warn=5, crit=-1, clear=8, clear_crit=2, for_s=120),
+    # where the card names no maximum: HBM and GDDR6X differ by 15 C
     "gpu.temp_mem": _row("C"),
     # thermal, slowdown and power-brake bits: nvidia_gpu_exporter's rules 5 m
     "gpu.throttle": _row("", for_s=300),
+    # of the time since the last run; CRITICAL for the hardware's own: our judgement
+    "gpu.throttle.share": _row("% of the time", warn=2, crit=10),
     # volatile: DCGM FAIL, GCM 0; aggregate: worth knowing
     "gpu.ecc_uncorrected": _row("errors", warn=1, crit=1),
     # Azure 20 000 000, GCM 50 000 000
     "gpu.ecc_corrected": _row("errors", warn=20_000_000),
-    # DCGM 15 double-bit, 63 in all
+    # of SRAM: Azure 10 000
+    "gpu.ecc_corrected.sram": _row("errors", warn=10_000),
+    # for uncorrectable errors: DCGM
+    "gpu.row_remap": _row("rows", warn=512),
+    # DCGM: more than 15 for double-bit errors while they grow, 63 in all
     "gpu.retired_pages": _row("pages", warn=16, crit=63),
     # of the card's own maximum; below half is a broken slot or riser, half is often the board's wiring
     "gpu.pcie_width": _row("% of the maximum", "low", warn=99, crit=49),
+    # none: by the speed of the link, DCGM's formula
+    "gpu.pcie_replay": _row("replays a minute"),
+    # DCGM
+    "gpu.nvlink.crc": _row("CRC errors/s", warn=100),
+    # registering takes its time after a boot: our judgement
+    "gpu.fabric": _row("", for_s=120, momentary=True),
     # memory that no process owns; GCM's idea
     "gpu.mem_orphan": _row("bytes", warn=GIB, for_s=300, momentary=True),
     # off: vLLM takes 90 % and JAX 75 % by design

@@ -7,12 +7,13 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from mltop.commands.check.parser import Parser, check_parser
 from mltop.commands.check.refuse import NoVerdictError, guarded
 from mltop.commands.check.write import write
-from mltop.commands.parser import common
 from mltop.config.fault import Fault
 from mltop.system.text import clean
 
@@ -23,95 +24,41 @@ if TYPE_CHECKING:
     from mltop.config.settings import Settings
     from mltop.model.verdict import Verdict
 
-FORMATS = ("human", "nagios", "json", "prometheus", "checkmk")
-LIMIT_S = 10.0
-"""The usual patience of a monitoring server with a plugin: Monitoring Plugins Development Guidelines."""
 _NET_S = 0.2
 """The timer that ends a run goes off so long after the run should have ended by itself."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Argparse whose complaints are no verdict: its own code for them, 2, is CRITICAL here."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong."""
-        raise NoVerdictError(f"{message} (see {self.prog} --help)")
-
-    def print_help(self, file: object = None) -> None:
-        """Write it whole, or say why not: argparse drops what could not be written."""
-        write(self.format_help(), None, 0)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Judge this box; `arguments` are those after `--check`. Returns 0 to 3; `--help` ends with 0."""
+    with without_garbage():
+        return guarded(arguments, lambda: judge(check_parser(), arguments))
+
+
+@contextmanager
+def without_garbage() -> Iterator[None]:
+    """A run makes no garbage worth a collection."""
     was_collecting = gc.isenabled()
-    gc.disable()  # a run makes no garbage worth a collection
+    gc.disable()
     try:
-        return guarded(arguments, lambda: _judge(arguments))
+        yield
     finally:
         gc.freeze()  # nor is the interpreter's end: what it would look through costs a tenth of the run
         if was_collecting:
             gc.enable()
 
 
-def _judge(arguments: Sequence[str]) -> int:
+def judge(parser: Parser, arguments: Sequence[str]) -> int:
+    """Judge by a parser's arguments; raises NoVerdictError."""
     started = time.monotonic()
     try:
-        return _run(_parser().parse_args(arguments), started)
+        options = parser.parse_args(arguments)
+        return parser.write_version() if options.version else _run(options, started)
     except Fault as fault:
         raise NoVerdictError(*fault.lines) from None
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="mltop --check",
-        description="Judge this box: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for a bad flag or config).",
-        allow_abbrev=False,
-    )
-    parser.add_argument("-f", "--format", choices=FORMATS, help="default: human")
-    parser.add_argument("--json", action="store_true", help="the same as -f json")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write there, at once, instead of standard output")
-    parser.add_argument("--only", action="append", default=[], metavar="ID,..", help="these checks; globs are fine")
-    parser.add_argument("--skip", action="append", default=[], metavar="ID,..", help="all but these checks")
-    parser.add_argument(
-        "--profile", metavar="P", help="default, seed, gate, inference, training or desktop; --list shows what it sets"
-    )
-    parser.add_argument("-w", "--warning", action="append", default=[], metavar="ID=RANGE", help="a WARNING limit")
-    parser.add_argument("-c", "--critical", action="append", default=[], metavar="ID=RANGE", help="a CRITICAL limit")
-    parser.add_argument("-t", "--timeout", type=_seconds, default=LIMIT_S, metavar="SEC", help="default: 10")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="every target; -vv limits, -vvv all")
-    parser.add_argument("--no-state", action="store_true", help="neither read nor write what earlier runs found")
-    parser.add_argument("--unknown-as", type=_state, metavar="STATE", help="unknown, warning or critical")
-    parser.add_argument("--list", action="store_true", help="the checks with their limits, then end")
-    parser.add_argument("--schema", action="store_true", help="the JSON Schema of -f json, then end")
-    parser.add_argument("--version", action="store_true", help="the version, then end")
-    parser.add_argument("--no-color", action="store_true", help="no colours (as with NO_COLOR set)")
-    common(parser)
-    return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.5 <= seconds <= 600:
-        raise argparse.ArgumentTypeError(f"expected 0.5 to 600 seconds, got {text!r}")
-    return seconds
-
-
-def _state(text: str) -> str:
-    if text.upper() not in ("UNKNOWN", "WARNING", "CRITICAL"):
-        raise argparse.ArgumentTypeError(f"expected unknown, warning or critical, got {text!r}")
-    return text.upper()
-
-
 def _run(options: argparse.Namespace, started: float) -> int:
     signal.setitimer(signal.ITIMER_REAL, options.timeout + _NET_S)
-    if options.version:
-        from mltop import __version__
-
-        return write(f"mltop {__version__}\n", None, 0)
     from mltop.config.load import load
 
     _reach(options, started)
@@ -175,10 +122,17 @@ def _limits(options: argparse.Namespace, settings: Settings, profile: Profile) -
     from mltop.checks.override import overridden
     from mltop.checks.profile import limits_of
 
+    warnings, criticals = (_with_id(words, options) for words in (options.warning, options.critical))
     try:
-        return overridden(limits_of(profile, settings.limits), options.warning, options.critical)
+        return overridden(limits_of(profile, settings.limits), warnings, criticals)
     except ValueError as error:
         raise NoVerdictError(str(error)) from None
+
+
+def _with_id(words: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """Limits with their id: a RANGE alone is of the one check that `--only` names."""
+    only = _words(options.only)
+    return [word if "=" in word or len(only) != 1 else f"{only[0]}={word}" for word in words]
 
 
 def _verdict(

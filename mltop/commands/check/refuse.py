@@ -22,6 +22,7 @@ class _Run:
     """What has ended it, for where Python loses the exception: in a callback it has nobody to go to."""
     has_written = False
     """Half a report is on standard output: no document may follow it."""
+    is_plugin = False
 
 
 _run = _Run()
@@ -35,13 +36,16 @@ class NoVerdictError(Exception):
         self.lines = lines
 
 
-def guarded(arguments: Sequence[str], judge: Callable[[], int], *, is_process: bool = False) -> int:
+def guarded(
+    arguments: Sequence[str], judge: Callable[[], int], *, is_process: bool = False, is_plugin: bool = False
+) -> int:
     """Run it: its code, or 3 for whatever keeps it from one, a module that is missing and Ctrl-C too.
 
-    Once that is settled no signal changes it any more; for good where the process is about to end (`is_process`).
+    Once that is settled no signal changes it any more; for good where the process is about to end (`is_process`). A
+    plugin says on standard output what it has to say.
     """
     started = time.monotonic()
-    _run.has_written = False
+    _run.has_written, _run.is_plugin = False, is_plugin
     before = [(number, signal.signal(number, _end)) for number in _SIGNALS]
     try:
         return _code(arguments, judge, started)
@@ -99,16 +103,17 @@ def refuse(arguments: Sequence[str], lines: Sequence[str], started: float) -> in
     """There is no verdict: a line on standard error for each reason, and for JSON one document that says so."""
     _stop_listening()
     lines = [_line(line) for line in lines]
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed
-        sys.stderr.write("".join(f"mltop: {line}\n" for line in lines))
-        sys.stderr.flush()
+    if not _run.is_plugin:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed
+            sys.stderr.write("".join(f"mltop: {line}\n" for line in lines))
+            sys.stderr.flush()
     if _run.has_written:
         return UNKNOWN
     with contextlib.suppress(OSError, ImportError):  # standard output may be what is wrong
-        if _wants(arguments, "json"):
+        if _run.is_plugin or _wants(arguments, "nagios"):  # monitoring servers read nothing else
+            write_out(f"MLTOP UNKNOWN - {lines[0].replace('|', '/')}"[:80] + "\n")
+        elif _wants(arguments, "json"):
             write_out(_document(lines, started))
-        elif _wants(arguments, "nagios"):  # monitoring servers read nothing else
-            write_out(f"MLTOP UNKNOWN - {lines[0]}"[:80] + "\n")
         elif _wants(arguments, "checkmk"):
             write_out(f'3 "mltop" - {lines[0]}\n')
     return UNKNOWN

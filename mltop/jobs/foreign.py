@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from mltop.jobs.crontab.text import Entry, entries
+from mltop.jobs.crontab.line import Call
+from mltop.jobs.crontab.stray import strays
+from mltop.jobs.crontab.text import BlockFault, Entry, entries
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.timer import Timer, TimersError, timers
@@ -38,9 +40,14 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     timer: Timer | None = None
 
 
-def own_crontab(data: bytes) -> list[Foreign]:
-    """The lines of one's own crontab outside mltop's block."""
-    return [_of_entry(entry, Origin.CRONTAB, "crontab", "user") for entry in entries(data, "crontab")]
+def own_crontab(data: bytes, calls: Collection[Call] = ()) -> list[Foreign]:
+    """The lines of one's own crontab that are not mltop's, wherever those stand; `calls` tell which are."""
+    try:
+        numbers = {one.number for one in strays(data, calls)}
+    except BlockFault:
+        numbers = set()
+    found = [entry for entry in entries(data, "crontab") if entry.number not in numbers]
+    return [_of_entry(entry, Origin.CRONTAB, "crontab", "user") for entry in found]
 
 
 def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[Foreign], list[str]]:

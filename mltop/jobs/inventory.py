@@ -71,7 +71,7 @@ def _without_crontab(site: Site) -> Installed:
 def _foreign(
     site: Site, crontab: bytes | None, jobs: Mapping[str, JobConfig], *, is_all: bool
 ) -> tuple[list[Foreign], list[str]]:
-    found = own_crontab(crontab) if crontab is not None else []
+    found = own_crontab(crontab, site.calls()) if crontab is not None else []
     notes: list[str] = []
     for scope in ("user", "system"):
         off = manager_off(scope, site.environment)

@@ -64,6 +64,11 @@ def catch_up(call: Call, user: str | None = None) -> list[bytes]:
     return [line(schedule, call.argv(CATCH_UP), user) for schedule in ("@reboot", f"{minute} * * * *")]
 
 
+def is_marked(raw: bytes) -> bool:
+    """Whether mltop's mark is in it."""
+    return _MARK.encode() in raw
+
+
 def owned(raw: bytes) -> Owned | None:
     """What a line in mltop's place says, edited or not; `None` for one that does not call mltop for a job."""
     whole = raw.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mltop.config.change import Change, SetKey
 from mltop.jobs.crontab import block
 from mltop.jobs.crontab.line import Call
+from mltop.jobs.crontab.stray import strays
 from mltop.jobs.plan.plan import Installed, block_lines, cron_d_lines
 from mltop.jobs.plan.wish import Wish
 from mltop.jobs.site import Site
@@ -28,17 +29,21 @@ def changes_of(wish: Wish, site: Site, have: Installed) -> list[Change]:
 def _of_lines(wish: Wish, site: Site, have: Installed) -> tuple[str, ...]:
     lines = cron_d_lines(have) if wish.backend == "cron.d" else block_lines(have)
     found = block.found(lines, site.calls()).get(wish.id)
-    if found is None or block.drift(wish.id, found, wish.lines) is not Drift.DRIFTED:
+    pairs = list(zip(found.lines, found.owned, strict=True)) if found is not None else []
+    outside = strays(have.crontab, site.calls()) if have.crontab is not None and wish.backend == "cron" else []
+    astray = [(one.raw, one.owned) for one in outside if one.owned.id == wish.id]
+    if not astray and (found is None or block.drift(wish.id, found, wish.lines) is not Drift.DRIFTED):
         raise HandEditError(f"{wish.id}: nothing was edited by hand where it is scheduled now")
+    pairs += astray
     user = "root " if wish.backend == "cron.d" else ""
     expected = user + " ".join(site.call(wish.job.scope).argv(wish.id))
-    for raw, one in zip(found.lines, found.owned, strict=True):
+    for raw, one in pairs:
         text = raw.decode("utf-8", "replace").lstrip("# \t").partition(" # mltop:v1:")[0]
         if " ".join(text.split()) != f"{' '.join(one.schedule.split())} {expected}":
             raise HandEditError(
                 f"{wish.id}: more than its schedule was edited, which the config cannot say; use --mine"
             )
-    return tuple(one.schedule for one in found.owned if not one.is_paused)
+    return tuple(dict.fromkeys(one.schedule for _, one in pairs if not one.is_paused))
 
 
 def _of_units(wish: Wish, site: Site, have: Installed) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mltop.jobs.crontab import block
 from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.block import Choice, Resolve
 from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.crontab.stray import strays, without
 from mltop.jobs.crontab.text import BlockFault, Parts, parts, with_block
 from mltop.jobs.plan.change import Change, Kind, diff, read
 from mltop.jobs.plan.wish import Wish, wishes
@@ -159,8 +160,14 @@ def _crontab_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: 
     if have.crontab is None or have.crontab_parts is None:
         return unit_place.Piece()
     lines = block_lines(have)
-    made, drifts, notes = _lines(lines, "cron", wanted, site, choice)
-    after = with_block(have.crontab, made) if made != lines else have.crontab
+    outside = strays(have.crontab, site.calls())
+    astray = frozenset(one.owned.id for one in outside)
+    made, drifts, notes = _lines(lines, "cron", wanted, site, choice, astray)
+    taken = [one for one in outside if not choice.leaves(one.owned.id, Drift.DRIFTED)]
+    after = without(have.crontab, taken)
+    if made != lines:
+        after = with_block(after, made)
+    notes += tuple(f"{one.owned.id}: line {one.number} of the crontab stands outside mltop's block" for one in outside)
     change = Change(kind=Kind.CRONTAB, path="crontab", before=have.crontab, after=after)
     return unit_place.Piece(drifts, (change,) if after != have.crontab else (), notes)
 
@@ -178,9 +185,14 @@ def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: C
 
 
 def _lines(
-    lines: list[bytes], backend: str, wanted: Sequence[Wish], site: Site, choice: Choice
+    lines: list[bytes],
+    backend: str,
+    wanted: Sequence[Wish],
+    site: Site,
+    choice: Choice,
+    astray: frozenset[str] = frozenset(),
 ) -> tuple[list[bytes], dict[str, Drift], tuple[str, ...]]:
-    """The block as it should be, how each job stands in it, and what else is in it."""
+    """The block as it should be, how each job stands in it, and what else is in it; some have lines outside it too."""
     calls = site.calls()
     have = block.found(lines, calls)
     want = _wanted_lines(backend, wanted, site)
@@ -188,6 +200,7 @@ def _lines(
     for id in {*have, *want}:
         if id in have or want.get(id):
             drifts[id] = block.drift(id, have.get(id), want.get(id))
+    drifts |= dict.fromkeys(astray, Drift.DRIFTED)
     faulty = {wish.id for wish in wanted if wish.fault is not None}
     keep = faulty | {id for id, drift in drifts.items() if choice.leaves(id, drift)}
     made = block.merged(lines, calls, want, frozenset(keep))

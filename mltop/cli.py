@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from mltop.commands.parser import Parser
 
-COMMANDS = ("backup", "cleanup", "config", "init", "jobs", "metrics", "rotate", "run", "task")
+COMMANDS = ("backup", "cleanup", "config", "doctor", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
+_PLACES = {"--config": "MLTOP_CONFIG", "--state-dir": "MLTOP_STATE_DIR"}
 INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
 
@@ -90,6 +91,17 @@ def parser() -> Parser:
     return top
 
 
+def _unknown(words: list[str]) -> str:
+    """What to say of words that are neither an option nor a command."""
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None or name != words[0]:
+        return f"unrecognized arguments: {' '.join(words)}"
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, 1)
+    return f"no command {name!r}" + (f"; did you mean {close[0]}?" if close else "")
+
+
 def _check(top: Parser, options: argparse.Namespace) -> None:
     """What argparse cannot say: which flags go together."""
     if options.json and not options.once:
@@ -102,9 +114,34 @@ def _check(top: Parser, options: argparse.Namespace) -> None:
         top.error("--control goes with --stream")
 
 
+def _placed(words: list[str]) -> list[str]:
+    """The words of a command without the `--config` and `--state-dir` that stand before it or before its action.
+
+    They hold all the same: as the variables that say the same.
+    """
+    start = _behind_places(words, 0)
+    if start == len(words) or words[start] not in COMMANDS:
+        return words
+    action = _behind_places(words, start + 1)
+    for option, value in (*_pairs(words[:start]), *_pairs(words[start + 1 : action])):
+        os.environ[_PLACES[option]] = value
+    return [words[start], *words[action:]]
+
+
+def _behind_places(words: list[str], at: int) -> int:
+    while at < len(words) and words[at].partition("=")[0] in _PLACES:
+        at += 1 if "=" in words[at] else 2
+    return min(at, len(words))
+
+
+def _pairs(words: list[str]) -> list[tuple[str, str]]:
+    flat = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    return list(zip(flat[::2], flat[1::2], strict=False))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run mltop; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _placed(list(sys.argv[1:] if arguments is None else arguments))
     if "--check" in words and words[0] not in COMMANDS:
         return _judge(words, is_process=arguments is None)
     from mltop.system.stdio import hold_standard_streams, leave
@@ -118,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             leave(command)
         return command
     top = parser()
-    options = top.parse_args(words)
+    options, left = top.parse_known_args(words)
+    if left:
+        top.error(_unknown(left))
     _check(top, options)
     if options.schema:
         from mltop.commands.schema import run

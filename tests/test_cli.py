@@ -181,3 +181,29 @@ def test_a_wrong_config_is_one_json_document_where_json_was_asked_for(tmp_path: 
     document = json.loads(ended.stdout)
     assert document["schema"] == "mltop.snapshot/1"
     assert "ui.interval" in document["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--config", "{config}", "config", "check", "--json"),
+        ("--config={config}", "--state-dir", "{state}", "config", "check", "--json"),
+        ("config", "--config", "{config}", "check", "--json"),
+        ("config", "--config={config}", "check", "--json"),
+        ("config", "check", "--json", "--config", "{config}"),
+    ],
+    ids=" ".join,
+)
+def test_where_files_are_is_said_before_a_command_or_behind_it(words: tuple[str, ...], tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("version = 1\n")
+    ended = mltop(*(word.format(config=config, state=tmp_path / "state") for word in words))
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["files"][0].endswith("mine.toml") or str(config) in ended.stdout
+
+
+def test_a_word_that_is_no_command_is_told_the_nearest() -> None:
+    assert mltop("job").stderr == "mltop: no command 'job'; did you mean jobs? (see mltop --help)\n"
+    assert "unrecognized arguments: --bogus" in mltop("--bogus").stderr
+    assert mltop("--config").returncode == 2
+    assert mltop("--config", "jobs").returncode == 2

@@ -24,6 +24,7 @@ def gpu(index: int, **changes: Any) -> Gpu:
         "memory_total_bytes": 80 * GIB,
         "memory_used_bytes": 74 * GIB,
         "utilization_percent": 97,
+        "power_limit_w": 700.0,
         "performance_state": "P0",
         "clock_event_reasons": ("sw-power-cap",),
         "ecc_uncorrected_volatile": 0,

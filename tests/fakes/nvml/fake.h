@@ -23,7 +23,7 @@ enum {
     NVML_ERROR_UNKNOWN = 999,
 };
 
-/* Every number of a GPU that a scenario can set, in NVML's own unit: mW, MHz, bytes, KB/s, C, percent. */
+/* Every number of a GPU that a scenario can set, in NVML's own unit: mW, MHz, bytes, KB/s, C, percent, ns. */
 #define KEYS(X) \
     X(temperature) X(temperature_memory) X(temperature_slowdown) X(temperature_shutdown) X(temperature_mem_max) \
     X(temperature_gpu_max) X(temperature_margin) \
@@ -39,6 +39,8 @@ enum {
     X(nvlinks) X(nvlinks_active) X(nvlink_version) X(nvlink_mbps) \
     X(persistence) X(compute_mode) X(display_active) X(display_mode) X(mig_mode) X(mig_pending) X(mig_max) \
     X(brand) X(arch) X(cc_major) X(cc_minor) X(cores) X(bus_width) X(board) X(minor) X(numa) X(recovery_action) \
+    X(ecc_cor_sram) X(sram_threshold) X(violation_thermal) X(slow_sw_thermal) X(slow_hw_thermal) X(slow_hw_brake) \
+    X(nvlink_crc) X(nvlink_replay) X(nvlink_recovery) \
     X(fabric_state) X(fabric_status) X(fabric_health) X(addressing) \
     X(mig_slices) X(mig_sms) X(gi) X(ci)
 

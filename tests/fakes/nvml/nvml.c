@@ -535,6 +535,19 @@ U64(nvmlDeviceGetCurrentClocksThrottleReasons, K_reasons)
 U64(nvmlDeviceGetSupportedClocksEventReasons, K_reasons_supported)
 U64(nvmlDeviceGetSupportedClocksThrottleReasons, K_reasons_supported)
 
+/* The time in a policy's violation; of the policies only the thermal one (1) has any. */
+API(nvmlDeviceGetViolationStatus, nvmlDevice_t d, unsigned policy, u64 *out)
+{
+    BEGIN_DEVICE(nvmlDeviceGetViolationStatus, d);
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    out[0] = (u64)now.tv_sec * 1000000 + (u64)now.tv_usec;
+    code = policy > 11 ? NVML_ERROR_INVALID_ARGUMENT : u64_of(&c, K_violation_thermal, &out[1]);
+    if (policy != 1)
+        out[1] = 0;
+    END(code);
+}
+
 /* ---- modes ---- */
 
 U32(nvmlDeviceGetPersistenceMode, K_persistence)
@@ -557,7 +570,7 @@ API(nvmlDeviceGetTotalEccErrors, nvmlDevice_t d, unsigned type, unsigned counter
     BEGIN_DEVICE(nvmlDeviceGetTotalEccErrors, d);
     END(type > 1 || counter > 1 ? NVML_ERROR_INVALID_ARGUMENT : u64_of(&c, ecc_key(type, counter), out));
 }
-/* All errors are in the device's memory (location 2); the SRAM (7) and the caches have none. */
+/* All errors are in the device's memory (location 2), but for the corrected ones of the SRAM (7). */
 API(nvmlDeviceGetMemoryErrorCounter, nvmlDevice_t d, unsigned type, unsigned counter, unsigned location, u64 *out)
 {
     BEGIN_DEVICE(nvmlDeviceGetMemoryErrorCounter, d);
@@ -566,7 +579,20 @@ API(nvmlDeviceGetMemoryErrorCounter, nvmlDevice_t d, unsigned type, unsigned cou
     code = u64_of(&c, ecc_key(type, counter), out);
     if (!code && location != 2)
         *out = 0;
-    END(code);
+    END(code || location != 7 || type ? code : u64_of(&c, K_ecc_cor_sram, out));
+}
+struct sram_v1 {
+    unsigned version;
+    u64 counts[11];
+    unsigned is_above_threshold;
+};
+API(nvmlDeviceGetSramEccErrorStatus, nvmlDevice_t d, struct sram_v1 *out)
+{
+    BEGIN_DEVICE(nvmlDeviceGetSramEccErrorStatus, d);
+    if (out->version != (sizeof *out | 1u << 24))
+        END(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    memset(out->counts, 0, sizeof out->counts);
+    END(u32(&c, K_sram_threshold, &out->is_above_threshold));
 }
 API(nvmlDeviceGetDetailedEccErrors, nvmlDevice_t d, unsigned type, unsigned counter, u64 *out)
 {
@@ -760,7 +786,28 @@ static const struct {
     {190, K_power_limit, TYPE_UINT},
     {192, K_power_limit_set, TYPE_UINT},
     {230, K_recovery_action, TYPE_UINT},
+    {269, K_slow_sw_thermal, TYPE_ULONGLONG},
+    {270, K_slow_hw_thermal, TYPE_ULONGLONG},
+    {271, K_slow_hw_brake, TYPE_ULONGLONG},
 };
+
+/* Errors of the links: before Hopper their total, from Hopper on each link's; link 0 has all of them. */
+static const struct {
+    unsigned total, each;
+    enum key key;
+} LINK_ERRORS[] = {{38, 163, K_nvlink_crc}, {52, 161, K_nvlink_replay}, {59, 162, K_nvlink_recovery}};
+enum { ARCH_HOPPER = 9, FIELD_CRC_DATA_TOTAL = 45 };
+
+static int link_errors(const struct call *c, enum key key, bool is_each, unsigned link, u64 *out)
+{
+    unsigned arch = 0, active = 0;
+    int code = u32(c, K_arch, &arch);
+    code = code ? code : nvlink(c, is_each ? link : 0, &active);
+    code = code ? code : is_each == (arch >= ARCH_HOPPER) ? u64_of(c, key, out) : NVML_ERROR_NOT_SUPPORTED;
+    if (!code && is_each && link)
+        *out = 0;
+    return code;
+}
 
 enum { FIELD_NVLINK_SPEED = 164, FIELD_NVLINK_STATE = 165 };
 
@@ -774,11 +821,21 @@ static int field(const struct call *c, struct field_value *f)
         f->value.u = active;
         return code || f->field == FIELD_NVLINK_STATE || !active ? code : u32(c, K_nvlink_mbps, &f->value.u);
     }
+    f->type = TYPE_ULONGLONG;
+    if (f->field == FIELD_CRC_DATA_TOTAL) {
+        int code = link_errors(c, K_nvlink_crc, false, 0, &f->value.ull);
+        f->value.ull = 0; /* all are flow control's */
+        return code;
+    }
+    for (size_t i = 0; i < sizeof LINK_ERRORS / sizeof *LINK_ERRORS; i++)
+        if (f->field == LINK_ERRORS[i].total || f->field == LINK_ERRORS[i].each)
+            return link_errors(c, LINK_ERRORS[i].key, f->field == LINK_ERRORS[i].each, f->scope, &f->value.ull);
     for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
         if (FIELDS[i].field == f->field) {
             f->type = FIELDS[i].type;
             return f->type == TYPE_UINT ? u32(c, FIELDS[i].key, &f->value.u) : u64_of(c, FIELDS[i].key, &f->value.ull);
         }
+    f->type = TYPE_UINT;
     return NVML_ERROR_NOT_SUPPORTED;
 }
 API(nvmlDeviceGetFieldValues, nvmlDevice_t d, int count, struct field_value *values)
@@ -1010,12 +1067,10 @@ UNSUPPORTED(nvmlDeviceGetGpuOperationMode)
 UNSUPPORTED(nvmlDeviceGetInforomImageVersion)
 UNSUPPORTED(nvmlDeviceGetRunningProcessDetailList)
 UNSUPPORTED(nvmlDeviceGetSamples)
-UNSUPPORTED(nvmlDeviceGetSramEccErrorStatus)
 UNSUPPORTED(nvmlDeviceGetSupportedEventTypes)
 UNSUPPORTED(nvmlDeviceGetSupportedGraphicsClocks)
 UNSUPPORTED(nvmlDeviceGetSupportedMemoryClocks)
 UNSUPPORTED(nvmlDeviceGetThermalSettings)
-UNSUPPORTED(nvmlDeviceGetViolationStatus)
 UNSUPPORTED(nvmlDeviceGetVirtualizationMode)
 UNSUPPORTED(nvmlDeviceRegisterEvents)
 REFUSED(nvmlDeviceClearEccErrorCounts)

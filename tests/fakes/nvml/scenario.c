@@ -4,7 +4,8 @@
  * (driver.py, which hands the files of scenarios/ to the tests, also knows `include = NAME`.)
  *
  *   driver = 550.54.15            nvml = 12.550.54.15          cuda = 12040
- *   gpus = 8 h100                 how many, and the template: h100 a100 rtx4090 gb10 (before any section)
+ *   gpus = 8 h100                 how many, and the template (before any section): h100 a100 l40s t4 rtx4080 rtx4090
+ *                                 gb10 gb200
  *   lock = no|process|driver      a call holds a lock while it runs, so a hung call blocks all later ones: of this
  *                                 process, or of every process that uses this scenario file
  *   pids = 123 456                the processes that `@0`, `@1` ... stand for (else 400000 + N)
@@ -60,7 +61,8 @@ static const char TEMPLATE_COMMON[] =
 static const char TEMPLATE_DATACENTER[] =
     "ecc_mode = yes\necc_pending = yes\necc_unc_volatile = 0\necc_unc_aggregate = 0\necc_cor_volatile = 0\n"
     "ecc_cor_aggregate = 0\nremap_cor = 0\nremap_unc = 0\nremap_pending = no\nremap_failed = no\nbrand = 14\n"
-    "mig_mode = no\nmig_pending = no\nmig_max = 7\npcie_width = 16\npcie_width_max = 16\n";
+    "mig_mode = no\nmig_pending = no\nmig_max = 7\npcie_width = 16\npcie_width_max = 16\n"
+    "ecc_cor_sram = 0\nsram_threshold = no\nviolation_thermal = 0\n";
 
 static const char TEMPLATE_H100[] =
     "name = NVIDIA H100 80GB HBM3\nvbios = 96.00.74.00.01\npart = 692-2G520-0200-000\narch = 9\ncc_major = 9\ncc_minor = 0\n"
@@ -71,7 +73,8 @@ static const char TEMPLATE_H100[] =
     "clock_graphics = 1980\nclock_sm = 1980\nclock_mem = 2619\nclock_video = 1545\n"
     "clock_graphics_max = 1980\nclock_sm_max = 1980\nclock_mem_max = 2619\nclock_video_max = 1545\n"
     "pcie_gen = 5\npcie_gen_max = 5\nnvlinks = 18\nnvlinks_active = 18\nnvlink_version = 4\nnvlink_mbps = 26562\n"
-    "fabric_state = 3\nfabric_status = 0\nfabric_health = 0\n";
+    "fabric_state = 3\nfabric_status = 0\nfabric_health = 0\n"
+    "slow_sw_thermal = 0\nslow_hw_thermal = 0\nslow_hw_brake = 0\nnvlink_crc = 0\nnvlink_replay = 0\nnvlink_recovery = 0\n";
 
 static const char TEMPLATE_A100[] =
     "name = NVIDIA A100-SXM4-80GB\nvbios = 92.00.45.00.03\npart = 692-2G506-0210-003\narch = 7\ncc_major = 8\ncc_minor = 0\n"
@@ -82,7 +85,52 @@ static const char TEMPLATE_A100[] =
     "clock_graphics = 1410\nclock_sm = 1410\nclock_mem = 1593\nclock_video = 1275\n"
     "clock_graphics_max = 1410\nclock_sm_max = 1410\nclock_mem_max = 1593\nclock_video_max = 1290\n"
     "pcie_gen = 4\npcie_gen_max = 4\nnvlinks = 12\nnvlinks_active = 12\nnvlink_version = 3\nnvlink_mbps = 25000\n"
+    "nvlink_crc = 0\nnvlink_replay = 0\nnvlink_recovery = 0\n"
     "temperature_margin = not_supported\nrecovery_action = not_supported\n";
+
+static const char TEMPLATE_L40S[] =
+    "name = NVIDIA L40S\nvbios = 95.02.66.00.02\npart = 900-2G133-0080-000\narch = 8\ncc_major = 8\ncc_minor = 9\n"
+    "cores = 18176\nmemory_total = 46068MiB\nmemory_used = 0MiB\nmemory_reserved = 626MiB\nbus_width = 384\n"
+    "bar1_total = 65536MiB\nbar1_used = 1MiB\ntemperature = 29C\ntemperature_margin = 58\n"
+    "power = 33W\npower_limit = 350W\npower_limit_set = 350W\npower_default = 350W\npower_min = 100W\npower_max = 350W\n"
+    "clock_graphics = 210\nclock_sm = 210\nclock_mem = 405\nclock_video = 1185\npstate = 8\n"
+    "clock_graphics_max = 2520\nclock_sm_max = 2520\nclock_mem_max = 9001\nclock_video_max = 1965\n"
+    "pcie_gen = 4\npcie_gen_max = 4\nmig_mode = not_supported\nmig_pending = not_supported\nmig_max = 0\n"
+    "slow_sw_thermal = 0\nslow_hw_thermal = 0\nslow_hw_brake = 0\n";
+
+static const char TEMPLATE_T4[] =
+    "name = Tesla T4\nvbios = 90.04.38.00.03\npart = 900-2G183-0000-001\narch = 6\ncc_major = 7\ncc_minor = 5\n"
+    "cores = 2560\nmemory_total = 15360MiB\nmemory_used = 0MiB\nmemory_reserved = 454MiB\nbus_width = 256\n"
+    "bar1_total = 256MiB\nbar1_used = 2MiB\ntemperature = 36C\ntemperature_slowdown = 93C\ntemperature_shutdown = 96C\n"
+    "temperature_gpu_max = 85C\ntemperature_margin = not_supported\n"
+    "power = 9W\npower_limit = 70W\npower_limit_set = 70W\npower_default = 70W\npower_min = 60W\npower_max = 70W\n"
+    "clock_graphics = 300\nclock_sm = 300\nclock_mem = 405\nclock_video = 540\npstate = 8\n"
+    "clock_graphics_max = 1590\nclock_sm_max = 1590\nclock_mem_max = 5001\nclock_video_max = 1470\n"
+    "pcie_gen = 1\npcie_gen_max = 3\nretired_sbe = 0\nretired_dbe = 0\nretired_pending = no\n"
+    "remap_cor = not_supported\nremap_unc = not_supported\nremap_pending = not_supported\nremap_failed = not_supported\n"
+    "mig_mode = not_supported\nmig_pending = not_supported\nmig_max = 0\necc_cor_sram = not_supported\n"
+    "sram_threshold = not_supported\nrecovery_action = not_supported\n";
+
+static const char TEMPLATE_RTX4080[] =
+    "name = NVIDIA GeForce RTX 4080\nvbios = 95.03.0e.00.11\nbrand = 5\narch = 8\ncc_major = 8\ncc_minor = 9\ncores = 9728\n"
+    "bus_width = 256\nmemory_total = 16376MiB\nmemory_used = 411MiB\nmemory_reserved = 342MiB\n"
+    "bar1_total = 16384MiB\nbar1_used = 19MiB\ntemperature = 41C\ntemperature_margin = 43\nfan = 0%\nfans = 3\n"
+    "power = 14W\npower_limit = 320W\npower_limit_set = 320W\npower_default = 320W\npower_min = 150W\npower_max = 370W\n"
+    "clock_graphics = 210\nclock_sm = 210\nclock_mem = 405\nclock_video = 1185\npstate = 8\n"
+    "clock_graphics_max = 3105\nclock_sm_max = 3105\nclock_mem_max = 11201\nclock_video_max = 2415\n"
+    "pcie_gen = 1\npcie_gen_max = 4\npcie_width = 16\npcie_width_max = 16\nviolation_thermal = 0\n"
+    "display_mode = yes\ndisplay_active = yes\npersistence = no\nreasons = gpu-idle\n";
+
+static const char TEMPLATE_GB200[] =
+    "name = NVIDIA GB200\nvbios = 97.00.87.00.0f\npart = 692-2G548-0200-000\narch = 10\ncc_major = 10\ncc_minor = 0\n"
+    "cores = 18944\nmemory_total = 189471MiB\nmemory_used = 0MiB\nmemory_reserved = 812MiB\nbus_width = 8192\n"
+    "bar1_total = 262144MiB\nbar1_used = 1MiB\ntemperature = 34C\ntemperature_memory = 33C\ntemperature_margin = 51\n"
+    "power = 170W\npower_limit = 1200W\npower_limit_set = 1200W\npower_default = 1200W\npower_min = 200W\npower_max = 1200W\n"
+    "clock_graphics = 120\nclock_sm = 120\nclock_mem = 3996\nclock_video = 600\naddressing = 2\n"
+    "clock_graphics_max = 2062\nclock_sm_max = 2062\nclock_mem_max = 3996\nclock_video_max = 1732\n"
+    "pcie_gen = 6\npcie_gen_max = 6\nnvlinks = 18\nnvlinks_active = 18\nnvlink_version = 7\nnvlink_mbps = 50000\n"
+    "fabric_state = 3\nfabric_status = 0\nfabric_health = 0x1aa\n"
+    "slow_sw_thermal = 0\nslow_hw_thermal = 0\nslow_hw_brake = 0\n";
 
 static const char TEMPLATE_RTX4090[] =
     "name = NVIDIA GeForce RTX 4090\nvbios = 95.02.18.80.5f\nbrand = 5\narch = 8\ncc_major = 8\ncc_minor = 9\ncores = 16384\n"
@@ -110,6 +158,10 @@ static const struct {
     {"a100", TEMPLATE_DATACENTER, TEMPLATE_A100},
     {"rtx4090", "", TEMPLATE_RTX4090},
     {"gb10", "", TEMPLATE_GB10},
+    {"l40s", TEMPLATE_DATACENTER, TEMPLATE_L40S},
+    {"t4", TEMPLATE_DATACENTER, TEMPLATE_T4},
+    {"rtx4080", "", TEMPLATE_RTX4080},
+    {"gb200", TEMPLATE_DATACENTER, TEMPLATE_GB200},
 };
 
 /* The bus ids of an HGX board, then made-up ones. */

@@ -43,19 +43,27 @@ def cron_off(environment: Mapping[str, str]) -> str | None:
     return None if find("crontab", environment) else "no cron on this box (no crontab program)"
 
 
-def is_cron_running(proc: Path = Path("/proc")) -> bool:
-    """Whether a cron daemon lives; systemd's generator for crontabs counts."""
-    try:
-        names = [entry.name for entry in os.scandir(proc) if entry.name.isdigit()]
-    except OSError:
-        return True  # not seen is not off
-    for pid in names:
+def cron_daemon(proc: Path = Path("/proc")) -> int | None:
+    """The pid of a cron daemon; `None` where none lives. Raises OSError where processes cannot be seen."""
+    for entry in os.scandir(proc):
+        if not entry.name.isdigit():
+            continue
         try:
-            name = (proc / pid / "comm").read_bytes().strip().decode("utf-8", "replace")
+            name = (proc / entry.name / "comm").read_bytes().strip().decode("utf-8", "replace")
         except OSError:
             continue
         if name in _DAEMONS:
+            return int(entry.name)
+    return None
+
+
+def is_cron_running(proc: Path = Path("/proc")) -> bool:
+    """Whether a cron daemon lives; systemd's generator for crontabs counts."""
+    try:
+        if cron_daemon(proc) is not None:
             return True
+    except OSError:
+        return True  # not seen is not off
     return Path("/run/systemd/generator/cron.target.wants").exists()
 
 

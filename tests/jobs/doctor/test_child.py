@@ -1,0 +1,61 @@
+"""Looks in children: all at once, and none waited for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from mltop.jobs.doctor.child import reports
+from mltop.jobs.doctor.symptom import Report, ok
+from mltop.model.doctor import Health
+
+
+def hang() -> Report:
+    signal.pause()
+    return Report()
+
+
+def fall() -> Report:
+    raise OSError(5, "Input/output error", "/dead")
+
+
+def vanish() -> Report:
+    os._exit(1)
+
+
+def test_each_look_answers_for_itself() -> None:
+    began = time.monotonic()
+    long = Report(tuple(ok("long", "x" * 100) for _ in range(2000)))
+    found = reports({"well": lambda: long, "hung": hang, "fell": fall, "gone": vanish}, 1.0)
+    assert time.monotonic() - began < 5
+    assert found[0] == long
+    assert [(one.id, one.state) for report in found[1:] for one in report.symptoms] == [
+        ("hung", Health.UNKNOWN),
+        ("fell", Health.UNKNOWN),
+        ("gone", Health.UNKNOWN),
+    ]
+    assert "within 1 s" in found[1].symptoms[0].summary
+    assert "Input/output error" in found[2].symptoms[0].summary
+
+
+def test_no_child_is_left() -> None:
+    reports({"hung": hang}, 0.1)
+    children = [pid for pid in os.listdir("/proc") if pid.isdigit() and _parent(pid) == os.getpid()]  # noqa: PTH208
+    assert [pid for pid in children if _name(pid) == "mltop-doctor"] == []
+
+
+def _parent(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _name(pid: str) -> str:
+    try:
+        with open(f"/proc/{pid}/comm") as file:  # noqa: PTH123
+            return file.read().strip()
+    except OSError:
+        return ""

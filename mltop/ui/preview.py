@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from mltop.model.job import Job
 
-COUNT = 5
+COUNT = 10
+"""Next runs (J17)."""
 CROWD = 3
 """Jobs of the same minute that are one too many beside this one."""
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 PREVIEW_S = 5.0
 ORDER_S = 60.0
+LEAST_TIMES = 3
+"""Next runs that are shown however small the screen."""
 HINTS = (
     "0 2 * * *      every day at 02:00 (cron)",
     "every 15m      every hour at :00, :15, :30, :45",
@@ -153,31 +155,33 @@ class JobForm(Screen[str | None]):
         title = f"Edit {self.job.id}" if self.job is not None else "New job"
         what = f"  {self.job.kind or self.job.source or ''}" if self.job is not None else "  runs a command"
         self._show(self._head, [[(f" {title}", Role.TITLE), (what, Role.DIM)], [("─" * width, Role.FRAME)]])
-        body = [[], *self._body(width)][: max(0, height - 2)]
+        body = [[], *self._body(width, height - 3)][: max(0, height - 2)]
         body += [[]] * (height - 2 - len(body))
         self._show(self._pane, [*body, [("─" * width, Role.FRAME)], self._keys(width)])
 
     def _show(self, pane: LinePane, lines: list[Line]) -> None:
         pane.update(ascii_only(lines) if self.dashboard.view.graphs == "ascii" else lines)
 
-    def _body(self, width: int) -> list[Line]:
-        lines: list[Line] = []
+    def _body(self, width: int, height: int) -> list[Line]:
+        """What is known of the fields; of the next runs as many as leave room for the rest."""
+        above: list[Line] = []
         if self.job is not None and not self._has_command:
-            lines.append([(" Runs        ", Role.LABEL), (clip(self.job.command or "", width - 14), Role.DIM)])
-            lines.append([])
+            above = [[(" Runs        ", Role.LABEL), (clip(self.job.command or "", width - 14), Role.DIM)], []]
         made = self.preview
-        if made is not None and not made.fault:
-            lines += [
-                [(" Next runs   " if index == 0 else " " * 13, Role.LABEL), (time, Role.TEXT)]
-                for index, time in enumerate(made.times)
-            ]
-            lines += [[(f" {clip(note, width - 2)}", Role.WARNING)] for note in ("", *made.notes) if note or made.notes]
-        problem = self.trouble or self.fault
-        if problem:
-            role = Role.CRITICAL if self.trouble or (made is not None and made.fault) else Role.DIM
-            lines += [[], [(f" {clip(problem, width - 2)}", role)]]
-        lines.append([])
-        return [*lines, *([(f" {hint}", Role.DIM)] for hint in HINTS)]
+        is_wrong = made is not None and bool(made.fault)
+        times = () if made is None or is_wrong else made.times
+        notes = () if made is None or is_wrong else made.notes
+        below: list[Line] = [[(f" {clip(note, width - 2)}", Role.WARNING)] for note in ("", *notes) if note or notes]
+        if problem := self.trouble or self.fault:
+            role = Role.CRITICAL if self.trouble or is_wrong else Role.DIM
+            below += [[], [(f" {clip(problem, width - 2)}", role)]]
+        below += [[], *([(f" {hint}", Role.DIM)] for hint in HINTS)]
+        shown_times = times[: max(LEAST_TIMES, height - len(above) - len(below))]
+        ahead: list[Line] = [
+            [(" Next runs   " if index == 0 else " " * 13, Role.LABEL), (time, Role.TEXT)]
+            for index, time in enumerate(shown_times)
+        ]
+        return [*above, *ahead, *below]
 
     def _keys(self, width: int) -> Line:
         line: Line = [(" ", Role.TEXT)]

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 import msgspec
 
-from mltop.commands.enter import run_wrapped, without_report
-from mltop.commands.output import Complaint, Document, complain, complaints_of, is_terminal, write_document, write_lines
-from mltop.commands.parser import ExitCode, Parser, common
+from mltop.commands.parser import Parser, common
 from mltop.commands.progress import say_on_error, terminal_of, watched
-from mltop.config.fault import Fault
+from mltop.commands.tended import Tending, tend
 from mltop.config.job import JobConfig
-from mltop.config.jobs import load_job
 from mltop.tasks.cleanup.clean import CleanupReport, clean
 from mltop.tasks.cleanup.profile import clean_pip, folders_of
 from mltop.tasks.configured import cleanup_job, profiles_of
-from mltop.tasks.outcome import Control, Exit, TaskError
+from mltop.tasks.outcome import Control, Exit
 from mltop.tasks.summary import cleanup_lines
-
-SCHEMA = "mltop.cleanup/1"
-
-
-class CleanupDocument(Document, frozen=True, kw_only=True):
-    """`mltop.cleanup/1`."""
-
-    schema: str = SCHEMA
-    job: str
-    report: CleanupReport | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -42,31 +28,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="the same without the removing: what would go, and why")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     common(parser)
-    options = parser.parse_args(arguments)
-    try:
-        job = load_job(options.job, options.config)
-        cleanup_job(job)  # of this kind
-        code, report = _dry(job) if options.dry_run else run_wrapped(job.id, options, CleanupReport)
-    except (Fault, TaskError) as error:
-        return _refuse(options, complaints_of(error))
-    missing = () if report else (without_report(job.id, code),)
-    code = code if code in (0, 2) or code > 100 else int(ExitCode.FAILED)
-    if options.json:
-        return write_document(CleanupDocument(job=job.id, report=report, errors=missing)) or code
-    if options.dry_run or not is_terminal():  # else the wrapper showed it live
-        complain(missing, parser.prog)
-        return (write_lines(cleanup_lines(report)) if report else 0) or code
-    return code
+    return tend(
+        Tending("mltop.cleanup/1", CleanupReport, cleanup_job, _look, cleanup_lines),
+        parser.parse_args(arguments),
+        parser.prog,
+    )
 
 
-def _refuse(options: argparse.Namespace, complaints: tuple[Complaint, ...]) -> int:
-    complain(complaints, "mltop cleanup")
-    if options.json:
-        write_document(CleanupDocument(job=options.job, errors=complaints))
-    return ExitCode.USAGE
-
-
-def _dry(job: JobConfig) -> tuple[int, CleanupReport]:
+def _look(job: JobConfig) -> tuple[int, CleanupReport]:
     with terminal_of(None) as terminal, watched(terminal, say_on_error) as (control, cancellation):
         report = clean_job(job, True, control)
     return cancellation.code(report.exit_code), report

@@ -46,3 +46,23 @@ def test_wrong_usage_is_2(box: Box) -> None:
     code, made = box.document("rotate", "nosuch")
     assert (code, made["report"]) == (2, None)
     assert made["errors"]
+
+
+def test_export_writes_all_rules_for_the_systems_own_tool(box: Box) -> None:
+    code, out, _ = box.run("rotate", "export")
+    assert code == 0
+    assert f'"{box.folder}/logs/*.log" {{' in out
+    assert "size 1048576" in out
+    assert box.run("rotate", "export", "r")[1] == out
+    assert not box.state.exists(), "looking makes nothing"
+    file = box.folder / "out.conf"
+    assert box.run("rotate", "export", "-o", str(file))[:2] == (0, "")
+    assert file.read_text() == out
+    assert box.code("rotate", "export", "-o", str(box.folder / "none" / "out")) == 1
+
+
+def test_export_without_a_rotation_is_2(box: Box) -> None:
+    assert box.code("rotate", "export", "nosuch") == 2
+    box.write("")
+    code, out, err = box.run("rotate", "export")
+    assert (code, out, err.count("\n")) == (2, "", 1)

@@ -24,7 +24,7 @@ from mltop.config.settings import Settings
 from mltop.system.text import clean
 
 SCHEMA = "mltop.config/1"
-_TABLES = ("ui", "expect", "remote", "checks")
+_TABLES = ("ui", "expect", "remote", "log", "checks")
 _MASK = "***"
 
 

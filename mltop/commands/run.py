@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from mltop.commands.parser import Parser, common
 from mltop.config.derived import DRILL
+from mltop.config.event_path import event_path
 from mltop.config.fault import Fault
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import state_directory
@@ -131,10 +132,24 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
     runner = Runner(job, plan, History(_state(options)), screen, Request(options.trigger, options.scheduled_for))
     is_stale = not job.enabled and options.trigger != "manual"
     code = runner.skip("disabled") if is_stale else runner.run()
+    _note_event(runner, options)
     for fault in runner.faults:
         if not screen.is_open or fault not in (runner.run_record.reason or ""):
             sys.stderr.write(f"mltop run: {fault}\n")
     return code
+
+
+def _note_event(runner: Runner, options: argparse.Namespace) -> None:
+    """`[log] events`: after the lock is given back, so that nothing waits for it."""
+    path = event_path(options.config, os.environ)
+    if path is None:
+        return
+    from mltop.system import event_log
+
+    try:
+        event_log.note(path, "run", runner.run_record.document())
+    except OSError as error:
+        runner.faults.append(f"[log] events: {path}: {error.strerror}")
 
 
 def _state(options: argparse.Namespace) -> Path:
@@ -160,6 +175,7 @@ def _refuse(options: argparse.Namespace, lines: Sequence[str]) -> int:
         request = Request(options.trigger, options.scheduled_for)
         runner = Runner(job, Plan(argv=(), environment={}), History(_state(options)), Screen(-1), request)
         runner.refuse(lines[0])
+        _note_event(runner, options)
     return WRAPPER
 
 

@@ -15,7 +15,7 @@ from mltop.config.limit import Limit
 from mltop.config.limits import KEYS, TABLE, Limits, parse_limit
 from mltop.config.location import SYSTEM_CONFIG
 from mltop.config.service import Checks, Services, collect_services
-from mltop.config.settings import Expect, Remote, Settings, Ui
+from mltop.config.settings import Expect, Log, Remote, Settings, Ui
 
 UNREAD = frozenset({"notify", "defaults", "jobs"})
 """Tables that other parts of mltop read for themselves."""
@@ -23,6 +23,7 @@ _STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "ui": Ui,
     "expect": Expect,
     "remote": Remote,
+    "log": Log,
     "checks": Checks,
     "services": Services,
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mltop.config.event_path import PATTERN
 from mltop.config.limits import Limits
 from mltop.config.service import Checks, Services
 
@@ -42,6 +43,16 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     """How mltop is called over there, where a login shell's PATH does not find it."""
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """`[log]`: what is noted beside the history."""
+
+    events: (
+        Annotated[str, msgspec.Meta(pattern=PATTERN, max_length=4096, description="an absolute path, or one from ~/")]
+        | None
+    ) = None
+    """A file that gets a line of JSON for each run and each verdict."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that mltop is told by its config files."""
 
@@ -50,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     expect: Expect = Expect()
     limits: Limits = Limits()
     remote: Remote = Remote()
+    log: Log = Log()
     services: Services = Services()
     checks: Checks = Checks()
     files: tuple[str, ...] = ()

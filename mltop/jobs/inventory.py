@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from mltop.config.job import CommandSpec, JobConfig
+from mltop.config.location import SYSTEM_STATE
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.foreign import Foreign, of_timers, own_crontab, system_crontabs
 from mltop.jobs.history.history import History
+from mltop.jobs.history.summary import shared as shared_jobs
 from mltop.jobs.moment import utc
 from mltop.jobs.plan.plan import Installed, Step, installed, plan
 from mltop.jobs.plan.wish import Wish, wishes
-from mltop.jobs.schedule.schedule import Schedule, next_runs
+from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, next_runs, parse
 from mltop.jobs.scheduler import cron_off, is_cron_running, manager_off
 from mltop.jobs.site import Site
-from mltop.model.job import Drift, Job, Run, RunState
+from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.system.text import clean
 
 
@@ -44,11 +47,14 @@ def inventory(
     strangers, more = _foreign(site, crontab, jobs, is_all=is_all)
     notes += [*more, *made.notes]
     wanted = wishes(jobs.values(), site)
+    shared = _of_root(site)
     own = [_own(wish, step) for wish, step in zip(wanted, made.steps, strict=False)]
+    own += (unread := [job for id, job in shared.items() if job.schedule and id not in jobs])
     orphans = [_orphan(step) for step in made.steps[len(wanted) :]] if is_whole else []
-    times = _times([*(wish.schedules for wish in wanted), *(one.schedules for one in strangers)], count)
+    schedules = [*(wish.schedules for wish in wanted), *map(_schedules, unread), *(one.schedules for one in strangers)]
+    times = _times(schedules, count)
     listed = [_with_next(job, found) for job, found in zip([*own, *(one.job for one in strangers)], times, strict=True)]
-    seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site)
+    seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site, shared)
     return Inventory(jobs=tuple(seen), notes=tuple(dict.fromkeys([*notes, *history_notes])), foreign=tuple(strangers))
 
 
@@ -136,13 +142,36 @@ def _with_next(job: Job, times: tuple[str, ...]) -> Job:
     return msgspec.structs.replace(job, next_runs=times)
 
 
-def _with_history(jobs: Sequence[Job], site: Site) -> tuple[list[Job], list[str]]:
+def _of_root(site: Site) -> Mapping[str, Job]:
+    """The system's jobs as root's runs left them, for who cannot read root's history (D25); none with `--config`."""
+    return {} if site.is_root or site.config is not None else shared_jobs(SYSTEM_STATE)
+
+
+def _schedules(job: Job) -> tuple[Schedule, ...]:
+    found = []
+    for text in job.schedule:
+        with contextlib.suppress(ScheduleFault):  # of another version, perhaps
+            found.append(parse(text))
+    return tuple(found)
+
+
+def _with_history(jobs: Sequence[Job], site: Site, shared: Mapping[str, Job]) -> tuple[list[Job], list[str]]:
     history = History(site.state)
-    ids = [job.id for job in jobs]
+    jobs = [_shared(job, shared.get(job.id)) if job.scope == "system" else job for job in jobs]
+    ids = [job.id for job in jobs if job.origin is not Origin.MLTOP or job.scope == "user" or site.is_root]
     lasts = history.lasts(ids)
     notes = list(history.notes)
     streaks = history.streaks(lasts)
     return [_seen(job, lasts.get(job.id), streaks.get(job.id, ())) for job in jobs], notes
+
+
+def _shared(job: Job, told: Job | None) -> Job:
+    """A job of the system with what its summary tells."""
+    if told is None or told.last_run is None or job.origin is not Origin.MLTOP:
+        return job
+    is_open = job.state in (None, "by hand only")  # it is root who schedules it
+    state = str(told.last_run.state) if is_open else job.state
+    return msgspec.structs.replace(job, last_run=told.last_run, state=state)
 
 
 def _seen(job: Job, last: Run | None, streak: tuple[RunState, ...]) -> Job:

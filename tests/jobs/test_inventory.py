@@ -13,8 +13,11 @@ from mltop.config.job import JobConfig
 from mltop.jobs import foreign, program
 from mltop.jobs import inventory as module
 from mltop.jobs import scheduler as schedulers
+from mltop.jobs.history import summary
+from mltop.jobs.history.entry import Entry
 from mltop.jobs.history.history import History
 from mltop.jobs.inventory import Inventory, inventory
+from mltop.jobs.place import Place
 from mltop.jobs.plan import plan as planning
 from mltop.jobs.plan.apply import apply
 from mltop.jobs.systemd import place as unit_place
@@ -159,3 +162,24 @@ def test_a_thousand_lines_and_two_hundred_timers_are_listed_within_a_second(
     assert len(found.jobs) == 1200
     assert len(calls.read_text().splitlines()) == 4
     assert took < 2.0  # one second on a quiet box
+
+
+def test_a_plain_user_sees_roots_jobs_with_their_last_run(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = box.folder / "system"
+    monkeypatch.setattr(module, "SYSTEM_STATE", state)
+    readable = command("seen", "0 2 * * *", scope="system")
+    for job in (readable, command("unseen", "0 3 * * *"), command("by-hand")):
+        entry = Entry(id=f"r-{job.id}", job=job.id, state=RunState.OK, started_at="2026-11-24T02:00:00.000Z")
+        summary.note(Place(state), job, entry)
+    History(box.state).finish(Run(id="mine", job="seen", started_at="2026-11-24T03:00:00.000Z", state=RunState.FAILED))
+    site = box.site(is_root=False, config=None)
+    found = by_id(inventory({"seen": readable}, site))
+    assert [(id, found[id].scope, found[id].state) for id in ("seen", "unseen")] == [
+        ("seen", "system", "ok"),
+        ("unseen", "system", "ok"),
+    ]
+    assert [run.id for id in ("seen", "unseen") if (run := found[id].last_run)] == ["r-seen", "r-unseen"]
+    assert found["unseen"].next_runs
+    assert "by-hand" not in found
+    assert "unseen" not in by_id(inventory({"seen": readable}, box.site(is_root=False)))  # with --config
+    assert "unseen" not in by_id(inventory({"seen": readable}, box.site(is_root=True, config=None)))

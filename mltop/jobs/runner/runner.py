@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mltop.config.job import JobConfig
 from mltop.jobs import moment
+from mltop.jobs.history import summary
 from mltop.jobs.history.entry import Entry
 from mltop.jobs.history.history import History
 from mltop.jobs.history.retention import Retention
@@ -179,6 +180,9 @@ class Runner:
             self._history.finish(run, Retention(self._job.history_runs, self._job.history_days))
         except OSError as error:
             self.faults.append(f"the run of {run.job} could not be noted: {error.strerror}")
+        if os.geteuid() == 0:
+            with contextlib.suppress(OSError):  # a help for others; the run itself is noted, or that was said
+                summary.note(self._history.place, self._job, run)
         self._tell(run, outcome, spent_s)
         return outcome.exit_code
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mltop.commands.jobs import adopt as jobs_adopt
 from mltop.commands.jobs import apply as jobs_apply
+from mltop.commands.jobs import convert as jobs_convert
 from mltop.commands.jobs import edit as jobs_edit
 from mltop.commands.jobs import look as jobs_look
 from mltop.commands.jobs import run as jobs_run
@@ -59,6 +60,6 @@ def parser() -> Parser:
         made.set_defaults(do=do, schema=schema, key=key)
         return made
 
-    for module in (jobs_look, jobs_run, jobs_edit, jobs_adopt, jobs_apply):
+    for module in (jobs_look, jobs_run, jobs_edit, jobs_adopt, jobs_convert, jobs_apply):
         module.add_to(one)
     return top

@@ -55,6 +55,21 @@ def read(text: str) -> Pattern | None:
     return Pattern(hours_minutes[1], hours_minutes[0], months_days[1], months_days[0], weekdays)
 
 
+def beyond_cron(text: str) -> str:
+    """What of an expression cron has no word for; nothing where that is not known."""
+    words = text.split()
+    clock = next((word for word in words if ":" in word), "")
+    date = next((word for word in words if re.search(r"[\d*][-~]", word) and ":" not in word), "")
+    zone = words[-1] if len(words) > 1 and re.match(r"UTC$|[A-Za-z_]+/", words[-1]) else ""
+    reasons = {
+        f"the zone {zone}: cron has that of the box alone": zone,
+        '"~", the days from the end of a month': "~" in date,
+        "a year": date.count("-") + date.count("~") == 2 and not date.startswith("*"),
+        "seconds: its smallest step is a minute": clock.count(":") == 2 and clock.rpartition(":")[2] not in ("0", "00"),
+    }
+    return ", ".join(reason for reason, holds in reasons.items() if holds)
+
+
 def _weekdays(text: str) -> frozenset[int] | None:
     found: set[int] = set()
     for part in text.rstrip(",").split(","):

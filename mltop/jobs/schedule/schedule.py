@@ -13,10 +13,10 @@ from typing import Literal
 import msgspec
 
 from mltop.jobs.schedule.cron_field import ScheduleFault, reads_as_cron
-from mltop.jobs.schedule.on_calendar import UnknownTimesError, check, judged, read
+from mltop.jobs.schedule.on_calendar import UnknownTimesError, beyond_cron, check, judged, read
 from mltop.jobs.schedule.pattern import Pattern, cron_runs, of_cron
 
-__all__ = ["Schedule", "ScheduleFault", "local_zone", "next_runs", "parse", "shown"]
+__all__ = ["Schedule", "ScheduleFault", "cron_times", "local_zone", "next_runs", "parse", "shown"]
 
 _AT = {
     "@hourly": "0 * * * *",
@@ -57,9 +57,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         if self.form == "cron":
             return (" ".join(self.text.split()),)
         if not self.patterns:
-            raise ScheduleFault(
-                f'cron cannot say "{self.text}"' + (" (less than a minute)" if self.form == "every" else "")
-            )
+            reason = "less than a minute" if self.form == "every" else beyond_cron(self.text)
+            raise ScheduleFault(f'cron cannot say "{self.text}"' + (f": {reason}" if reason else ""))
         try:
             return tuple(pattern.cron() for pattern in self.patterns)
         except ScheduleFault as fault:
@@ -185,21 +184,23 @@ def next_runs(
             times = sorted({time for text in schedule.calendar for time in told[text]})
             found.append(tuple(time.astimezone(zone) for time in times[:count]))
         else:
-            found.append(_by_cron(schedule, start, count))
+            found.append(cron_times(schedule, start, count))
     return found
 
 
-def _by_cron(schedule: Schedule, start: datetime, count: int) -> tuple[datetime, ...]:
+def cron_times(schedule: Schedule, start: datetime, count: int) -> tuple[datetime, ...]:
+    """Its next times after an aware one, in that one's zone, by cron's rules; none where cron cannot say it."""
     try:
         lines = (
             [_AT.get(text, text) for text in schedule.cron()]
             if schedule.form == "cron" and not schedule.is_reboot
             else [pattern.cron() for pattern in schedule.patterns]
         )
-        times = {time for line in lines for time in itertools.islice(cron_runs(line, start), count)}
+        all_times = (time for line in lines for time in itertools.islice(cron_runs(line, start), count))
+        times = {time.timestamp(): time for time in all_times}  # times of a repeated hour are equal, and not the same
     except ScheduleFault:
         return ()
-    return tuple(sorted(times, key=lambda time: time.timestamp())[:count])
+    return tuple(times[key] for key in sorted(times)[:count])
 
 
 def local_zone() -> tzinfo:

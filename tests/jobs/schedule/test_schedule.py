@@ -159,6 +159,11 @@ def test_the_clocks_go_forward_and_back_as_for_debians_cron() -> None:
     ]
 
 
+def test_a_repeated_hour_runs_twice_what_runs_every_hour() -> None:
+    found = parse("*/30 * * * *").next_runs(datetime(2026, 10, 25, 0, 15, tzinfo=UTC), 5, WARSAW)
+    assert [f"{time:%H:%M %Z}" for time in found] == ["02:30 CEST", "02:00 CET", "02:30 CET", "03:00 CET", "03:30 CET"]
+
+
 @needs_systemd
 def test_the_clocks_go_forward_as_for_systemd() -> None:
     spring = datetime(2026, 3, 28, 12, tzinfo=UTC)

@@ -1,0 +1,64 @@
+"""`mltop jobs convert`: a job of cron's becomes systemd's, or back, where nothing of its times changes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mltop.commands.jobs.asked import PLAN_SCHEMA, Adder, Asked, CommandError, found_job
+from mltop.commands.jobs.edit import file_of
+from mltop.commands.jobs.operate import Made, edits_of, file_changes, jobs_after, operate
+from mltop.config.change import SetKey
+from mltop.jobs.conversion import ConversionError, exempt_days
+from mltop.jobs.plan.plan import plan
+from mltop.jobs.schedule.schedule import ScheduleFault, parse
+from mltop.jobs.scheduler import backend
+
+
+def add_to(one: Adder) -> None:
+    """Add the subcommand to the parser."""
+    changing = one("convert", _convert, "from cron to systemd, or back, at the same times", PLAN_SCHEMA, "steps")
+    changing.add_argument("id", metavar="ID")
+    changing.add_argument("--to", required=True, choices=("cron", "systemd"), help="the scheduler that shall run it")
+    changing.add_argument("--dry-run", action="store_true", help="only show the difference")
+    changing.add_argument("--yes", "-y", action="store_true", help="do not ask, also on a terminal")
+
+
+def _convert(asked: Asked) -> int:
+    options = asked.options
+    jobs = asked.sound().jobs
+    if options.id not in jobs:
+        found_job(asked, options.id, 1)
+        raise CommandError([f"{options.id} is not mltop's: mltop jobs adopt {options.id} makes it a job first"])
+    notes = _compared(asked)
+
+    def make() -> Made:
+        edits = edits_of(asked, [(file_of(asked, options.id), SetKey(options.id, ("backend",), options.to))])
+        made = plan(jobs_after(asked, edits).jobs.values(), asked.site, only=(options.id,))
+        steps = tuple(step for step in made.steps if step.id == options.id)
+        faults = [step.note for step in steps if step.is_fault and step.note]
+        if faults:
+            raise CommandError(faults)
+        changes = (*file_changes(edits), *made.changes)
+        return Made(msgspec.structs.replace(made, steps=steps, changes=changes, notes=(*notes, *made.notes)))
+
+    return operate(asked, "convert", make, options.id)
+
+
+def _compared(asked: Asked) -> list[str]:
+    """The days on which the two differ; raises CommandError where more than those do, or the other is not here."""
+    id, to = asked.options.id, asked.options.to
+    job = asked.config.jobs[id]
+    if not job.schedule:
+        raise CommandError([f"{id} has no schedule: it is run by hand, whatever the scheduler"])
+    try:
+        schedules = [parse(text) for text in job.schedule]
+        if to == "cron":
+            for one in schedules:
+                one.cron()
+        notes = exempt_days(schedules)
+    except (ConversionError, ScheduleFault) as error:
+        raise CommandError([f"{id} stays where it is: {error}"]) from None
+    where, why = backend(to, job.scope, asked.site.environment, is_root=asked.site.is_root)
+    if where is None:
+        raise CommandError([f"{id} stays where it is: {why}"])
+    return notes

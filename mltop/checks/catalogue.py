@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from mltop.checks import disk, gpu, host
+from mltop.checks import disk, gpu, host, job
 from mltop.checks.case import Case
 from mltop.checks.judgement import Judgement
 from mltop.checks.service.judge import services
@@ -63,6 +63,10 @@ CATALOGUE: tuple[Check, ...] = (
     Check("redis", "services", "Redis servers: PING"),
     Check("pg", "services", "PostgreSQL servers: the start of a connection"),
     Check("tcp", "services", "TCP ports"),
+    Check("backup.drill", "jobs", "whether a backup was restored as a test, and came back whole"),
+    Check("backup.age", "jobs", "how old the last good backup is, by what was due since (or in hours)"),
+    Check("job.failed", "jobs", "jobs of the config whose last runs failed"),
+    Check("job.late", "jobs", "jobs of the config with no start within start_grace after their time"),
     Check("self.config", "self", "the config files of mltop itself"),
 )
 """In the order in which findings of one level are told: what breaks a job first."""
@@ -75,5 +79,6 @@ FAMILIES: Mapping[str, Callable[[Case], Iterator[Judgement]]] = {
     "memory": host.memory,
     "cpu": host.cpu,
     "services": services,
+    "jobs": job.jobs,
 }
 """What judges each family; without surroundings, what a snapshot can answer."""

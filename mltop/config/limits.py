@@ -127,6 +127,8 @@ TABLE: Mapping[str, Row] = {
     "pg.connections": _row("%", warn=80, crit=90, clear=70, clear_crit=80),
     # of a standby; awesome-prometheus-alerts
     "pg.lag": _row("s", warn=5),
+    # no default: by what its own schedule made due since
+    "backup.age": _row("hours"),
 }
 
 

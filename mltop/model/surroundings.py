@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mltop.model.gpu_facts import GpuFacts
+from mltop.model.job_facts import JobsFacts
 from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
 
@@ -40,3 +41,5 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the GPUs were asked for beside the snapshot, by uuid or bus id."""
     services: tuple[ServiceAnswer, ...] = ()
     """What the services answered that were asked."""
+    jobs: JobsFacts | None = None
+    """What became of the box's own jobs; `None` where none ever ran, or nobody looked."""

@@ -150,7 +150,9 @@ def _verdict(
     from mltop.commands.check.read import own_config, read
     from mltop.model.verdict import State
 
-    snapshot, surroundings, services = read(settings, selection, profile[1], options.timeout, started)
+    snapshot, surroundings, services = read(
+        settings, selection, profile[1], options.timeout, started, (options.config, options.state_dir)
+    )
     found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, own_config(settings)]
     made = results(
         raised(profile[1], found),

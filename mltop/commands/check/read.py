@@ -12,6 +12,7 @@ from mltop.checks.profile import Profile
 from mltop.checks.selection import Selection
 from mltop.checks.service.probe import ServiceProbe
 from mltop.checks.service.unit import Expectation
+from mltop.commands.check.job import JobReading
 from mltop.config.service import Services
 from mltop.config.settings import Settings
 from mltop.model.finding import Level
@@ -22,18 +23,30 @@ from mltop.sampling.root import Roots
 from mltop.system.process import reap_children
 from mltop.system.text import clean
 
+_JOBS_S = 0.05
+_LAST_S = 0.2
+"""Kept back of a run's time for judging and printing."""
+
 
 def read(
-    settings: Settings, selection: Selection, profile: Profile, limit_s: float, started: float
+    settings: Settings,
+    selection: Selection,
+    profile: Profile,
+    limit_s: float,
+    started: float,
+    places: tuple[str | None, str | None] = (None, None),
 ) -> tuple[Snapshot, Surroundings, list[Judgement]]:
-    """The box and its services, side by side, within the run's time."""
+    """The box, its services and its jobs, side by side, within the run's time; `places`: --config and --state-dir."""
     left_s = limit_s - (time.monotonic() - started)
     look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s, selection.checks)
     probe = ServiceProbe(_services(settings, selection), _units(selection, profile), left_s)
+    jobs = JobReading(*places, selection.checks, left_s)
     try:
         snapshot, surroundings = look.take(probe)
-        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers())), []
+        facts = jobs.facts(max(_JOBS_S, limit_s - _LAST_S - (time.monotonic() - started)))
+        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers()), jobs=facts), []
     finally:
+        jobs.close()
         probe.close()
         look.close()
         reap_children(0.02)

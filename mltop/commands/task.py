@@ -62,8 +62,9 @@ def _backup(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
 
     from mltop.commands.progress import terminal_of, watched
     from mltop.tasks.archive.backup import create
+    from mltop.tasks.archive.hooks import with_hooks
     from mltop.tasks.archive.prune import prune_by_hand
-    from mltop.tasks.configured import backup_job
+    from mltop.tasks.configured import backup_job, hooks_of
     from mltop.tasks.summary import backup_lines, keep_lines, prune_lines
 
     asked = msgspec.structs.replace(backup_job(job), accept_clock=told.accept_clock)
@@ -72,7 +73,7 @@ def _backup(job: JobConfig, options: argparse.Namespace, told: Orders) -> int:
         _say_all([*keep_lines(planned), *prune_lines(planned)])
         return int(planned.exit_code)
     with terminal_of(told.terminal) as terminal, watched(terminal, _say) as (control, cancellation):
-        report = create(asked, control)
+        report = with_hooks(asked, hooks_of(job), control, create)
     hand_back(report)
     _say_all(backup_lines(report))
     return cancellation.code(report.exit_code)

@@ -30,6 +30,25 @@ class Keep(NamedTuple):
     min: int = 3
 
 
+class Hooks(NamedTuple):
+    """Commands around a backup, each as the list of its words; none: nothing is run."""
+
+    before: tuple[str, ...] = ()
+    """One that fails, and there is no backup."""
+    after: tuple[str, ...] = ()
+    """Of a backup that is good."""
+    on_error: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    """The last one, however it ended."""
+    timeout_s: float = 300.0
+    """For each of them."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to run."""
+        return not (self.before or self.after or self.on_error or self.always)
+
+
 class BackupSpec(NamedTuple):
     """`kind = "backup"`."""
 
@@ -43,6 +62,7 @@ class BackupSpec(NamedTuple):
     encrypt_to: tuple[str, ...] = ()
     drill: str = "@monthly"
     settle_s: float = SETTLE_S
+    hooks: Hooks = Hooks()
 
 
 class DrillSpec(NamedTuple):

@@ -15,6 +15,7 @@ from mltop.config.job import (
     CheckSpec,
     CleanupSpec,
     CommandSpec,
+    Hooks,
     Keep,
     Kind,
     MetricsSpec,
@@ -96,6 +97,23 @@ KEEP: Fields = {
     **{word: _whole(word, 0) for word in ("last", "hourly", "daily", "weekly", "monthly", "yearly", "min")},
     "within": _duration("within_s"),
 }
+
+
+def _some_time(value: object) -> float:
+    """A duration above 0."""
+    seconds = field.duration(value)
+    if not seconds:
+        raise ValueError(value)
+    return seconds
+
+
+HOOKS: Fields = {
+    **{
+        word: Field(word, lambda value: field.listed(_word, least=1)(value), "a command as a list of its words")
+        for word in ("before", "after", "on_error", "always")
+    },
+    "timeout": Field("timeout_s", _some_time, _A_DURATION),
+}
 _BACKUP: Fields = {
     "source": Field("sources", lambda value: (field.path(value),), _A_PATH),
     "sources": _paths("sources"),
@@ -161,7 +179,7 @@ _SPECS: Mapping[str, type[Spec]] = {
     "check": CheckSpec,
     "command": CommandSpec,
 }
-_TABLES: Mapping[str, frozenset[str]] = {"backup": frozenset({"keep"}), "rotate": frozenset({"rules"})}
+_TABLES: Mapping[str, frozenset[str]] = {"backup": frozenset({"keep", "hooks"}), "rotate": frozenset({"rules"})}
 
 
 def keys_of(kind: str) -> frozenset[str]:
@@ -199,6 +217,8 @@ def _backup(table: Mapping[str, Any], source: Source, path: Sequence[str], value
     most = _LEVEL_MAX[values.get("compression", "zstd")]
     if values.get("level", 1) > most:
         yield source.fault((*path, "level"), f"{values['compression']} has levels 1 to {most}, got {values['level']}")
+    if "hooks" in table:
+        yield from _hooks(table["hooks"], source, (*path, "hooks"), values)
     if "keep" not in table:
         return
     if "keep_days" in table:
@@ -209,6 +229,15 @@ def _backup(table: Mapping[str, Any], source: Source, path: Sequence[str], value
         return
     yield from read_table(table["keep"], KEEP, source, (*path, "keep"), kept)
     values["keep"] = Keep(**kept)
+
+
+def _hooks(given: object, source: Source, path: Sequence[str], values: dict[str, Any]) -> Iterator[str]:
+    if not isinstance(given, dict):
+        yield source.fault(path, f'expected a table such as {{ before = ["sync"] }}, got {shown(given)}')
+        return
+    found: dict[str, Any] = {}
+    yield from read_table(given, HOOKS, source, path, found)
+    values["hooks"] = Hooks(**found)
 
 
 def _rules(table: Mapping[str, Any], source: Source, path: Sequence[str], values: dict[str, Any]) -> Iterator[str]:

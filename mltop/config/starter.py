@@ -86,6 +86,8 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
             'compression = "zstd"',
             _noted(f'settle = "{self.settle}"', "waits for files written to less than this ago"),
             _noted("keep_days = 30", "or keep = { last = 3, daily = 7, weekly = 4 }"),
+            _noted('drill = "@monthly"', 'a restore for a test; "" for never'),
+            '# hooks = { before = ["sync"], on_error = ["/usr/local/bin/page", "backup"] }  # after, always',
             'timeout = "4h"',
             _noted("persistent = true", "one that was missed is made up once"),
             f'jitter = "{self.jitter}"',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mltop.config.derived import backup_of
-from mltop.config.job import BackupSpec, CleanupSpec, DrillSpec, JobConfig, RotateSpec
+from mltop.config.job import BackupSpec, CleanupSpec, DrillSpec, Hooks, JobConfig, RotateSpec
 from mltop.config.job import Keep as ConfiguredKeep
 from mltop.tasks.archive.job import UNFINISHED, BackupJob
 from mltop.tasks.cleanup.plan import CleanupJob
@@ -37,6 +37,11 @@ def backup_job(job: JobConfig) -> BackupJob:
         settle_s=spec.settle_s,
         keep=_keep(spec.keep),
     )
+
+
+def hooks_of(job: JobConfig) -> Hooks:
+    """The commands around a backup."""
+    return job.spec.hooks if isinstance(job.spec, BackupSpec) else Hooks()
 
 
 def drilled(job: JobConfig) -> JobConfig:

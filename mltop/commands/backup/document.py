@@ -77,6 +77,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     """What would make a backup partial now."""
     notes: tuple[Problem, ...] = ()
+    hooks: tuple[str, ...] = ()
     keep: Keep
     pruned: PruneReport | None = None
     """What a prune would do now, with every archive's reasons; `None` without a target."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from mltop.commands.backup.document import BackupsDocument, Explained, meant, no_more
@@ -22,6 +23,7 @@ from mltop.tasks.archive.prune import prune_by_hand
 from mltop.tasks.archive.record import Archive, State
 from mltop.tasks.archive.scan import Scan, scan
 from mltop.tasks.archive.target import Target, how_to_restore
+from mltop.tasks.configured import hooks_of
 from mltop.tasks.outcome import CancelledError, TaskError, UsageError
 from mltop.tasks.summary import keep_lines, many, problem_lines, took
 
@@ -65,6 +67,7 @@ def _explained(
         settle_s=job.settle_s,
         problems=tuple(found.problems),
         notes=tuple(found.notes),
+        hooks=tuple(_hook_lines(config)),
         keep=job.keep,
         pruned=prune_by_hand(job, dry_run=True) if archives else None,
         newest=newest,
@@ -73,6 +76,14 @@ def _explained(
         next_drills=_next(drill) if drill else (),
         restore=how_to_restore(newest.id if newest else "ID", name.ENDINGS[job.compression]),
     )
+
+
+def _hook_lines(config: JobConfig) -> Iterator[str]:
+    """`before: systemctl stop x`, as a shell would be given it."""
+    hooks = hooks_of(config)
+    for when in ("before", "after", "on_error", "always"):
+        if words := getattr(hooks, when):
+            yield f"{when}: {shlex.join(words)}"
 
 
 def _target(job: BackupJob) -> tuple[tuple[int, int] | None, list[Archive]]:
@@ -109,6 +120,7 @@ def _lines(of: Explained) -> list[str]:
     lines.append(f"  drill     {last_drill_line(of.drill)}")
     lines.append(f"  next      {', '.join(of.next_runs) or 'by hand only'}")
     lines.append(f"  drills    {', '.join(of.next_drills) or 'by hand only'}")
+    lines += [f"  hook      {each}" for each in of.hooks]
     lines.append(f"  keeps     {_policy(of)}")
     lines += keep_lines(of.pruned) if of.pruned else ["  no archive yet"]
     if of.pruned and of.pruned.message:

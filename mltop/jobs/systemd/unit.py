@@ -108,9 +108,11 @@ def _sandbox(job: JobConfig, state: Path) -> list[str]:
     """What a job of the system cannot do: only where mltop knows all that it has to write."""
     if job.kind not in ("backup", "drill", "check", "metrics"):
         return ["NoNewPrivileges=yes"] if job.kind in ("cleanup", "rotate") else []
+    spec = job.spec.backup if isinstance(job.spec, DrillSpec) else job.spec
+    if isinstance(job.spec, BackupSpec) and not job.spec.hooks.is_empty:
+        return []  # what they do is not for mltop to know
     place = Place(state)
     writable = [str(state), str(place.logs)]
-    spec = job.spec.backup if isinstance(job.spec, DrillSpec) else job.spec
     if isinstance(spec, BackupSpec) and spec.target.startswith("/"):
         writable.append(spec.target)
     return [*_SANDBOX, *(f"ReadWritePaths={_quoted('-' + path)}" for path in dict.fromkeys(writable))]

@@ -49,6 +49,7 @@ class Dashboard(TerminalApp):
         reopen: Callable[[], Source] | None = None,
         recorder: Recorder | None = None,
         ask: Ask | None = None,
+        state: Path | None = None,
     ) -> None:
         self.MODES = {entry.name: partial(load_screen, entry) for entry in SCREENS}  # type: ignore[misc]
         super().__init__()
@@ -56,12 +57,16 @@ class Dashboard(TerminalApp):
         self.view = session.view
         self.ask = ask or Ask()
         """mltop's own command line."""
+        self.state = state
+        """Where signals are noted; `None`: nowhere."""
         self.note = ""
         self._source = source
         self._reopen = reopen
         self._recorder = recorder
         self._feed = self._new_feed(source)
         self._note_timer: Any = None
+        self._told: str | None = None
+        """Why history is not recorded, as it was told."""
         for palette in PALETTES.values():
             self.register_theme(palette.textual)
         self.theme = theme if theme in PALETTES else DEFAULT
@@ -115,6 +120,10 @@ class Dashboard(TerminalApp):
 
     def _look_after(self) -> None:
         """Once a second: is the sampler silent, is the connection in trouble? Paints only what changed by it."""
+        reason = self._recorder.reason if self._recorder is not None else None
+        if reason != self._told:
+            self._told = reason
+            self.tell(reason or "history is recorded again")
         is_changed = self.session.check_silence(time.monotonic())
         if not self.session.is_lost and (trouble := self._source.trouble()) != self.view.trouble:
             self.session.lose(trouble, is_final=False)

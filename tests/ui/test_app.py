@@ -21,6 +21,7 @@ from mltop.checks.event import changes
 from mltop.model.finding import Finding, Level
 from mltop.model.request import Request
 from mltop.model.snapshot import Process, Snapshot
+from mltop.sampling.recorder import Recorder
 from mltop.ui.app import Dashboard
 from mltop.ui.commands import APP, MONITOR
 from mltop.ui.line import text_of
@@ -113,11 +114,12 @@ def start() -> Start:
         size: tuple[int, int] = (100, 40),
         findings: tuple[Finding, ...] = (),
         reopen: Callable[[], PipeSource] | None = None,
+        recorder: Recorder | None = None,
         **view: Any,
     ) -> AsyncIterator[Bench]:
         source = PipeSource()
         session = Session(View(**view), lambda _: findings, changes, at=time.monotonic())
-        app = Dashboard(source, session, reopen=reopen)
+        app = Dashboard(source, session, reopen=reopen, recorder=recorder)
         async with app.run_test(size=size) as pilot:
             bench = Bench(app, source, pilot)
             if snapshot is not None:
@@ -474,3 +476,8 @@ async def test_a_fault_ends_with_a_report(start: Start) -> None:
     with open(app.report) as report:  # noqa: PTH123, ASYNC230
         assert "planted" in report.read()
     os.unlink(app.report)  # noqa: PTH108
+
+
+async def test_says_why_history_is_not_recorded(start: Start, box: Snapshot) -> None:
+    async with start(box, recorder=Recorder(None)) as bench:
+        await bench.shows("no state folder: history is not recorded")

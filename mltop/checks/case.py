@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from mltop.checks.judgement import Judgement
-from mltop.checks.memory import Growth, Memory
+from mltop.checks.memory import Growth, Memory, seconds
 from mltop.config.limit import Limit
 from mltop.config.limits import TABLE, Limits
 from mltop.model.finding import Level
@@ -178,7 +177,4 @@ def _moment(snapshot: Snapshot) -> float:
     """Seconds that only go forward within a boot; where the uptime is not known, those of the wall clock."""
     if snapshot.uptime_s is not None:
         return snapshot.uptime_s
-    try:
-        return datetime.fromisoformat(snapshot.time).timestamp()
-    except ValueError:
-        return 0.0
+    return seconds(snapshot.time)

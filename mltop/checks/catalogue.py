@@ -67,6 +67,7 @@ CATALOGUE: tuple[Check, ...] = (
     Check("backup.age", "jobs", "how old the last good backup is, by what was due since (or in hours)"),
     Check("job.failed", "jobs", "jobs of the config whose last runs failed"),
     Check("job.late", "jobs", "jobs of the config with no start within start_grace after their time"),
+    Check("self.state", "self", "what one run leaves for the next: since when, growth, hysteresis"),
     Check("self.config", "self", "the config files of mltop itself"),
 )
 """In the order in which findings of one level are told: what breaks a job first."""

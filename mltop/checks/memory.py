@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
 from mltop.checks.remembered import Found, Held, Remembered
 from mltop.config.limit import Limit
 from mltop.model.finding import Level
-from mltop.model.verdict import State
+from mltop.model.verdict import Result, State
 
 _NOTES = 16
 """At most so many values of one counter are kept, spread over the time that is asked about."""
@@ -123,7 +124,7 @@ class Memory:
     def since(self, check: str, target: str, state: State, time: float) -> float:
         """When a state began that is found now, at a time, and note it for the next run."""
         known = self.last(check).get(target)
-        lasts = known is not None and known.state is state and known.since <= time
+        lasts = known is not None and known.state is state and 0 <= known.since <= time
         began = known.since if known is not None and lasts else time
         self._found.setdefault(check, {})[target] = Found(state, began)
         return began
@@ -146,3 +147,23 @@ class Memory:
         """
         others = {check: found for check, found in self.kept.found.items() if check not in checks}
         return msgspec.structs.replace(self.kept, time=time, found={**others, **self._found})
+
+
+def dated(results: Iterable[Result], memory: Memory, time: float) -> tuple[Result, ...]:
+    """The results of a run at a time (seconds since 1970), with since when each is so; and note that for the next."""
+    words: dict[float, str] = {}
+    made = []
+    for one in results:
+        began = memory.since(one.check, one.target, one.state, time)
+        if began not in words:
+            words[began] = datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        made.append(msgspec.structs.replace(one, since=words[began]))
+    return tuple(made)
+
+
+def seconds(time: str) -> float:
+    """A snapshot's time in seconds since 1970; 0 where it is none."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return 0.0

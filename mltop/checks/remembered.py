@@ -45,6 +45,8 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of the last judgement."""
     moment: float = 0.0
     boot_id: str | None = None
+    box: str = ""
+    """Where /proc and /sys were, if elsewhere: what was seen there is of another box."""
     life: str | None = None
     """Which life of a container it was: one that is started anew may be given other GPUs."""
     found: dict[str, dict[str, Found]] = {}

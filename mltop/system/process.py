@@ -20,6 +20,8 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
+STUCK_AT = "mltop-m-"
+"""How the name of such a child begins."""
 ChildMain = Callable[[int, int], object]
 """What a child runs: called with the fd to read requests from and the fd to write answers to (both blocking)."""
 
@@ -36,6 +38,13 @@ def _prctl(option: int, argument: object) -> bool:
 def set_name(name: str) -> bool:
     """Set the `comm` of this process (the kernel keeps 15 bytes of it); whether that went well."""
     return _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
+
+
+def name_at(path: bytes) -> str:
+    """The name for a child that may be stuck at a path for ever, by which later runs find it there (D2)."""
+    import zlib
+
+    return f"{STUCK_AT}{zlib.crc32(path) & 0xFFFFFFF:07x}"
 
 
 def die_with_parent(parent: int | None = None) -> bool:

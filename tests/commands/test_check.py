@@ -34,6 +34,7 @@ class Box:
             "HOME": str(folder),
             "MLTOP_SYSFS": str(folder / "sys"),
             "MLTOP_KMSG": os.devnull,
+            "MLTOP_STATE_DIR": str(folder / "state"),
             "LANG": "C.UTF-8",
         }
 

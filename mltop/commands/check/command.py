@@ -18,11 +18,13 @@ from mltop.config.fault import Fault
 from mltop.system.text import clean
 
 if TYPE_CHECKING:
+    from mltop.checks.judgement import Judgement
     from mltop.checks.profile import Profile
     from mltop.checks.selection import Selection
+    from mltop.commands.check.state import Store
     from mltop.config.limits import Limits
     from mltop.config.settings import Settings
-    from mltop.model.verdict import Verdict
+    from mltop.model.verdict import Result, Verdict
 
 _NET_S = 0.2
 """The timer that ends a run goes off so long after the run should have ended by itself."""
@@ -59,13 +61,25 @@ def judge(parser: Parser, arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, started: float) -> int:
     signal.setitimer(signal.ITIMER_REAL, options.timeout + _NET_S)
-    from mltop.config.load import load
-
     _reach(options, started)
     if options.schema:
         from mltop.reports.json import schema
 
         return write(schema(), options.output, 0)
+    if options.list or options.no_state:
+        return _judged(options, None, started)
+    from mltop.commands.check.state import opened
+    from mltop.config.location import state_directory
+
+    folder = state_directory(options.state_dir)
+    with opened(None if folder is None else str(folder), lambda: _left_s(options, started)) as store:
+        return _judged(options, store, started)
+
+
+def _judged(options: argparse.Namespace, store: Store | None, started: float) -> int:
+    """List the checks, or judge and report; the exit code."""
+    from mltop.config.load import load
+
     settings = load(options.config)
     profile_name, profile = _profile(options, settings)
     selection = _selection(options, settings, profile)
@@ -75,8 +89,12 @@ def _run(options: argparse.Namespace, started: float) -> int:
 
         listed = listing(selection, limits, profile_name, as_json=_format(options) == "json")
         return write(listed, options.output, 0)
-    made = _verdict(options, settings, selection, (profile_name, profile), limits, started)
+    made = _verdict(options, settings, selection, (profile_name, profile), limits, store, started)
     return write(_report(made, options), options.output, made.exit_code)
+
+
+def _left_s(options: argparse.Namespace, started: float) -> float:
+    return max(0.05, float(options.timeout) - (time.monotonic() - started))
 
 
 def _reach(options: argparse.Namespace, started: float) -> None:
@@ -141,26 +159,43 @@ def _verdict(
     selection: Selection,
     profile: tuple[str, Profile],
     limits: Limits,
+    store: Store | None,
     started: float,
 ) -> Verdict:
     """Read, judge and sum up."""
     from mltop.checks.judge import judgements
+    from mltop.checks.memory import dated, seconds
     from mltop.checks.profile import raised
     from mltop.checks.verdict import results, verdict
     from mltop.commands.check.read import own_config, read
+    from mltop.commands.check.state import no_state, recalled
     from mltop.model.verdict import State
 
-    snapshot, surroundings, services = read(
+    snapshot, surroundings = read(
         settings, selection, profile[1], options.timeout, started, (options.config, options.state_dir)
     )
-    found = [*judgements(snapshot, limits, None, surroundings, selection.families), *services, own_config(settings)]
-    made = results(
-        raised(profile[1], found),
-        selection,
-        snapshot,
-        unknown_as=State(options.unknown_as or profile[1].unknown_as),
-        needs_facilities=profile[1].needs_facilities,
-    )
+    memory = store.memory(_left_s(options, started)) if store is not None else None
+    if memory is not None:
+        surroundings = recalled(surroundings, memory)
+    found = [*judgements(snapshot, limits, memory, surroundings, selection.families), own_config(settings)]
+
+    def told(of_state: Judgement) -> tuple[Result, ...]:
+        return results(
+            raised(profile[1], [*found, of_state]),
+            selection,
+            snapshot,
+            unknown_as=State(options.unknown_as or profile[1].unknown_as),
+            needs_facilities=profile[1].needs_facilities,
+        )
+
+    if store is None or memory is None:
+        made = told(no_state())
+    else:
+        at, of_state = seconds(snapshot.time), store.judgement()
+        made = dated(told(of_state), memory, at)
+        store.keep(memory.settled(selection.checks, at), _left_s(options, started))
+        if store.judgement() != of_state:  # it could not be kept
+            made = dated(told(store.judgement()), memory, at)
     return verdict(
         made,
         selection,

@@ -20,7 +20,6 @@ from mltop.model.snapshot import Snapshot
 from mltop.model.surroundings import Surroundings
 from mltop.sampling.look import Look
 from mltop.sampling.root import Roots
-from mltop.system.process import reap_children
 from mltop.system.text import clean
 
 _JOBS_S = 0.05
@@ -35,7 +34,7 @@ def read(
     limit_s: float,
     started: float,
     places: tuple[str | None, str | None] = (None, None),
-) -> tuple[Snapshot, Surroundings, list[Judgement]]:
+) -> tuple[Snapshot, Surroundings]:
     """The box, its services and its jobs, side by side, within the run's time; `places`: --config and --state-dir."""
     left_s = limit_s - (time.monotonic() - started)
     look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s, selection.checks)
@@ -44,12 +43,11 @@ def read(
     try:
         snapshot, surroundings = look.take(probe)
         facts = jobs.facts(max(_JOBS_S, limit_s - _LAST_S - (time.monotonic() - started)))
-        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers()), jobs=facts), []
+        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers()), jobs=facts)
     finally:
         jobs.close()
         probe.close()
         look.close()
-        reap_children(0.02)
 
 
 def _services(settings: Settings, selection: Selection) -> Services:

@@ -1,7 +1,7 @@
-"""Readers of earlier runs that are stuck at a mount still: nobody is sent after them (D2).
+"""Readers of earlier runs that are stuck at something still: nobody is sent after them (D2).
 
 A run that ends leaves behind what no signal ends. So that twenty runs leave one such child and not twenty, a reader
-carries the mount that it is at in its `comm`, and the next run looks there before it asks.
+carries what it is at in its `comm`, and the next run looks there before it asks.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ STUCK_S = 3.0
 
 def read_space_by_name(path: bytes) -> Space:
     """Ask the file system, for a reader's child, which is known by the mount meanwhile. Raises OSError."""
-    set_name(_comm(path).decode())
+    call_reader(path)
     return read_space(path)
 
 
-def stuck_readers(roots: Roots, paths: Iterable[bytes]) -> dict[bytes, int]:
-    """Those of the paths at which a reader of this user is stuck, and its pid. Reads `stat` and nothing else (M12)."""
-    names = {_comm(path): path for path in paths}
+def call_reader(item: bytes) -> None:
+    """Name this process by what it is about to read."""
+    set_name(_comm(item).decode())
+
+
+def stuck_readers(roots: Roots, items: Iterable[bytes]) -> dict[bytes, int]:
+    """Those of the items at which a reader of this user is stuck, and its pid. Reads `stat` and nothing else (M12)."""
+    names = {_comm(item): item for item in items}
     return {names[comm]: pid for pid, comm in _old_readers(roots) if comm in names}
 
 
-def _comm(path: bytes) -> bytes:
-    return b"%s%07x" % (_PREFIX, zlib.crc32(path) & 0xFFFFFFF)
+def _comm(item: bytes) -> bytes:
+    return b"%s%07x" % (_PREFIX, zlib.crc32(item) & 0xFFFFFFF)
 
 
 def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:

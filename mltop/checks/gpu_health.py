@@ -190,7 +190,7 @@ def _idle_waste(case: Case, gpu: Gpu) -> Judgement:
     if gpu.memory_used_bytes is None or gpu.utilization_percent is None:
         return unsupported(case, check, gpu, "utilization")
     if held is None:
-        return judgement(check, Level.OK, "no memory held without work")
+        return judgement(check, Level.OK, "no memory held without work", value=0.0)
     used = f"{(gpu.memory_used_bytes or 0) / (1 << 30):.1f} GiB held"
     summary = f"{used} without work for {held / 60:.0f} min" if held >= _WASTE_S else f"{used} without work just now"
     return judgement(check, Level.OK, summary, value=held)

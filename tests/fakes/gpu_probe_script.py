@@ -46,7 +46,7 @@ def main() -> None:
 
 def _plain(probe: GpuProbe, now: float) -> dict[str, object]:
     readings = probe.read(now)
-    return {"driver": readings.driver, "gpus": readings.gpus, "modules": "pynvml" in sys.modules}
+    return {"driver": readings.driver, "gpus": readings.gpus, "modules": "mltop.sampling.gpu.binding" in sys.modules}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mltop.sampling.gpu.credible import Doubts
+from mltop.sampling.gpu.credible import NOT_AVAILABLE, Doubts
 from mltop.sampling.gpu.nvml import SUCCESS, DriverGone, GpuLost, Library, Missing
 
 Values = dict[str, Any]
@@ -30,9 +30,8 @@ class Asker:
         (found,) = self.library.fields(self.index, self.handle, [(field, 0)])
         if found.code != SUCCESS:
             raise self.library.why_not(found.code)
-        if found.number is None:
-            self.doubts.say(f"{what} not available")
-        return found.number
+        number = NOT_AVAILABLE if found.number is None else found.number
+        return number if self.doubts.number(what, number, 0, NOT_AVAILABLE - 1) else None
 
     def sums(self, names: Mapping[int, str], scopes: int = 1) -> dict[str, int]:
         """Fields summed up by name, each over its first so many scopes, in one call: those that are there.
@@ -49,7 +48,7 @@ class Asker:
                 if isinstance(missing, GpuLost | DriverGone):
                     raise missing
                 first = first or missing
-            elif found.number is not None:
+            elif found.number is not None and self.doubts.number("counter", found.number, 0, NOT_AVAILABLE):
                 name = names[found.field]
                 sums[name] = sums.get(name, 0) + found.number
         if not sums and first is not None:

@@ -8,6 +8,8 @@ MOST_BYTES = 2**60
 """No card has an exbibyte."""
 MOST_GPUS = 1024
 """No box has as many; MIG instances of one card included."""
+_BLANK, _BLANK_64 = range(0x7FFFFFF0, 0x80000000), range(0x7FFFFFFFFFFFFFF0, 0x8000000000000000)
+"""DCGM's ways to say "not there" (dcgm_structs.h, DCGM_INT32_BLANK and DCGM_INT64_BLANK, and those after them)."""
 _PID_MAX = 2**22
 """PID_MAX_LIMIT of the kernel (include/linux/threads.h): no pid is as high."""
 
@@ -19,8 +21,8 @@ class Doubts:
         self._words: list[str] = []
 
     def number(self, what: str, value: float, low: float, high: float) -> bool:
-        """Whether `value` lies between `low` and `high`; notes it where it does not."""
-        if low <= value <= high:
+        """Whether `value` lies between `low` and `high` and is no sentinel; notes it where that is not so."""
+        if low <= value <= high and value not in _BLANK and value not in _BLANK_64:
             return True
         self._words.append(f"{what} out of range ({value})")
         return False

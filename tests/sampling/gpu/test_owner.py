@@ -110,6 +110,12 @@ def test_calls_stay_within_bounds(fake_nvml: driver.FakeNvml, start: Start) -> N
     assert all("Set" not in name for name, _ in calls)
 
 
+def test_what_only_a_verdict_wants_is_not_asked(fake_nvml: driver.FakeNvml, start: Start) -> None:
+    start().whole()
+    wanted = ("VbiosVersion", "PowerManagementDefaultLimit", "EccMode", "GpuFabricInfoV", "ViolationStatus")
+    assert {call: fake_nvml.calls()[f"nvmlDeviceGet{call}"] for call in wanted} == dict.fromkeys(wanted, 0)
+
+
 def test_pcie_throughput_only_when_asked(start: Start) -> None:
     gpu = start("--pcie").whole().gpus[0]
     assert gpu.pcie_receive_bytes_per_s is not None

@@ -204,3 +204,187 @@ def test_a_users_jobs_are_its_own_managers(systemd: SystemdBox) -> None:
     assert "tester" in mltop("logs", "beat")
     mltop("disable", "beat")
     assert "mltop-beat" not in systemd.run("sh", "-c", "ls -R /home/tester/.config/systemd")
+
+
+SPARE = """\
+[Unit]
+Description=Somebody's timer
+[Timer]
+OnCalendar=*-*-* *:*:0/3
+Persistent=true
+RandomizedDelaySec=1h 30min
+AccuracySec=1s
+{install}
+"""
+INSTALL = "[Install]\nWantedBy=timers.target\n"
+
+
+def make_timer(box: SystemdBox, name: str = "spare", install: str = INSTALL, script: str = "true") -> None:
+    """Somebody's timer, as a package brings it."""
+    box.write(f"/usr/lib/systemd/system/{name}.timer", SPARE.format(install=install))
+    box.write(f"/usr/lib/systemd/system/{name}.service", f"[Service]\nType=oneshot\nExecStart=/bin/sh -c '{script}'\n")
+    box.run("systemctl", "daemon-reload")
+    if install:
+        box.run("systemctl", "enable", "--now", f"{name}.timer")
+    else:
+        box.run("systemctl", "start", f"{name}.timer")
+
+
+def standing(box: SystemdBox, unit: str) -> tuple[str, str]:
+    """Whether a unit is enabled, and active."""
+    words = [box.run("systemctl", verb, unit, code=None).strip() for verb in ("is-enabled", "is-active")]
+    return words[0], words[1]
+
+
+def test_a_vendors_timer_is_switched_and_given_back(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    make_timer(systemd)
+    make_timer(systemd, "fixed", install="")
+    for name, before, off in (
+        ("spare.timer", ("enabled", "active"), ("disabled", "inactive")),
+        ("fixed.timer", ("static", "active"), ("masked", "inactive")),
+    ):
+        assert standing(systemd, name) == before
+        shown = mltop("disable", name)
+        assert f"-{before[0]}, active" in shown
+        assert standing(systemd, name) == off
+        mltop("undo")
+        assert standing(systemd, name) == before
+        mltop("disable", name)
+        mltop("enable", name)
+        assert standing(systemd, name) == before
+        mltop("undo")
+        assert standing(systemd, name) == off
+    systemd.run("systemctl", "enable", "--now", "spare.timer")
+    mltop("disable", "spare.timer", "--dry-run")
+    assert standing(systemd, "spare.timer") == ("enabled", "active")
+    mltop("disable", "nosuch.timer", code=1)
+    mltop("disable", "spare.timer")
+    systemd.run("systemctl", "enable", "spare.timer")
+    mltop("undo", code=1)  # somebody changed it since
+    assert standing(systemd, "spare.timer")[0] == "enabled"
+
+
+def test_a_timer_becomes_a_job_and_goes_back(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    make_timer(systemd, script="echo did it; exit 3")
+    mltop("adopt", "spare.timer", "--as", "mine")
+    assert standing(systemd, "spare.timer") == ("disabled", "inactive")
+    assert standing(systemd, "mltop-mine.timer") == ("enabled", "active")
+    config = systemd.run("cat", "/etc/mltop/config.toml")
+    for line in (
+        'schedule = "*-*-* *:*:00/3"',
+        "persistent = true",
+        'jitter = "90m"',
+        '"start", "--wait", "spare.service"',
+    ):
+        assert line in config
+    mltop("run", "mine")
+    ran = lambda: [run["state"] for run in mltop.json("history", "mine")["runs"] if run["ended_at"]]  # noqa: E731
+    wait_until(ran, 20, lambda: mltop("history"))
+    assert ran()[-1] == "failed", "systemctl waits for the unit, and says how it ended"
+    mltop("unadopt", "mine")
+    assert standing(systemd, "spare.timer") == ("enabled", "active")
+    assert "mltop-mine" not in systemd.run("ls", "/etc/systemd/system")
+    assert "mine" not in systemd.run("cat", "/etc/mltop/config.toml")
+    mltop("undo")
+    assert standing(systemd, "mltop-mine.timer") == ("enabled", "active")
+    assert standing(systemd, "spare.timer") == ("disabled", "inactive")
+
+
+def test_the_journal_has_the_history_of_a_foreign_timer(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    systemd.run("systemctl", "log-target", "journal")
+    systemd.run("systemctl", "log-level", "info")
+    make_timer(systemd, "good")
+    make_timer(systemd, "bad", script="exit 3")
+    make_timer(systemd, "killed", script="kill -9 $$$$")
+    slow = "[Service]\nType=oneshot\nTimeoutStartSec=0.2\nExecStart=/bin/sleep 30\n"
+    systemd.write("/usr/lib/systemd/system/slow.service", slow)
+    skipped = "[Unit]\nConditionPathExists=/nowhere\n[Service]\nType=oneshot\nExecStart=/bin/true\n"
+    systemd.write("/usr/lib/systemd/system/skipped.service", skipped)
+    systemd.write("/usr/lib/systemd/system/long.service", "[Service]\nExecStart=/bin/sleep 300\n")
+    other = SPARE.format(install=INSTALL).replace("AccuracySec", "Unit=good.service\nAccuracySec")
+    systemd.write("/etc/systemd/system/other.timer", other)
+    systemd.run("systemctl", "daemon-reload")
+    for name in ("good", "bad", "killed", "slow", "skipped", "long", "good"):
+        systemd.run("systemctl", "start", f"{name}.service", code=None)
+
+    def newest(id: str) -> dict[str, Any]:
+        runs = mltop.json("history", id)["runs"]
+        return runs[0] if runs else {}
+
+    wait_until(lambda: newest("good.timer").get("state") == "ok" and newest("long.service"), 10)
+    assert (newest("good.timer")["exit_code"], newest("good.timer")["job"]) == (0, "good.timer")
+    assert len(mltop.json("history", "other.timer")["runs"]) == len(mltop.json("history", "good.timer")["runs"]) >= 2
+    assert len(mltop.json("history", "good.timer", "-n", "1")["runs"]) == 1
+    bad, killed = newest("bad.timer"), newest("killed.timer")
+    assert (bad["state"], bad["exit_code"], bad["reason"]) == ("failed", 3, "exit-code")
+    assert (killed["state"], killed["signal"], killed["exit_code"]) == ("failed", 9, None)
+    assert newest("slow.timer")["state"] == "timeout"
+    assert newest("skipped.timer")["state"] == "skipped"
+    assert "ConditionPathExists=/nowhere" in newest("skipped.timer")["last_error_line"]
+    assert (newest("long.service")["state"], newest("long.service")["ended_at"]) == ("running", None)
+    assert all(run["started_at"] <= run["ended_at"] for run in mltop.json("history", "good.timer")["runs"])
+    systemd.run("useradd", "-m", "-u", "4243", "guest")
+    systemd.run("chmod", "755", "/root")
+    guest = Mltop(systemd, prefix=("runuser", "-u", "guest", "--", "env", "HOME=/home/guest", "USER=guest"))
+    if "mltop" in systemd.run("runuser", "-u", "guest", "--", MLTOP, "--version", code=None):
+        found = guest.json("history", "good.timer")
+        assert found["runs"] == []
+        assert "join the group systemd-journal" in found["errors"][0]["message"]
+
+
+def test_a_real_job_is_converted_there_and_back(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    systemd.write("/etc/mltop/config.toml", JOB.replace('"*-*-* *:*:0/2"', '"0 0 13 * 5"'))
+    mltop("convert", "beat", "--to", "cron")
+    assert "0 0 13 * 5 " in systemd.run("crontab", "-l")
+    mltop("convert", "beat", "--to", "systemd")
+    timer = systemd.run("cat", "/etc/systemd/system/mltop-beat.timer")
+    assert "OnCalendar=*-*-13 00:00:00\nOnCalendar=Fri *-*-* 00:00:00\n" in timer
+    assert "run beat" not in systemd.run("crontab", "-l", code=None)
+    mltop("undo")
+    assert "0 0 13 * 5 " in systemd.run("crontab", "-l")
+    assert "mltop-beat" not in systemd.run("ls", "/etc/systemd/system")
+
+
+def test_lines_of_cron_d_and_scripts_of_cron_daily_are_adopted_by_root(cron: CronBox) -> None:
+    cron.cover("/etc", "/var/lib", "/var/log")
+    line = "SHELL=/bin/bash\n* * * * * nobody echo $BASH_VERSION; id -un; cat%in\n"
+    cron.write("/etc/cron.d/theirs", line)
+    cron.write("/etc/cron.daily/tidy", "#!/bin/sh\necho tidied\n")
+    cron.run("chmod", "751", "/etc/cron.daily/tidy")
+    cron.write("/etc/crontab", "PATH=/sbin:/bin:/usr/bin\n25 6 * * * root cd / && run-parts --report /etc/cron.daily\n")
+    mltop = Mltop(cron)
+    mltop(
+        "adopt",
+        next(job["id"] for job in mltop.json("list", "--all")["jobs"] if job["origin"] == "cron.d"),
+        "--as",
+        "a",
+    )
+    mltop("adopt", "cron.daily-tidy")
+    assert cron.run("cat", "/etc/cron.d/theirs") == line.replace(
+        "* * * * * nobody", "# mltop:adopted:a * * * * * nobody"
+    )
+    config = cron.run("cat", "/etc/mltop/config.toml")
+    assert 'run_as = "nobody"' in config
+    assert 'schedule = "25 6 * * *"' in config, "when cron runs that folder"
+    assert cron.run("run-parts", "--test", "/etc/cron.daily").find("tidy") < 0
+    cron.start()
+    wait_until(lambda: mltop.runs("a", "schedule"), 20, cron.said)
+    said = mltop("logs", "a").split()
+    assert "nobody" in said
+    assert "in" in said
+    assert any(word.startswith("5.") for word in said), "its SHELL is bash"
+    mltop("run", "tidy")
+    wait_until(lambda: mltop.runs("tidy", "manual"), 20, lambda: mltop("history"))
+    assert "tidied" in mltop("logs", "tidy")
+    mltop("unadopt", "tidy")
+    assert cron.run("stat", "-c", "%a", "/etc/cron.daily/tidy") == "751\n"
+    mltop("undo")
+    mltop("undo")
+    assert cron.run("stat", "-c", "%a", "/etc/cron.daily/tidy") == "751\n"
+    mltop("unadopt", "a")
+    assert cron.run("cat", "/etc/cron.d/theirs") == line
+    assert "run a " not in cron.run("sh", "-c", "cat /etc/cron.d/*")

@@ -89,7 +89,14 @@ def edits_of(asked: Asked, changes: Sequence[tuple[Path, Change]]) -> list[Edit]
     by_file: dict[Path, list[Change]] = {}
     for file, change in changes:
         by_file.setdefault(file, []).append(change)
-    return [preview(file, several, files, check_schedule=parse) for file, several in by_file.items()]
+    return [preview(file, several, _with_new(files, file), check_schedule=parse) for file, several in by_file.items()]
+
+
+def _with_new(files: Files, file: Path) -> Files:
+    """The files, and the system's own where it is not there yet: its jobs are the system's."""
+    if file != SYSTEM_CONFIG or any(one.path == file for one in files.documents):
+        return files
+    return Files((parse_document(file, "", str(file), "system"), *files.documents), files.faults, files.is_explicit)
 
 
 def file_changes(edits: Sequence[Edit]) -> tuple[file_change.Change, ...]:

@@ -98,9 +98,18 @@ def _grouped(messages: Iterable[_Message]) -> list[list[_Message]]:
     """The messages of each invocation; one that is cut at the front, by the limit, still has its end."""
     found: dict[str, list[_Message]] = {}
     for message in messages:
-        if key := message.invocation or message.user_invocation:
+        key = message.invocation or message.user_invocation
+        if not key and _is_skip(message):
+            key = f"skipped@{message.time}"
+        if key:
             found.setdefault(key, []).append(message)
     return list(found.values())
+
+
+def _is_skip(message: _Message) -> bool:
+    """Whether a condition was not met: then there is no invocation (systemd 252 calls that a start that was done)."""
+    has_none = not (message.invocation or message.user_invocation)
+    return message.id == SKIPPED or (has_none and message.id == STARTED and " skipped " in message.words)
 
 
 def _run(job: str, messages: Sequence[_Message]) -> Run:
@@ -114,7 +123,7 @@ def _run(job: str, messages: Sequence[_Message]) -> Run:
     was_killed = exited is not None and exited.exit_code in ("killed", "dumped")
     cpu = by_id[RESOURCES].cpu if RESOURCES in by_id else ""
     return Run(
-        id=messages[0].invocation or messages[0].user_invocation,
+        id=messages[0].invocation or messages[0].user_invocation or f"skipped@{messages[0].time}",
         job=job,
         started_at=utc(min(times)),
         ended_at=utc(ended) if ended is not None else None,
@@ -135,13 +144,14 @@ def _last(by_id: Mapping[str, _Message]) -> _Message | None:
         if id in by_id:
             return by_id[id]
     started = by_id.get(STARTED)
-    return started if started is not None and started.words.startswith("Finished") else None
+    has_ended = started is not None and (started.words.startswith("Finished") or _is_skip(started))
+    return started if has_ended else None
 
 
 def _state(by_id: Mapping[str, _Message]) -> RunState:
     if FAILED in by_id or START_FAILED in by_id:
         return RunState.TIMEOUT if FAILED in by_id and by_id[FAILED].result == "timeout" else RunState.FAILED
-    if SKIPPED in by_id:
+    if any(_is_skip(message) for message in by_id.values()):
         return RunState.SKIPPED
     if _last(by_id) is not None:
         return RunState.OK

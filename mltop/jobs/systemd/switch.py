@@ -77,7 +77,8 @@ def put(scope: str, environment: Mapping[str, str], unit: str, before: bytes, af
     """Bring a timer from a state into another; raises SystemdError."""
     (was, _), (file, is_active) = _parts(before), _parts(after)
     if file.startswith("masked"):
-        order(scope, environment, "mask", "--now", "--", unit)
+        order(scope, environment, "stop", "--", unit)  # first: one that is masked while it waits ends as failed
+        order(scope, environment, "mask", "--", unit)
         return
     if was.startswith("masked"):
         order(scope, environment, "unmask", "--", unit)

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, get_args
 
 from mltop.commands.setting import settings_of
@@ -35,6 +36,8 @@ class Box(NamedTuple):
     """What answers the screens, where it is not this mltop's own command line."""
     history: History | None = None
     """What is known of the time before."""
+    state: Path | None = None
+    """Where what is done to the box is noted."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,7 +78,9 @@ def _dashboard(box: Box, session: Session, theme: str, files: dict[str, str]) ->
 
     gc.enable()
     ask = Ask(box.ask, environment=files) if box.ask else Ask(environment=files)
-    return Dashboard(box.source, session, theme=theme, reopen=box.reopen, recorder=box.recorder, ask=ask)
+    return Dashboard(
+        box.source, session, theme=theme, reopen=box.reopen, recorder=box.recorder, ask=ask, state=box.state
+    )
 
 
 def _files(options: argparse.Namespace) -> dict[str, str]:
@@ -102,7 +107,8 @@ def _box(options: argparse.Namespace, settings: Settings) -> Box | str:
     def local() -> Source:
         return LocalSource(options.interval or settings.ui.interval, lambda: this_box(settings.expect.gpus))
 
-    return Box(local(), local, Recorder(state_directory(options.state_dir)))
+    state = state_directory(options.state_dir)
+    return Box(local(), local, Recorder(state), state=state)
 
 
 def _choose_colours(no_color: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -413,9 +415,10 @@ def with_process(box: Snapshot, pid: int, started_at: str | None = None) -> Snap
 
 
 async def test_a_signal_is_sent_after_it_is_chosen(
-    start: Start, box: Snapshot, sleeper: subprocess.Popen[bytes]
+    start: Start, box: Snapshot, sleeper: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     async with start(with_process(box, sleeper.pid)) as bench:
+        bench.app.state = tmp_path / "state"
         await bench.press("K")
         await bench.shows("SIGTERM")
         assert "victim.py" in bench.text()
@@ -425,6 +428,11 @@ async def test_a_signal_is_sent_after_it_is_chosen(
         await bench.press("f9", "down", "enter")
         await bench.shows("SIGTERM sent")
         await bench.until(lambda: sleeper.poll() == -signal.SIGTERM, "ended")
+        operations = tmp_path / "state" / "operations.jsonl"
+        await bench.until(lambda: operations.exists() and operations.read_text().endswith("\n"), "noted")
+        noted = json.loads(operations.read_text())
+        assert (noted["operation"], noted["target"], noted["signal"]) == ("signal", str(sleeper.pid), "SIGTERM")
+        assert noted["name"] == "victim.py"
 
 
 async def test_a_signal_never_hits_another_process_of_the_same_pid(

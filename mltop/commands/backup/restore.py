@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mltop.commands.backup.document import BackupsDocument, complaint_of, meant
+from mltop.commands.noted import noted
 from mltop.commands.output import write_document, write_lines
 from mltop.commands.progress import say_on_error, terminal_of, watched
 from mltop.tasks.archive import name, shelf
@@ -32,6 +33,8 @@ def restore(options: argparse.Namespace) -> int:
         with terminal_of(None) as terminal, watched(terminal, say_on_error) as (control, cancellation):
             report = extract(target, asked, control)
     code = cancellation.code(report.exit_code)
+    if not options.dry_run:
+        noted(options, "restore", report.id, to=report.to, bytes=report.restored_bytes, exit_code=code)
     if options.json:
         errors = complaint_of(report.message, report.hint, report.id)
         return write_document(BackupsDocument(action="restore", restored=report, errors=errors)) or code

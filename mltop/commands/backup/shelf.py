@@ -8,6 +8,7 @@ import msgspec
 
 from mltop.commands.backup.document import BackupsDocument, Trashed, complaint_of, meant, no_more
 from mltop.commands.backup.restore import is_id
+from mltop.commands.noted import noted
 from mltop.commands.output import Complaint, table, write_document, write_lines
 from mltop.commands.progress import say_on_error, terminal_of, watched
 from mltop.tasks.archive import shelf
@@ -66,6 +67,9 @@ def prune(options: argparse.Namespace) -> int:
         raise UsageError("prune takes a job: only a job says what is to stay")
     asked = msgspec.structs.replace(job, accept_clock=options.accept_clock)
     report = prune_by_hand(asked, options.dry_run)
+    if not options.dry_run:
+        removed = " ".join((*report.removed, *report.purged))
+        noted(options, "prune", job.job, removed=removed, bytes=report.removed_bytes, exit_code=int(report.exit_code))
     if options.json:
         errors = complaint_of(report.message, report.hint, job.job)
         return write_document(BackupsDocument(action="prune", pruned=report, errors=errors)) or int(report.exit_code)
@@ -82,6 +86,8 @@ def undelete(options: argparse.Namespace) -> int:
     with Target(folder) as target:
         there = tuple(Trashed(id=archive_id, deleted_at=at) for archive_id, at in trash(target, job.job))
         back = tuple(file for word in words for file in bring_back(target, word))
+    if words:
+        noted(options, "undelete", job.job, brought_back=" ".join(back))
     if options.json:
         return write_document(BackupsDocument(action="undelete", trash=there, undeleted=back))
     if words:

@@ -121,7 +121,7 @@ class ProcessListScreen(Screen[None], inherit_bindings=False):
         if not self.dashboard.has_hands:
             self.dashboard.tell("read-only: no signals")
             return
-        from mltop.ui.screens.signal import SignalScreen, send
+        from mltop.ui.screens.signal import SignalScreen, note, send
 
         processes, refusal = chosen(self.view)
         if refusal:
@@ -132,6 +132,7 @@ class ProcessListScreen(Screen[None], inherit_bindings=False):
         def answered(number: int | None) -> None:
             if number:
                 self.dashboard.tell(send(dialog.targets, number))
+                note(self.dashboard.state, processes, number)
                 self.view.processes.tagged.clear()
             for target in dialog.targets:
                 target.close()

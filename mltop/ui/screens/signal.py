@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -140,6 +142,21 @@ def send(targets: list[Target], number: int) -> str:
     sent = len(targets) - len(failures)
     told = "; ".join(f"{pid}: {why}" for pid, why in failures[:2])
     return f"{name} not sent to {told}" + (f" (sent to {sent})" if sent else "")
+
+
+def note(state: Path | None, chosen: list[Chosen], number: int) -> None:
+    """Note who was sent a signal in `operations.jsonl`; by a thread, for the state may be on a dead mount."""
+    if state is None:
+        return
+    from mltop.jobs.operation_log import note as append
+
+    name = signal.Signals(number).name
+
+    def work() -> None:
+        for each in chosen:
+            append(state, "signal", str(each.pid), signal=name, name=each.name, user=each.user)
+
+    threading.Thread(target=work, name="mltop-note", daemon=True).start()
 
 
 def _boxed(rows: list[Line], width: int, title: str, is_ascii: bool) -> list[Line]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from mltop.model.verdict import EXIT_CODES, Result, State, Verdict
-from mltop.reports.range import edge, is_low
+from mltop.reports.range import edge, is_low, plain
 
 
 def text(verdict: Verdict) -> str:
-    """A line a result; what was skipped is no service there."""
-    return "".join(f"{_line(one)}\n" for one in verdict.results if one.state is not State.SKIP)
+    """A line a result, each a service of its own name; what was skipped is none. A run without any is one line."""
+    told = [one for one in verdict.results if one.state is not State.SKIP]
+    if not told:
+        words = verdict.errors[0].message if verdict.errors else "no check ran"
+        return f'3 "mltop" - {_clean(words)}\n'
+    names: dict[str, int] = {}
+    return "".join(f"{_line(one, names)}\n" for one in told)
 
 
-def _line(one: Result) -> str:
-    name = " ".join(word for word in ("mltop", one.check, one.target_name) if word)
-    return f'{EXIT_CODES[one.state]} "{_clean(name)}" {_metric(one)} {_clean(one.summary)}'
+def _line(one: Result, names: dict[str, int]) -> str:
+    name = _clean(" ".join(word for word in ("mltop", one.check, one.target_name) if word))
+    names[name] = number = names.get(name, 0) + 1
+    if number > 1:
+        name = f"{name} ~{number}"
+    return f'{EXIT_CODES[one.state]} "{name}" {_metric(one)} {_clean(one.summary) or one.state}'
 
 
 def _metric(one: Result) -> str:
@@ -21,9 +29,9 @@ def _metric(one: Result) -> str:
     if one.value is None:
         return "-"
     limits = [None if text is None or is_low(text) else edge(text) for text in (one.warn, one.crit)]
-    words = ";".join("" if limit is None else f"{limit:g}" for limit in limits)
+    words = ";".join("" if limit is None else plain(limit) for limit in limits)
     name = one.check.replace(".", "_")
-    return f"{name}={one.value:.3f}{';' + words if words != ';' else ''}"
+    return f"{name}={plain(one.value)}{';' + words if words != ';' else ''}"
 
 
 def _clean(words: str) -> str:

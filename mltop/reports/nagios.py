@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mltop.model.verdict import Result, State, Verdict
-from mltop.reports.range import edge, is_low
+from mltop.reports.range import edge, is_low, plain
 
 WIDTH = 80
 """Characters before the `|`: pagers and old agents cut there."""
@@ -58,10 +58,14 @@ def _head(verdict: Verdict, bad: Sequence[Result], verbosity: int) -> str:
 def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:
     known: set[str] = set()
     for one in verdict.results:
-        if one.value is not None and one.state is not State.SKIP and one.check in _CHARTED:
+        if one.check not in _CHARTED or one.state is State.SKIP:
+            continue
+        if one.value is not None:
             unit = "%" if (one.unit or "").startswith("%") else ""
-            yield f"'{_label(one, known)}'={_number(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
-    yield f"run={_number(verdict.duration_s)}s;;{_number(limit_s)}"
+            yield f"'{_label(one, known)}'={plain(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
+        elif one.state is State.UNKNOWN:
+            yield f"'{_label(one, known)}'=U;;"
+    yield f"run={plain(verdict.duration_s)}s;;{plain(limit_s)}"
 
 
 def _label(one: Result, known: set[str]) -> str:
@@ -85,12 +89,7 @@ def _range(text: str | None) -> str:
     number = edge(text)
     if number is None:
         return text
-    return f"{_number(number)}:" if is_low(text) else _number(number)
-
-
-def _number(value: float) -> str:
-    """A plain decimal: no exponent."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{plain(number)}:" if is_low(text) else plain(number)
 
 
 def _clean(words: str) -> str:

@@ -1,56 +1,59 @@
-"""A verdict as Prometheus's text format, for the textfile collector: base units, no timestamps, no host's name."""
+"""A verdict as Prometheus's text format, for the textfile collector: base units, no host's name on every series."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
+from mltop.model.snapshot import Snapshot
+from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import State, Verdict
+from mltop.reports.exposition import Exposition
 
 _SEVERITY = {State.OK: 0, State.WARNING: 1, State.CRITICAL: 2}
 
 
-def text(verdict: Verdict) -> str:
-    """The whole exposition. A severity is absent where it is not known, so that max() never ranks it above CRITICAL."""
-    return "".join(f"{line}\n" for line in _lines(verdict))
+def text(verdict: Verdict, snapshot: Snapshot | None = None, surroundings: Surroundings | None = None) -> str:
+    """The whole exposition; with the snapshot that was judged, its GPUs too.
+
+    A severity is absent where it is not known, so that max() never ranks it above CRITICAL. The worst of a check's
+    target counts (results come worst first), where it is there twice.
+    """
+    made = Exposition()
+    _checks(verdict, made)
+    if snapshot is not None:
+        from mltop.reports.gpu_metrics import add_gpus
+
+        add_gpus(snapshot, surroundings, _epoch_s(verdict.time), made)
+    _run(verdict, made)
+    return "".join(f"{line}\n" for line in made.lines())
 
 
-def _lines(verdict: Verdict) -> Iterator[str]:
-    known = [one for one in verdict.results if one.state in _SEVERITY]
-    unknown = [one for one in verdict.results if one.state is State.UNKNOWN]
-    timed = [one for one in verdict.results if one.duration_s is not None and one.state is not State.SKIP]
-    if known:
-        yield from _head("mltop_check_severity", "State of a check: 0 ok, 1 warning, 2 critical; absent when unknown.")
-        yield from (f"mltop_check_severity{_labels(one.check, one.target)} {_SEVERITY[one.state]}" for one in known)
-    if unknown:
-        yield from _head("mltop_check_unknown", "1 for a check that could not be told.")
-        yield from (f"mltop_check_unknown{_labels(one.check, one.target)} 1" for one in unknown)
-    if timed:
-        yield from _head("mltop_check_duration_seconds", "How long a check's reading took.")
-        yield from (f"mltop_check_duration_seconds{_labels(one.check, one.target)} {one.duration_s}" for one in timed)
-    yield from _head("mltop_last_run_timestamp_seconds", "When the checks ran, in seconds since the epoch.")
-    yield f"mltop_last_run_timestamp_seconds {_epoch_s(verdict.time)}"
-    yield from _head("mltop_run_duration_seconds", "How long the checks took.")
-    yield f"mltop_run_duration_seconds {verdict.duration_s}"
-    yield from _head("mltop_build_info", "The version of mltop.")
-    yield f'mltop_build_info{{version="{_escaped(verdict.version)}"}} 1'
+def _checks(verdict: Verdict, made: Exposition) -> None:
+    for one in verdict.results:
+        labels = {"check": one.check, "target": one.target}
+        words = "State of a check: 0 ok, 1 warning, 2 critical; absent when unknown."
+        made.add("mltop_check_severity", words, _SEVERITY.get(one.state), labels)
+    for one in verdict.results:
+        labels = {"check": one.check, "target": one.target}
+        is_unknown = 1 if one.state is State.UNKNOWN else None
+        made.add("mltop_check_unknown", "1 for a check that could not be told.", is_unknown, labels)
+    for one in verdict.results:
+        labels = {"check": one.check, "target": one.target}
+        took_s = None if one.state is State.SKIP else one.duration_s
+        made.add("mltop_check_duration_seconds", "How long a check's reading took.", took_s, labels)
 
 
-def _head(name: str, words: str) -> Iterator[str]:
-    yield f"# HELP {name} {words}"
-    yield f"# TYPE {name} gauge"
+def _run(verdict: Verdict, made: Exposition) -> None:
+    words = "When the checks ran, in seconds since the epoch."
+    made.add("mltop_last_run_timestamp_seconds", words, _epoch_s(verdict.time))
+    made.add("mltop_run_duration_seconds", "How long the checks took.", verdict.duration_s)
+    host = {"hostname": verdict.host, "boot_id": verdict.boot_id}
+    made.add("mltop_host_info", "The box and its boot.", 1 if verdict.host else None, host)
+    made.add("mltop_build_info", "The version of mltop.", 1, {"version": verdict.version})
 
 
-def _labels(check: str, target: str) -> str:
-    return f'{{check="{_escaped(check)}",target="{_escaped(target)}"}}'
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _epoch_s(time: str) -> float:
+def _epoch_s(time: str) -> float | None:
     try:
         return datetime.fromisoformat(time).timestamp()
     except ValueError:
-        return 0.0
+        return None

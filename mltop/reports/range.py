@@ -20,6 +20,11 @@ def is_low(text: str) -> bool:
     return Range.parse(text).alerts(float("-inf"))
 
 
+def plain(number: float) -> str:
+    """A plain decimal, as monitoring servers read it: no exponent, at most three digits behind the point."""
+    return f"{number:.3f}".rstrip("0").rstrip(".")
+
+
 def closeness(result: Result) -> float:
     """How much of the way to its limit a value has gone: 1.0 is at it; 0.0 where it has none."""
     text = result.warn or result.crit
@@ -36,6 +41,6 @@ def limits(result: Result) -> str:
     texts = [text for text in (result.warn, result.crit) if text is not None]
     if not texts:
         return ""
-    words = "/".join(f"{number:g}" if (number := edge(text)) is not None else text for text in texts)
+    words = "/".join(plain(number) if (number := edge(text)) is not None else text for text in texts)
     unit = "%" if (result.unit or "").startswith("%") else result.unit
     return f"limit{'s' if len(texts) > 1 else ''} {words}{f' {unit}' if unit else ''}"

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from mltop.model.gpu_facts import GpuFacts
+from mltop.model.host_facts import HostFacts, KernelEvent, KernelEvents
+from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
+from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import EXIT_CODES, Counts, Mishap, Result, State, Verdict, worst
 from mltop.reports import checkmk, human, nagios, prometheus
 from mltop.reports import json as document
@@ -129,6 +133,21 @@ def test_nagios_never_says_more_than_80_characters(count: int, length: int, verb
         assert head.startswith(f"MLTOP {made.state} - ")
 
 
+def test_nagios_perfdata_has_a_u_for_what_is_not_known_and_no_exponent() -> None:
+    unknown = result("gpu.temp", "GPU-1", State.UNKNOWN, target_name="GPU 1", value=None, warn=None, crit=None)
+    large = result("mem.swap", "", value=6.02e23, unit="%", warn="@20000000:", crit=None)
+    found = perfdata(nagios.text(verdict(unknown, large)))
+    assert ("gpu1_temp", "U") in found
+    assert ("swap", "601999999999999995805696") in found
+    assert "e+" not in nagios.text(verdict(large))
+
+
+def test_nagios_keeps_a_range_that_is_no_simple_limit() -> None:
+    line = nagios.text(verdict(result(warn="@10:20", crit="~:5"), result(target="/b", warn="10:20", crit="30:")))
+    assert "'disk_/'=61%;@10:20;5" in line
+    assert "'disk_/b'=61%;10:20;30:" in line
+
+
 def test_nagios_verbosity_2_has_a_line_a_target_and_3_all_of_them() -> None:
     assert len(nagios.text(SICK, 2).splitlines()) == 1 + 3
     assert len(nagios.text(SICK, 3).splitlines()) == 1 + len(SICK.results)
@@ -215,10 +234,10 @@ def metrics(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:
                 assert name not in typed
                 typed.add(name)
             continue
-        match = re.fullmatch(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\["\\n])*",?)*)\})? (-?[0-9.e+]+)', line)
+        match = re.fullmatch(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\["\\n])*",?)*)\})? (-?[0-9.e+]+)', line)
         assert match, line
         assert match[1] in typed
-        labels = dict(re.findall(r'([a-z]+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
+        labels = dict(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
         found.setdefault(match[1], []).append((labels, float(match[3])))
     return found
 
@@ -241,6 +260,69 @@ def test_the_highest_severity_is_that_of_the_worst_known_state(states: tuple[Sta
         assert max(severities) == EXIT_CODES[worst(known)]
 
 
+def box(**facts: Any) -> str:
+    cards = (
+        gpu_of(0, utilization_percent=97),
+        gpu_of(1, xid_last=31, xid_last_age_s=60.0),
+        gpu_of(2, status=Status.LOST),
+    )
+    driver = Driver(status=Status.OK, version="550.54", gpu_count=2, pci_count=3)
+    snapshot = Snapshot(host="gpu-07", boot_id="b", gpus=cards, driver=driver)
+    return prometheus.text(SICK, snapshot, Surroundings(**facts))
+
+
+def gpu_of(index: int, **changes: Any) -> Gpu:
+    values: dict[str, Any] = {
+        "index": index, "uuid": f"GPU-{index}", "name": "H100", "pci_bus_id": f"0000:{index:02x}:00.0",
+        "temperature_c": 62, "memory_used_bytes": 70 << 30, "power_w": 612.5, "clock_sm_mhz": 1980,
+        "ecc_uncorrected_volatile": 0, "remap_pending": False,
+    }  # fmt: skip
+    return Gpu(**values | changes)
+
+
+def test_prometheus_has_the_gpus_in_base_units() -> None:
+    made = metrics(box())
+    who = {"uuid": "GPU-0", "gpu": "0"}
+    assert (who, 0.97) in made["mltop_gpu_utilization_ratio"]
+    assert (who, float(70 << 30)) in made["mltop_gpu_memory_used_bytes"]
+    assert (who, 1.98e9) in made["mltop_gpu_sm_clock_hertz"]
+    assert (who, 612.5) in made["mltop_gpu_power_watts"]
+    info = {**who, "name": "H100", "driver": "550.54", "pci_bus_id": "0000:00:00.0"}
+    assert (info, 1.0) in made["mltop_gpu_info"]
+    assert made["mltop_host_info"] == [({"hostname": "gpu-07"}, 1.0)]
+    assert len(made["mltop_gpu_info"]) == 3
+
+
+def test_prometheus_lets_a_lost_gpus_numbers_go_and_not_the_gpu() -> None:
+    made = metrics(box())
+    assert ({"uuid": "GPU-2", "gpu": "2"}, 0.0) in made["mltop_gpu_up"]
+    assert {labels["gpu"] for labels, _ in made["mltop_gpu_temperature_celsius"]} == {"0", "1"}
+
+
+def test_prometheus_has_what_is_not_known_not_at_all() -> None:
+    made = metrics(box())
+    assert [labels["gpu"] for labels, _ in made["mltop_gpu_utilization_ratio"]] == ["0"]
+    assert "mltop_gpu_fan_speed_ratio" not in made
+    assert "mltop_gpu_throttle_seconds_total" not in made
+    assert "nan" not in prometheus.text(verdict(result(duration_s=float("nan")))).lower()
+
+
+def test_prometheus_has_when_an_xid_came_and_the_counters_of_the_driver() -> None:
+    event = KernelEvent(kind="xid", subject="0000:00:00.0", at_s=1.0, age_s=30.0, text="x", code=79)
+    host = HostFacts(kernel_log=KernelEvents(events=(event, event)))
+    facts = {"GPU-0": GpuFacts(slowed_down_s={"thermal": 2.5, "sw-thermal": 2.5, "hw-power-brake": 0.0})}
+    made = metrics(box(host=host, gpus=facts))
+    assert ({"uuid": "GPU-0", "xid": "79"}, 1767225570.0) in made["mltop_xid_last_timestamp_seconds"]
+    assert ({"uuid": "GPU-1", "xid": "31"}, 1767225540.0) in made["mltop_xid_last_timestamp_seconds"]
+    assert made["mltop_xid_errors_last_day"] == [({"uuid": "GPU-0", "xid": "79"}, 2.0)]
+    assert [value for _, value in made["mltop_gpu_throttle_seconds_total"]] == [2.5, 0.0]
+
+
+def test_prometheus_has_a_series_once() -> None:
+    text = prometheus.text(verdict(result(state=State.CRITICAL), result(state=State.OK)))
+    assert [value for _, value in metrics(text)["mltop_check_severity"]] == [2.0]
+
+
 # --- checkmk
 
 
@@ -251,6 +333,14 @@ def test_checkmk_has_one_line_a_check() -> None:
     assert all(parsed)
     assert len({match[2] for match in parsed if match}) == len(lines)
     assert lines[0] == '2 "mltop gpu.count GPU 3" - lost, Xid 79 fallen off the bus'
+
+
+def test_checkmk_names_each_service_once_and_writes_plain_numbers() -> None:
+    twice = [result(target=name, target_name="cache", value=2.5e7, warn="@20000000:") for name in ("a", "b")]
+    lines = checkmk.text(verdict(*twice)).splitlines()
+    assert lines[0].startswith('0 "mltop disk.space cache" disk_space=25000000;20000000;95 ')
+    assert lines[1].startswith('0 "mltop disk.space cache ~2" ')
+    assert checkmk.text(Verdict(errors=(Mishap(message="no | verdict"),))) == '3 "mltop" - no / verdict\n'
 
 
 # --- human

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mltop.commands.check.parser import Parser, check_parser
 from mltop.commands.check.refuse import NoVerdictError, guarded
+from mltop.commands.check.report import format_of, report
 from mltop.commands.check.write import write
 from mltop.config.fault import Fault
 from mltop.system.text import clean
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mltop.commands.check.state import Store
     from mltop.config.limits import Limits
     from mltop.config.settings import Settings
+    from mltop.model.snapshot import Snapshot
+    from mltop.model.surroundings import Surroundings
     from mltop.model.verdict import Result, Verdict
 
 _NET_S = 0.2
@@ -87,10 +89,12 @@ def _judged(options: argparse.Namespace, store: Store | None, started: float) ->
     if options.list:
         from mltop.commands.check.list import listing
 
-        listed = listing(selection, limits, profile_name, as_json=_format(options) == "json")
+        listed = listing(selection, limits, profile_name, as_json=format_of(options) == "json")
         return write(listed, options.output, 0)
-    made = _verdict(options, settings, selection, (profile_name, profile), limits, store, started)
-    return write(_report(made, options), options.output, made.exit_code)
+    made, snapshot, surroundings = _verdict(
+        options, settings, selection, (profile_name, profile), limits, store, started
+    )
+    return write(report(made, snapshot, surroundings, options), options.output, made.exit_code)
 
 
 def _left_s(options: argparse.Namespace, started: float) -> float:
@@ -161,8 +165,8 @@ def _verdict(
     limits: Limits,
     store: Store | None,
     started: float,
-) -> Verdict:
-    """Read, judge and sum up."""
+) -> tuple[Verdict, Snapshot, Surroundings]:
+    """Read, judge and sum up; the verdict, and what it is about."""
     from mltop.checks.judge import judgements
     from mltop.checks.memory import dated, seconds
     from mltop.checks.profile import raised
@@ -196,7 +200,7 @@ def _verdict(
         store.keep(memory.settled(selection.checks, at), _left_s(options, started))
         if store.judgement() != of_state:  # it could not be kept
             made = dated(told(store.judgement()), memory, at)
-    return verdict(
+    whole = verdict(
         made,
         selection,
         snapshot,
@@ -204,36 +208,4 @@ def _verdict(
         profile=profile[1],
         duration_s=time.monotonic() - started,
     )
-
-
-def _format(options: argparse.Namespace) -> str:
-    return "json" if options.json else str(options.format or "human")
-
-
-def _report(made: Verdict, options: argparse.Namespace) -> str:
-    match _format(options):
-        case "json":
-            from mltop.reports import json
-
-            return json.text(made)
-        case "nagios":
-            from mltop.reports import nagios
-
-            return nagios.text(made, options.verbose, limit_s=options.timeout)
-        case "prometheus":
-            from mltop.reports import prometheus
-
-            return prometheus.text(made)
-        case "checkmk":
-            from mltop.reports import checkmk
-
-            return checkmk.text(made)
-    from mltop.reports import human
-
-    return human.text(made, options.verbose, color=_has_colors(options))
-
-
-def _has_colors(options: argparse.Namespace) -> bool:
-    if options.no_color or options.output or os.environ.get("NO_COLOR"):
-        return False
-    return os.isatty(1) and os.environ.get("TERM", "") not in ("", "dumb")
+    return whole, snapshot, surroundings

@@ -16,6 +16,7 @@ import msgspec
 from mltop.jobs.moment import utc
 from mltop.jobs.program import Answer, ProgramError
 from mltop.jobs.systemd.manager import systemctl
+from mltop.jobs.systemd.switch import service_of
 from mltop.model.job import Run, RunState
 
 _DEADLINE_S = 5.0
@@ -33,6 +34,8 @@ _UNITS_S = {
     "ms": 1e-3, "us": 1e-6, "μs": 1e-6,
 }  # fmt: skip
 """As systemd.time(7) has them."""
+_FIRST_US = 10**15
+"""Of 2001: nothing that is scheduled is older."""
 _TIME = re.compile(r"(?:@(?P<epoch>\d+)|(?:\w{3} )?(?P<text>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC)")
 
 
@@ -78,7 +81,7 @@ def timers(scope: str, environment: Mapping[str, str]) -> list[Timer]:
     files = _files(_asked(scope, environment, "list-unit-files", "--type=timer", "--output=json"))
     known = {row.unit: row for row in rows}
     names = list(dict.fromkeys([*known, *(name for name in files if not name.endswith("@.timer"))]))
-    services = {name: _activated(known.get(name), name) for name in names}
+    services = {name: _activated(known.get(name)) or service_of(scope, environment, name) for name in names}
     if not names:
         return []
     asked = _asked(scope, environment, "show", f"--property={_PROPERTIES}", "--", *names, *set(services.values()))
@@ -112,11 +115,11 @@ def _files(answer: Answer) -> dict[str, str]:
         return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0].endswith(".timer")}
 
 
-def _activated(row: _Row | None, name: str) -> str:
+def _activated(row: _Row | None) -> str | None:
     activates = row.activates if row else None
     if isinstance(activates, list):
-        activates = activates[0] if activates else None
-    return activates or f"{name.removesuffix('.timer')}.service"
+        return activates[0] if activates else None
+    return activates
 
 
 def _blocks(text: str) -> Iterable[dict[str, str]]:
@@ -182,8 +185,8 @@ def _schedule(block: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _of_row(microseconds: int | None) -> str | None:
-    """`next` is null, or huge, for never; `last` is 0 for never."""
-    if not microseconds or microseconds >= 1 << 60:
+    """`next` is null, or huge, for never; `last` is 0 for never. A small number is of another clock."""
+    if not microseconds or not _FIRST_US <= microseconds < 1 << 60:
         return None
     return utc(microseconds / 1e6)
 

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from scheduler_box import Box
 
 from mltop.jobs import scheduler as schedulers
-from mltop.jobs.systemd.timer import Timer, TimersError, timers
+from mltop.jobs.moment import seconds
+from mltop.jobs.systemd.timer import Timer, TimersError, span_s, timers
 from mltop.model.job import RunState
 
 NEXT = 1795564800000000  # 2026-11-25T00:00:00Z
 LAST = 1795478400000000
 ROWS = {
+    "239": None,
+    "247": [{"next": NEXT, "left": NEXT, "last": LAST, "passed": LAST, "unit": "a.timer", "activates": "a.service"}],
     "252": [{"next": NEXT, "left": NEXT, "last": LAST, "passed": LAST, "unit": "a.timer", "activates": "a.service"}],
     "255": [{"next": NEXT, "left": 5, "last": LAST, "passed": 77, "unit": "a.timer", "activates": "a.service"}],
     "a list": [{"next": NEXT, "last": LAST, "unit": "a.timer", "activates": ["a.service"]}],
-    "text": None,
+    "258": [
+        {"next": NEXT, "left": 5, "last": LAST, "passed": 77, "unit": "a.timer", "activates": "a.service", "x": {}}
+    ],
 }
+TEXT = {
+    "rows": """\
+NEXT                         LEFT     LAST                         PASSED  UNIT    ACTIVATES
+Wed 2026-11-25 00:00:00 UTC  11h left Tue 2026-11-24 00:00:00 UTC  12h ago a.timer a.service
+
+1 timers listed.
+""",
+    "files": """\
+UNIT FILE STATE
+a.timer   enabled
+off.timer disabled
+x@.timer  static
+
+3 unit files listed.
+""",
+}
+"""Of systemd 239, which has no JSON."""
 SHOWN = """\
 Id=a.timer
 ActiveState=active
@@ -63,9 +86,8 @@ def systemctl(box: Box, rows: object, shown: str = SHOWN, files: object = ...) -
     if files is ...:
         files = [{"unit_file": "a.timer", "state": "enabled"}, {"unit_file": "off.timer", "state": "disabled"}]
         files.append({"unit_file": "x@.timer", "state": "static"})
-    text = "NEXT LEFT LAST PASSED UNIT ACTIVATES\n"
-    for name, content in (("rows", rows), ("files", files)):
-        (box.folder / name).write_text(json.dumps(content) if content is not None else text)
+    for name, content in (("rows", rows), ("files", files if rows is not None else None)):
+        (box.folder / name).write_text(json.dumps(content) if content is not None else TEXT[name])
     (box.folder / "shown").write_text(shown)
     calls = box.folder / "calls"
     box.program(
@@ -100,6 +122,45 @@ def test_every_version_says_the_same(box: Box, version: str) -> None:
     lines = calls.read_text().splitlines()
     assert len(lines) == 3
     assert all("--no-ask-password" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "rows", [None, [{"next": 700_000_000, "last": 0, "unit": "a.timer", "activates": "a.service"}]]
+)
+def test_a_time_that_is_counted_from_the_start_is_told_from_now_also_after_a_suspend(box: Box, rows: object) -> None:
+    """The monotonic clock stood still meanwhile: its zero is not when the box started by the wall's clock (J5)."""
+    ahead = time.clock_gettime(time.CLOCK_MONOTONIC) + 600
+    shown = (
+        "Id=a.timer\nActiveState=active\nNextElapseUSecRealtime=\n"
+        "TimersMonotonic={ OnUnitActiveUSec=15min ; next_elapse=3min }\n"
+        f"NextElapseUSecMonotonic={int(ahead // 3600)}h {int(ahead % 3600 // 60)}min {ahead % 60:.6f}s\n"
+    )
+    systemctl(box, rows, shown, [])
+    found = {one.unit: one for one in timers("system", box.environment)}["a.timer"]
+    assert found.next_run is not None
+    assert abs(seconds(found.next_run) - time.time() - 600) < 10
+    assert found.schedule == ("OnUnitActive=15min",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("15min", 900), ("1h 30min", 5400), ("2d 4.5s", 172804.5), ("1month 1w", 3234600), ("0", None), ("infinity", None),
+     ("", None), ("500ms", 0.5), ("20us", 2e-5)],
+)  # fmt: skip
+def test_a_span_is_read_as_systemd_writes_it(text: str, expected: float | None) -> None:
+    assert span_s(text) == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_disabled_timers_service_is_in_its_file(box: Box) -> None:
+    units = box.home / ".config" / "systemd" / "user"
+    units.mkdir(parents=True)
+    (units / "off.timer").write_text("[Timer]\nUnit=another.service\nOnCalendar=daily\n")
+    calls = systemctl(
+        box, [], "Id=off.timer\nActiveState=inactive\n", [{"unit_file": "off.timer", "state": "disabled"}]
+    )
+    (found,) = timers("user", box.environment)
+    assert found.service == "another.service"
+    assert "another.service" in calls.read_text().splitlines()[-1]
 
 
 @pytest.mark.parametrize("forever", [None, 0, (1 << 64) - 1])

@@ -13,7 +13,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import msgspec
@@ -32,8 +31,7 @@ Task = Callable[[Any], object]
 """What a child does with a key; keys and values go through msgpack, so a tuple arrives as a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back for one key; `at` is when, by `time.monotonic`."""
 
     value: Any
@@ -43,20 +41,18 @@ class Answer:
     """Why there is no value, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(msgspec.Struct, frozen=True):
     task: str
     key: Hashable
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
+class _Worker(msgspec.Struct, eq=False):
     """A child, the items it has still to answer (the first is the one it is at), and since when it is at that one."""
 
     child: Child
-    items: deque[_Item] = field(default_factory=deque)
+    items: deque[_Item] = msgspec.field(default_factory=deque)
     since: float = 0.0
-    buffer: bytearray = field(default_factory=bytearray)
+    buffer: bytearray = msgspec.field(default_factory=bytearray)
 
 
 class Reader:

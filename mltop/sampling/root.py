@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Roots:
+
+class Roots(msgspec.Struct, frozen=True):
     """The roots that every reading starts from; nothing else in `sampling` spells `/proc` or `/sys`."""
 
     proc: Path = Path("/proc")

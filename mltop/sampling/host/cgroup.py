@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from mltop.model.host_facts import MemoryGroup, Pool
 from mltop.model.snapshot import Status
@@ -13,8 +14,7 @@ from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, read_int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """One control group, as a folder that can be seen."""
 
     folder: Path

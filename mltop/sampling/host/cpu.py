@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from mltop.model.snapshot import Cpu
 from mltop.sampling.host.pressure import read_pressure
@@ -36,8 +37,7 @@ _ARM_PARTS = {
 Times = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What the processors did between two readings, in percent."""
 
     usage_percent: float | None = None

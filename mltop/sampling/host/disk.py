@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -34,16 +33,14 @@ Space = tuple[int, int, int, int, int, int, bool]
 """f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, and whether the mount point is a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True):
     """Bytes a second of a block device; `None` at first sight and when its counters were reset."""
 
     read_bytes_per_s: float | None = None
     write_bytes_per_s: float | None = None
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What is known of one mount."""
 
     mount: Mount

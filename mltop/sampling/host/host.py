@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mltop.model.snapshot import Cpu, Disk, Memory, Network, Process, Processes
 from mltop.sampling.host.cpu import CpuReading
@@ -23,8 +24,7 @@ from mltop.system.text import clean
 __all__ = ["Host", "HostReadings", "Selection"]
 
 
-@dataclass(frozen=True, slots=True)
-class HostReadings:
+class HostReadings(msgspec.Struct, frozen=True):
     """One tick of the host."""
 
     cpu: Cpu

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 NETWORK_TYPES = frozenset({
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "cvfs", "fuse.JuiceFS", "fuse.alluxio", "fuse.beegfs",
@@ -36,8 +37,7 @@ _NETWORK_SOURCE = re.compile(r"//|[\w.@-]+:|\[[0-9a-fA-F:.]+\]:")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """One line of mountinfo."""
 
     id: int

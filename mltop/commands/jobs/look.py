@@ -114,18 +114,21 @@ def _next(asked: Asked) -> int:
 def _history(asked: Asked) -> int:
     """What ran, newest first; of a unit, as the journal has it."""
     from mltop.commands.jobs import text as jobs_text
+    from mltop.jobs.history.statistics import RUNS, statistics
 
     id, limit = asked.options.id, asked.options.count
     if id is not None and id.endswith((".timer", ".service")) and id not in asked.config.jobs:
         found, notes = _of_unit(asked, id, limit)
     else:
         history = History(asked.site.state)
-        found = history.runs(id, limit)
+        found = history.runs(id, limit if id is None else max(limit, RUNS))
         notes = list(history.notes)
+    told = statistics(found[:RUNS]) if id is not None else None
+    found = found[:limit]
     if asked.options.json:
-        document({"schema": RUNS_SCHEMA, "runs": found, "errors": errors(notes)})
+        document({"schema": RUNS_SCHEMA, "runs": found, "statistics": told, "errors": errors(notes)})
     else:
-        text(jobs_text.runs(found))
+        text(jobs_text.runs(found, told))
         sys.stderr.write("".join(f"- {note}\n" for note in notes))
     return ExitCode.DONE
 

@@ -1,0 +1,42 @@
+"""`mltop jobs history ID`: the runs, and how the job does."""
+
+from __future__ import annotations
+
+from jobs_command import Here
+
+from mltop.jobs import moment
+from mltop.jobs.history.history import History
+from mltop.model.job import Run, RunState
+
+SECONDS = (90.0, 2.0, 2.0, 2.0, 2.0, 1.0)
+
+
+def fill(here: Here) -> None:
+    for number, duration_s in enumerate(reversed(SECONDS)):
+        started = moment.utc(1_800_000_000 + number * 3600)
+        run = Run(
+            id=f"r{number}", job="backup", started_at=started, duration_s=duration_s, state=RunState.OK, exit_code=0
+        )
+        History(here.box.state).finish(run)
+    failed = Run(id="f", job="backup_db", started_at=moment.utc(1_800_000_000), state=RunState.FAILED, exit_code=1)
+    History(here.box.state).finish(failed)
+
+
+def test_a_job_has_its_statistics_whatever_part_is_shown(here: Here) -> None:
+    fill(here)
+    made = here.json("history", "backup", "-n", "2")
+    assert [run["id"] for run in made["runs"]] == ["r5", "r4"]
+    told = made["statistics"]
+    assert (told["runs"], told["success_percent"], told["p50_s"], told["slowest_run"]) == (6, 100.0, 2.0, "r5")
+    assert told["slow_runs"] == ["r5"]
+    text = here("history", "backup")
+    assert "100 % of 6 ended well; half within 2 s, 95 % within 90 s, the slowest 90 s (r5)" in text
+    assert [line for line in text.splitlines() if line.endswith("slow")] == [text.splitlines()[1]]
+
+
+def test_all_jobs_together_have_none(here: Here) -> None:
+    fill(here)
+    made = here.json("history")
+    assert (len(made["runs"]), made["statistics"]) == (7, None)
+    assert "ended well" not in here("history")
+    assert "0 % of 1 ended well" in here("history", "backup_db")

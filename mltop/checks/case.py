@@ -41,12 +41,18 @@ class Case:
         return self.settled(check, target, limit.level(value, held), row)
 
     def settled(self, check: str, target: str, level: Level, row: str | None = None) -> Level:
-        """A level after hysteresis in time (`for`)."""
+        """A level after hysteresis in time (`for`).
+
+        Runs that lie apart wait for nothing but what one look cannot tell, and what the config says: a card that is too
+        hot is told at once, for the next run may be in an hour.
+        """
         name = row or check
-        momentary = TABLE[name].is_momentary
+        momentary, for_s = TABLE[name].is_momentary, self.limits[name].for_s
         if self.memory is None:
             return Level.OK if momentary and level is not Level.CRITICAL else level
-        return self.memory.settle(check, target, level, self.limits[name], self.now, momentary=momentary)
+        if self.memory.is_stepwise and not momentary and for_s == TABLE[name].limit.for_s:
+            for_s = 0.0
+        return self.memory.settle(check, target, level, for_s, momentary=momentary)
 
     def growth(self, check: str, target: str, counter: float, *, name: str = "", over_s: float = 0.0) -> Growth | None:
         """The growth of a counter since the last run, and note its value for the next one: `Memory.growth`."""

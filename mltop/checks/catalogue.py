@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from mltop.checks import disk, gpu, host, job
+from mltop.checks import disk, gpu, host, job, own
 from mltop.checks.case import Case
 from mltop.checks.judgement import Judgement
 from mltop.checks.service.judge import services
@@ -51,6 +51,7 @@ CATALOGUE: tuple[Check, ...] = (
     Check("disk.readonly", "disk", "local file systems that are read-only"),
     Check("disk.space", "disk", "space used, as df has it"),
     Check("disk.inodes", "disk", "inodes used"),
+    Check("disk.eta", "disk", "when it will be full at the rate of the last hours"),
     Check("disk.shm", "disk", "shared memory used"),
     Check("mem.available", "memory", "memory that can still be had"),
     Check("mem.psi", "memory", "time that all processes wait for memory"),
@@ -67,7 +68,9 @@ CATALOGUE: tuple[Check, ...] = (
     Check("backup.age", "jobs", "how old the last good backup is, by what was due since (or in hours)"),
     Check("job.failed", "jobs", "jobs of the config whose last runs failed"),
     Check("job.late", "jobs", "jobs of the config with no start within start_grace after their time"),
+    Check("host.reboot", "self", "whether the box was rebooted since the last run (never alerts)"),
     Check("self.state", "self", "what one run leaves for the next: since when, growth, hysteresis"),
+    Check("self.stale", "self", "whether the scheduled checks of the config still run"),
     Check("self.config", "self", "the config files of mltop itself"),
 )
 """In the order in which findings of one level are told: what breaks a job first."""
@@ -81,5 +84,6 @@ FAMILIES: Mapping[str, Callable[[Case], Iterator[Judgement]]] = {
     "cpu": host.cpu,
     "services": services,
     "jobs": job.jobs,
+    "self": own.own,
 }
 """What judges each family; without surroundings, what a snapshot can answer."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mltop.checks.case import NOT_READ, Case, age, judgement, skip
+from mltop.checks.disk_eta import eta
 from mltop.checks.judgement import Judgement
 from mltop.model.finding import Level
 from mltop.model.snapshot import Disk, Status
@@ -28,6 +29,8 @@ def disks(case: Case) -> Iterator[Judgement]:
             yield judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
             yield _space(case, disk)
             yield _inodes(case, disk)
+            if disk.mount != SHARED_MEMORY:
+                yield eta(case, disk)
             yield _readonly(case, disk)
     if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
         yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)

@@ -8,6 +8,7 @@ import msgspec
 
 from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip
 from mltop.checks.gpu_health import health
+from mltop.checks.gpu_known import compared, gone, named
 from mltop.checks.judgement import Judgement
 from mltop.checks.xid import RECENT_S, xid
 from mltop.model.finding import Level
@@ -51,11 +52,13 @@ def gpus(case: Case) -> Iterator[Judgement]:
     yield driver
     if driver.level is not None:
         yield _responsive(case)
-    yield from _count(case.snapshot)
+    for count in _count(case.snapshot):
+        yield compared(case, count)
+    yield from gone(case)
     is_muted = driver.level is not Level.OK or case.snapshot.driver.status is Status.TIMEOUT
     for gpu in case.snapshot.gpus:
         if gpu.status is Status.LOST:
-            yield _lost(gpu)
+            yield _lost(named(case, gpu))
         elif driver.level is None:
             continue  # cards that are not this box's to use
         elif is_muted and driver.reason != "permission":

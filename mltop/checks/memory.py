@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from mltop.checks.remembered import Found, Held, Remembered
-from mltop.config.limit import Limit
 from mltop.model.finding import Level
 from mltop.model.verdict import Result, State
 
@@ -33,6 +32,7 @@ class Memory:
         self.kept = Remembered() if kept is None else kept
         self.is_first = kept is None
         """Whether there was no judgement before this one."""
+        self.last_time, self.last_boot_id = self.kept.time, self.kept.boot_id
         self.is_stepwise = is_stepwise
         self._touched: set[tuple[str, str]] = set()
         self._found: dict[str, dict[str, Found]] = {}
@@ -54,8 +54,12 @@ class Memory:
         held = self._of(check, target)
         return held.level if held is not None else Level.OK
 
-    def settle(self, check: str, target: str, level: Level, limit: Limit, now: float, *, momentary: bool) -> Level:
-        """The level that holds, where `level` is that of this moment; what is not known leaves things as they were."""
+    def settle(self, check: str, target: str, level: Level, for_s: float, *, momentary: bool) -> Level:
+        """The level that holds, where `level` is that of this moment; what is not known leaves things as they were.
+
+        A WARNING has to last for so many seconds, where `momentary` from the first look on.
+        """
+        now = self.kept.moment
         held = self._of(check, target)
         if held is None:
             # the first look takes things as they are, where one look says anything
@@ -68,7 +72,7 @@ class Memory:
             return level
         if held.since is None or held.since > now:  # or another boot
             held.since = now
-        if now - held.since >= limit.for_s:
+        if now - held.since >= for_s:
             held.level, held.since = level, None
         return held.level
 
@@ -156,9 +160,17 @@ def dated(results: Iterable[Result], memory: Memory, time: float) -> tuple[Resul
     for one in results:
         began = memory.since(one.check, one.target, one.state, time)
         if began not in words:
-            words[began] = datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            words[began] = rfc3339(began)
         made.append(msgspec.structs.replace(one, since=words[began]))
     return tuple(made)
+
+
+def rfc3339(time: float) -> str:
+    """A time in seconds since 1970, in UTC; "long ago" where it is none."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return "long ago"
 
 
 def seconds(time: str) -> float:

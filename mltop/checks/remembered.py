@@ -35,6 +35,8 @@ class KnownGpu(msgspec.Struct, omit_defaults=True):
     name: str | None = None
     seen: float = 0.0
     """When it was last seen, in seconds since 1970."""
+    gone: float | None = None
+    """Since when it is not there any more."""
 
 
 class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -54,5 +56,7 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     counters: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
     """By a counter's name: moments and values, the oldest first."""
     gpus: list[KnownGpu] = []
+    most_gpus: int = 0
+    """The most that the driver ever listed."""
     space: dict[str, list[tuple[float, float]]] = {}
     """By mount: times and available bytes, the oldest first."""

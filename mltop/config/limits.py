@@ -59,6 +59,8 @@ TABLE: Mapping[str, Row] = {
     "disk.space": _row("%", warn=85, crit=95, clear=80, clear_crit=90, free=(500 * GIB, 100 * GIB)),
     # Netdata 90/98, node mixin < 5 %/< 3 % free
     "disk.inodes": _row("%", warn=90, crit=97, clear=80, clear_crit=90),
+    # hours until it is full: node mixin < 24 h with < 40 % available, < 4 h with < 20 %
+    "disk.eta": _row("h", "low", warn=24, crit=4, clear=30, clear_crit=6),
     # data loaders die of a bus error when it is full: pytorch#5040
     "disk.shm": _row("%", warn=80, crit=95, clear=75, clear_crit=90),
     # node mixin 90 % for 15 m, Netdata < 10 clear 15

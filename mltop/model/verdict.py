@@ -44,7 +44,7 @@ def worst(states: Iterable[State]) -> State:
 
 
 _FAMILIES = {"mem": "memory", "svc": "services", "api": "services", "redis": "services", "pg": "services"}
-_FAMILIES |= {"tcp": "services", "docker": "services", "job": "jobs", "backup": "jobs"}
+_FAMILIES |= {"tcp": "services", "docker": "services", "job": "jobs", "backup": "jobs", "host": "self"}
 
 
 def family_of(check: str) -> str:

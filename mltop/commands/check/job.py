@@ -43,7 +43,7 @@ class JobReading:
         self._child: Child | None = None
         self._trouble: str | None = None
         folder = state_directory(state_dir)
-        if folder is None or not any(check.startswith(("job.", "backup.")) for check in checks):
+        if folder is None or not any(check.startswith(("job.", "backup.", "self.stale")) for check in checks):
             return
         if (dead := dead_mount([folder / "history.db"], min(limit_s, _REACH_S))) is not None:
             self._trouble = f"{dead[0]}: its mount {dead[1]} does not answer"

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mltop.checks.judgement import Judgement
     from mltop.checks.memory import Memory
     from mltop.checks.remembered import Remembered
+    from mltop.model.snapshot import Snapshot
     from mltop.model.surroundings import Surroundings
+    from mltop.sampling.root import Roots
 
 _BAD = ("WARNING", "CRITICAL")
 PATIENCE_S = 0.5
@@ -232,13 +234,21 @@ def opened(folder: str | None, left_s: Callable[[], float]) -> Iterator[Store]:
         reap_children(0.02)
 
 
-def recalled(surroundings: Surroundings, memory: Memory) -> Surroundings:
-    """What the last run knew, among what this one found."""
-    stuck = {mount for mount, found in memory.last("disk.mount_stuck").items() if found.state in _BAD}
-    if not stuck:
-        return surroundings
+def recalled(memory: Memory, snapshot: Snapshot, surroundings: Surroundings) -> Surroundings:
+    """What this run found, with the mounts that hung in the last one; GPUs that are not missed are forgotten."""
     import msgspec
 
+    from mltop.sampling.gpu.elsewhere import bound_elsewhere, life
+
+    if surroundings.is_container and (now := life(_roots())) != memory.kept.life:
+        memory.kept.gpus, memory.kept.most_gpus, memory.kept.life = [], 0, now
+    listed = {gpu.pci_bus_id for gpu in snapshot.gpus}
+    if any(one.pci_bus_id not in listed for one in memory.kept.gpus):
+        elsewhere = bound_elsewhere(_roots())
+        known = [one for one in memory.kept.gpus if one.pci_bus_id not in elsewhere]
+        if len(known) < len(memory.kept.gpus):
+            memory.kept.gpus, memory.kept.most_gpus = known, 0
+    stuck = {mount for mount, found in memory.last("disk.mount_stuck").items() if found.state in _BAD}
     return msgspec.structs.replace(surroundings, stuck_before=surroundings.stuck_before | stuck)
 
 
@@ -265,15 +275,18 @@ def _fallbacks() -> Iterator[str]:
 
 def _box() -> str:
     """Which box is looked at: this one, or through other roots perhaps another one."""
+    roots = _roots()
+    return "" if roots == type(roots)() else str(roots)
+
+
+def _roots() -> Roots:
     from mltop.sampling.root import Roots
 
-    roots = Roots.from_environment()
-    return "" if roots == Roots() else str(roots)
+    return Roots.from_environment()
 
 
 def _is_stuck(folder: str) -> bool:
     """Whether the keeper of an earlier run hangs there still: nobody is sent after it (D2)."""
     from mltop.sampling.host.stuck_mount import stuck_readers
-    from mltop.sampling.root import Roots
 
-    return bool(stuck_readers(Roots.from_environment(), [os.fsencode(folder)]))
+    return bool(stuck_readers(_roots(), [os.fsencode(folder)]))

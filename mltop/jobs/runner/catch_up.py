@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from mltop.config.job import JobConfig
 from mltop.jobs.schedule.schedule import ScheduleFault, parse
-from mltop.model.job import Run
+from mltop.model.job import Run, RunState
 
 PATIENCE = timedelta(minutes=2)
 """A slot this new is still cron's own to serve."""
@@ -19,6 +19,8 @@ def missed(job: JobConfig, last: Run | None, now: datetime) -> datetime | None:
     """
     if not (job.persistent and job.enabled) or last is None or last.started_at is None:
         return None
+    if last.state is RunState.RUNNING:
+        return None  # what it keeps from running is looked at again in an hour
     started = datetime.fromisoformat(last.started_at).astimezone(UTC)
     latest = now - PATIENCE - timedelta(seconds=job.jitter_s)
     slots = [slot for text in job.schedule if (slot := _first(text, started)) is not None and slot <= latest]

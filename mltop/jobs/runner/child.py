@@ -43,6 +43,8 @@ class Plan(NamedTuple):
     data_max_bytes: int | None = None
     """For each process: RLIMIT_DATA. Not the address space: a CUDA process reserves hundreds of GB of that."""
     keeps_descriptors: bool = False
+    unheld: tuple[str, ...] = ()
+    """Limits of the job that nothing here holds it to, in words."""
 
 
 class StartError(Exception):

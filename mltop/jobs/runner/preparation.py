@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mltop.config.job import JobConfig
 from mltop.jobs.place import Place
-from mltop.jobs.runner import command, environment
+from mltop.jobs.runner import command, environment, held
 from mltop.jobs.runner.child import Plan
 from mltop.system.text import clean
 
@@ -19,7 +19,7 @@ def of_job(job: JobConfig, files: command.Files, inherited: Mapping[str, str], *
     """What a configured job starts; raises EnvironmentFault."""
     account = environment.account_of(job.run_as)
     found = environment.of_job(job, inherited, account, is_scheduled=is_scheduled)
-    is_unit = "INVOCATION_ID" in inherited  # its manager holds it to memory_max, all processes together
+    has_memory, unheld = _held(job)
     return Plan(
         argv=command.argv(job, files),
         environment=found,
@@ -27,8 +27,23 @@ def of_job(job: JobConfig, files: command.Files, inherited: Mapping[str, str], *
         account=account if job.run_as is not None else None,
         nice=job.nice,
         io_class=job.io_class,
-        data_max_bytes=None if is_unit else job.memory_max_bytes,
+        data_max_bytes=None if has_memory else job.memory_max_bytes,
+        unheld=unheld,
     )
+
+
+def _held(job: JobConfig) -> tuple[bool, tuple[str, ...]]:
+    """Whether a manager holds the job to its memory, and which limits nobody holds it to as a whole (J37)."""
+    if job.memory_max_bytes is None and job.cpu_quota_percent is None:
+        return False, ()
+    cgroup = held.own_cgroup()
+    has_memory = job.memory_max_bytes is not None and held.holds_memory(cgroup, job.memory_max_bytes)
+    said = []
+    if job.memory_max_bytes is not None and not has_memory:
+        said.append("memory_max holds for each process alone: no systemd unit holds the whole run")
+    if job.cpu_quota_percent is not None and not held.holds_cpu(cgroup, job.cpu_quota_percent):
+        said.append(f"cpu_quota {job.cpu_quota_percent:g} % not applied: no systemd unit holds this run to it")
+    return has_memory, tuple(said)
 
 
 def of_command(words: Sequence[str], inherited: Mapping[str, str]) -> Plan:
@@ -47,9 +62,9 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
         f"{name} {value}" for name, value in (("nice", plan.nice), ("io_class", plan.io_class)) if value is not None
     ]
     if job.memory_max_bytes is not None:
-        limits.append(f"memory_max {job.memory_max_bytes} bytes (each process; the whole job where systemd runs it)")
+        limits.append(f"memory_max {job.memory_max_bytes} bytes")
     if job.cpu_quota_percent is not None:
-        limits.append(f"cpu_quota {job.cpu_quota_percent:g} % (only where systemd runs it)")
+        limits.append(f"cpu_quota {job.cpu_quota_percent:g} %")
     told = plan.environment.items()
     return [
         f"job        {job.id} ({job.kind}){'' if job.enabled else ', disabled'}",
@@ -60,6 +75,7 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
         f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
         f"retries    {job.retries}" + (f", {job.retry_wait_s:g} s apart" if job.retries else ""),
         f"limits     {', '.join(limits) or 'none'}",
+        *(f"           {line}" for line in plan.unheld),
         f"logs       {place.logs / job.id}, at most {job.log_max_bytes} bytes each",
         *(f"env        {name}={_masked(name, value)}" for name, value in sorted(told)),
     ]

@@ -141,7 +141,7 @@ class Runner:
             return self._not_startable(WRAPPER, f"no process: {error.strerror}", number)
         if number == 1:
             self._note_start()
-        for note in attempt.notes:
+        for note in (*(self._plan.unheld if number == 1 else ()), *attempt.notes):
             self._note(note)
         ending = attempt.run()
         self._cpu_s += ending.cpu_s

@@ -36,6 +36,10 @@ def test_a_slot_of_this_moment_is_crons() -> None:
     assert missed(JOB, last, NOON + timedelta(minutes=3)) == NOON
 
 
+def test_a_job_that_still_runs_is_not_started_again() -> None:
+    assert missed(JOB, ran(NOON - timedelta(hours=5), RunState.RUNNING), NOON) is None
+
+
 def test_jitter_is_waited_for() -> None:
     job = JOB._replace(jitter_s=600)
     assert missed(job, ran(NOON - timedelta(minutes=59)), NOON + timedelta(minutes=5)) is None

@@ -1,0 +1,191 @@
+"""`mltop run` where something goes wrong: with the wrapper, the history, the limits, or the attempts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from run_box import FALLBACK_S, Box, sh, wait_until
+
+from mltop.jobs.history.history import History
+from mltop.jobs.runner import alive
+from mltop.jobs.runner.lock import Holder, holder
+from mltop.model.job import RunState
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    found = Box(tmp_path)
+    yield found
+    found.close()
+
+
+def test_the_lock_is_one_file_for_ever_outside_of_tmp_and_the_session(box: Box) -> None:
+    lock = box.state / "locks" / "job.lock"
+    assert box.run("--id", "job", *sh("exit 0"))[0] == 0
+    first = lock.stat().st_ino
+    assert box.run("--id", "job", *sh("exit 1"))[0] == 1
+    assert lock.stat().st_ino == first
+    told = holder(lock)
+    assert told is not None
+    assert told.run == box.last().id
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Holder("r-1", 12, 34, "boot", ((5, 6), (7, None))),
+        Holder("r-1", 12),
+    ],
+)
+def test_a_note_of_a_holder_is_read_as_it_was_written(told: Holder, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_bytes(told.line())
+    assert holder(tmp_path / "lock") == told
+
+
+@pytest.mark.parametrize("data", [b"", b"r-1", b"r-1 x - -", b"\xff\xfe", b'{"run": "r-1", "pid": 1}\n'])
+def test_a_note_that_is_none_names_nobody(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_bytes(data)
+    assert holder(tmp_path / "lock") is None
+
+
+def test_overlap_wait_gets_in_when_the_other_ends(box: Box) -> None:
+    box.write(
+        '[jobs.job]\nkind = "command"\non_overlap = "wait:30s"\n'
+        f'command = "while [ ! -e {box.folder}/go ]; do sleep 0.02; done"\n'
+    )
+    first = box.start("job")
+    box.running()
+    second = box.start("job")
+    wait_until(lambda: _has(second.pid, ("SigCgt",), signal.SIGTERM), "the second at the lock")
+    (box.folder / "go").touch()
+    assert (first.wait(FALLBACK_S), second.wait(FALLBACK_S)) == (0, 0)
+    assert [run.state.value for run in History(box.state).runs()] == ["ok", "ok"]
+
+
+def test_replace_that_cannot_end_the_other_is_skipped_with_its_run(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\non_overlap = "replace"\nkill_grace = "0.1s"\ncommand = "sleep 60"\n')
+    first = box.start("job")
+    (running,) = box.running()
+    os.kill(first.pid, signal.SIGSTOP)  # it hears no TERM
+    second = box.start("job")
+    wait_until(lambda: _has(first.pid, ("SigPnd", "ShdPnd"), signal.SIGTERM), "TERM on its way")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(FALLBACK_S) == 143
+    assert f"overlap with {running.id}" in (box.last().reason or "")
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(FALLBACK_S) == 143
+
+
+def _has(pid: int, sets: tuple[str, ...], number: int) -> bool:
+    """Whether a signal is in one of a process's sets (proc(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(line.startswith(sets) and int(line.split()[1], 16) & 1 << number - 1 for line in lines)
+
+
+def test_a_time_limit_is_a_failure_that_is_tried_again(box: Box) -> None:
+    box.write(
+        '[jobs.job]\nkind = "command"\nretries = 1\nretry_wait = "0.1s"\ntimeout = "0.5s"\n'
+        'command = "test $MLTOP_ATTEMPT = 2 || exec sleep 60"\n'
+    )
+    assert box.run("job")[0] == 0
+    assert (box.last().state, box.last().reason) == ("ok", "attempt 2")
+
+
+def test_attempts_share_one_lock_and_end_by_hand_between_two(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\nretries = 5\nretry_wait = "1h"\ncommand = "exit 1"\n')
+    process = box.start("job")
+    (run,) = box.running()
+    wait_until(lambda: "again in 3600 s" in Path(run.log_path or "").read_text(), "the wait")
+    assert box.run("job")[0] == 75
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(FALLBACK_S) == 143
+    ended = History(box.state).run(run.id)
+    assert ended is not None
+    assert (ended.state, ended.exit_code) == ("aborted", 143)
+
+
+def test_a_soft_failure_is_not_tried_again(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\nretries = 3\nretry_wait = "1h"\nsoft_fail = [7]\ncommand = "exit 7"\n')
+    assert box.run("job")[0] == 7
+    assert box.last().state is RunState.SKIPPED
+
+
+def test_limits_that_nobody_holds_are_said_in_the_log_and_the_dry_run(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\ncpu_quota = "1%"\nmemory_max = "1GiB"\ncommand = "true"\n')
+    assert box.run("job", INVOCATION_ID="0" * 32)[0] == 0  # of a terminal inside a unit
+    for text in (box.log(), box.run("job", "--dry-run")[1]):
+        assert "cpu_quota 1 % not applied: no systemd unit holds this run to it" in text
+        assert "memory_max holds for each process alone" in text
+
+
+def test_a_family_that_left_its_session_is_reported_when_the_wrapper_is_killed(box: Box) -> None:
+    process = box.start("--id", "job", *sh("setsid sh -c 'trap \"\" TERM HUP; sleep 61' & sleep 60"))
+    (run,) = box.running()
+    wait_until(lambda: len(alive.of_run(run.id)) >= 4, "the family")
+    process.kill()
+    process.wait()
+    wait_until(lambda: History(box.state).runs()[0].state is RunState.LOST, "lost")
+    assert "(sleep)" in (box.last().reason or "")
+
+
+def locked(box: Box) -> sqlite3.Connection:
+    """The history, held by a writer that does not let go."""
+    database = sqlite3.connect(box.state / "history.db", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    return database
+
+
+def test_a_locked_history_takes_the_spool_in_exactly_once(box: Box) -> None:
+    assert box.run("--id", "job-0", *sh("exit 0"))[0] == 0
+    database = locked(box)
+    first = [box.start("--id", f"job-{number}", *sh(f"exit {number}")) for number in range(1, 4)]
+    assert [process.wait(30) for process in first] == [1, 2, 3]
+    assert (box.state / "spool.jsonl").stat().st_size > 0
+    database.execute("ROLLBACK")
+    database.close()
+    second = [box.start("--id", f"late-{number}", *sh("exit 0")) for number in range(3)]
+    assert [process.wait(30) for process in second] == [0, 0, 0]
+    assert (box.state / "spool.jsonl").read_bytes() == b""
+    runs = {run.job: (run.state.value, run.exit_code) for run in History(box.state).runs()}
+    assert runs == {
+        "job-0": ("ok", 0),
+        **{f"job-{number}": ("failed", number) for number in range(1, 4)},
+        **{f"late-{number}": ("ok", 0) for number in range(3)},
+    }
+    with sqlite3.connect(box.state / "history.db") as counted:
+        assert counted.execute("SELECT count(*) FROM runs").fetchone() == (7,)
+    counted.close()
+
+
+def test_removing_what_a_job_left_leaves_a_job_of_a_like_name(box: Box) -> None:
+    box.write(
+        '[jobs.backup]\nkind = "command"\nhistory_runs = 1\ncommand = "echo a"\n'
+        '[jobs.backup_db]\nkind = "command"\ncommand = "echo b"\n'
+    )
+    for job in ("backup_db", "backup", "backup_db", "backup"):
+        assert box.run(job)[0] == 0
+    logs = {folder.name: len(list(folder.glob("*.log"))) for folder in (box.state / "logs").iterdir()}
+    assert logs == {"backup": 1, "backup_db": 2}
+    assert [run.job for run in History(box.state).runs()] == ["backup", "backup_db", "backup_db"]
+
+
+def test_wrapper_job_and_grandchild_killed_at_once_leave_nothing(box: Box) -> None:
+    process = box.start("--id", "job", *sh("sleep 60 & sleep 61"))
+    (run,) = box.running()
+    wait_until(lambda: len(alive.of_run(run.id)) == 3, "the family")
+    os.kill(process.pid, signal.SIGSTOP)
+    for pid in alive.of_run(run.id):
+        os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    assert (box.last().state, box.last().reason) == ("lost", "its wrapper was killed")
+    assert alive.of_run(run.id) == []
+    began = time.monotonic()
+    assert box.run("--id", "job", *sh("exit 0"))[0] == 0
+    assert time.monotonic() - began < 5

@@ -39,13 +39,13 @@ def ask(units: Iterable[Unit], usual: Expectation | None, timeout_s: float) -> l
     if not wanted:
         return []
     if not is_running():
-        return [_untold(name, how, "no systemd here", "absent") for name, how in wanted.items()]
+        return [_untold(name, how, "no systemd here", "facility") for name, how in wanted.items()]
     import subprocess  # a run without systemd does without it
 
     try:
         shown = show(sorted({one for name in wanted for one in _with_sockets(name)}), timeout_s)
     except FileNotFoundError:
-        return [_untold(name, how, "systemctl is not installed", "absent") for name, how in wanted.items()]
+        return [_untold(name, how, "systemctl is not installed", "facility") for name, how in wanted.items()]
     except subprocess.TimeoutExpired:
         return [_untold(name, "asked", f"systemd did not answer in {timeout_s:.1f} s", "timeout") for name in wanted]
     except (subprocess.SubprocessError, OSError) as error:

@@ -126,7 +126,8 @@ def _of_command(options: argparse.Namespace, words: Sequence[str]) -> tuple[JobC
 def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
     if options.dry_run:
         state = state_directory(options.state_dir) or Path(f"/dev/shm/mltop-{os.geteuid()}")
-        sys.stdout.write("".join(f"{line}\n" for line in preparation.described(job, plan, Place(state))))
+        lines = preparation.described(job, plan, Place(state)) + (_scheduled(job, options) if options.job else [])
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         return 0
     screen = Screen(1)
     runner = Runner(job, plan, History(_state(options)), screen, Request(options.trigger, options.scheduled_for))
@@ -137,6 +138,22 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
         if not screen.is_open or fault not in (runner.run_record.reason or ""):
             sys.stderr.write(f"mltop run: {fault}\n")
     return code
+
+
+def _scheduled(job: JobConfig, options: argparse.Namespace) -> list[str]:
+    """What the job is in its scheduler, as `apply` writes it (J41)."""
+    from mltop.jobs.plan.wish import wish
+    from mltop.jobs.site import SiteError, site
+
+    try:
+        made = wish(job, site(options.config, options.state_dir))
+    except SiteError as error:
+        return [f"schedule   {error}"]
+    if made.units:
+        texts = [f"# {name}\n{data.decode()}" for name, data in sorted(made.units.items())]
+        return [f"schedule   {line}" for text in texts for line in text.splitlines()]
+    lines = [line.decode() for line in made.lines]
+    return [f"schedule   {line}" for line in lines or [made.fault or made.note or "by hand only"]]
 
 
 def _note_event(runner: Runner, options: argparse.Namespace) -> None:

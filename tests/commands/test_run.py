@@ -376,6 +376,21 @@ def test_built_in_kinds_are_children_of_the_wrapper(box: Box) -> None:
     assert f"{sys.executable} -P -m mltop task check job" in out
 
 
+def test_a_dry_run_shows_what_the_scheduler_gets(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\ncommand = "true"\nschedule = "0 2 * * *"\nbackend = "cron"\n')
+    program = box.folder / "bin" / "crontab"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho called >&2; exit 9\n")
+    program.chmod(0o755)
+    code, out, err = box.run("job", "--dry-run", PATH=f"{program.parent}:/usr/bin:/bin")
+    (line,) = [line for line in out.splitlines() if line.startswith("schedule   ")]
+    assert (code, err) == (0, "")
+    assert line.startswith("schedule   0 2 * * * /")
+    assert f" run job --config {box.config} --state-dir {box.state} # mltop:v1:" in line
+    box.write('[jobs.job]\nkind = "command"\ncommand = "true"\n')
+    assert "schedule   by hand only" in box.run("job", "--dry-run")[1].splitlines()
+
+
 def test_a_dry_run_shows_no_secret_and_creates_nothing(box: Box) -> None:
     box.write('[jobs.job]\nkind = "command"\ncommand = "touch ran"\nenv = { API_TOKEN = "abc", MODE = "fast" }\n')
     code, out, err = box.run("job", "--dry-run")

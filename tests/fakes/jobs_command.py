@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from typing import Any
 
 import pytest
@@ -60,6 +61,39 @@ class Mltop:
     def json(self, *words: str, code: int = 0) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self(*words, "--json", code=code))
         return found
+
+
+ADDING = """
+import sys
+from mltop.commands.jobs import main
+for number in range(int(sys.argv[2])):
+    values = ["command=true", "schedule=%d 1 * * *" % number, "backend=cron"]
+    sets = [word for value in values for word in ("--set", value)]
+    code = main(["add", "%s-%d" % (sys.argv[1], number), "--kind", "command", *sets, "--apply", "--json"])
+    assert code == 0, code
+"""
+
+
+def add_at_once(mltop: Mltop, count: int) -> None:
+    """Two processes add as many jobs each; all of them have to be there, in the config and in the crontab."""
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", ADDING, name, str(count)],
+            env=mltop.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for name in ("one", "two")
+    ]
+    said = [one.communicate(timeout=180)[1].decode() for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    expected = {f"{name}-{number}" for name in ("one", "two") for number in range(count)}
+    assert expected == set(tomllib.loads(mltop.config.read_text())["jobs"]) - {"hello", "other"}
+    rows = [line for line in mltop.box.tab.read_text("latin-1").splitlines() if " # mltop:v1:" in line]
+    assert {line.split(" run ")[1].split()[0] for line in rows} == expected
+    assert len(rows) == 2 * count
+    assert mltop.box.tab.read_bytes().startswith(MINE)
 
 
 class Here(Mltop):

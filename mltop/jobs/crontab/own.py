@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +18,9 @@ from typing import NoReturn
 import msgspec
 
 from mltop.jobs.crontab.text import ended
-from mltop.jobs.place import make
+from mltop.jobs.kept import KEPT, alone, keep
 from mltop.jobs.program import Answer, ProgramError, ask
-from mltop.system.file import try_lock
 
-KEPT = 50
 PATIENCE_S = 15.0
 _NONE = re.compile(rb"no crontab for |can't open '[^']*': No such file or directory")
 """Debian's and cronie's words for a user without a crontab, and busybox's."""
@@ -92,28 +89,22 @@ class Crontab:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        try:
-            path = make(self._state / "locks") / f"{self._name}.lock"
-            deadline = time.monotonic() + PATIENCE_S
-            while (descriptor := try_lock(path)) is None:
-                if time.monotonic() > deadline:
-                    raise CrontabError("another mltop is changing the crontab")
-                time.sleep(0.02)
-        except OSError as error:
-            raise CrontabError(f"{error.filename or self._state}: {error.strerror}") from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self._state / "locks" / f"{self._name}.lock", PATIENCE_S))
+            except TimeoutError:
+                raise CrontabError("another mltop is changing the crontab") from None
+            except OSError as error:
+                raise CrontabError(f"{error.filename or self._state}: {error.strerror}") from None
             yield
-        finally:
-            os.close(descriptor)
 
     def _keep(self, data: bytes) -> Path:
         """Keep the old bytes, for their owner alone; the newest fifty stay."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         try:
-            folder = make(self._state / "backups")
-            path = folder / f"{self._name}-{stamp}.bak"
-            _write(path, data)
-            for old in sorted(folder.glob(f"{self._name}-*.bak"))[:-KEPT]:
+            path = self._state / "backups" / f"{self._name}-{stamp}.bak"
+            keep(path, data)
+            for old in sorted(path.parent.glob(f"{self._name}-*.bak"))[:-KEPT]:
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise CrontabError(f"the old crontab cannot be kept: {error.filename}: {error.strerror}") from None
@@ -130,11 +121,12 @@ class Crontab:
             self._check_unharmed(before, answer.complaint())
             raise CrontabError(f"crontab did not take it: {_all_of(answer)}; nothing was changed")
         try:
-            found: bytes | None = self.read()
+            found = self.read()
         except CrontabError as error:
             self._restore(before, str(error))
         if found != data:
-            self._restore(before, "what is in the crontab is not what was written")
+            kept = self._keep(found)  # it may be somebody's who wrote right after us
+            self._restore(before, f"what is in the crontab is not what was written, but what {kept} has")
 
     def _check_unharmed(self, before: bytes, why: str) -> None:
         try:
@@ -170,14 +162,6 @@ class Crontab:
             raise CrontabError(f"{name}: {error.strerror}") from None
         finally:
             Path(name).unlink(missing_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _all_of(answer: Answer) -> str:

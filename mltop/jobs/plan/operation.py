@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from mltop.jobs.crontab.own import KEPT, CrontabError
-from mltop.jobs.place import make
+from mltop.jobs.crontab.own import CrontabError
+from mltop.jobs.kept import KEPT, alone, keep
 from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.install import InstallError, install
 from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.manager import SystemdError
-from mltop.system.file import append_line, try_lock
+from mltop.system.file import append_line
 
 PATIENCE_S = 20.0
 _TAIL_BYTES = 1 << 20
@@ -66,19 +65,14 @@ class Operations:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One operation at a time (D34); raises OperationError."""
-        try:
-            path = make(self._site.state / "locks") / "operations.lock"
-            deadline = time.monotonic() + PATIENCE_S
-            while (descriptor := try_lock(path)) is None:
-                if time.monotonic() > deadline:
-                    raise OperationError("another mltop is changing schedules")
-                time.sleep(0.02)
-        except OSError as error:
-            raise OperationError(f"{error.filename or self._site.state}: {error.strerror}") from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self._site.state / "locks" / "operations.lock", PATIENCE_S))
+            except TimeoutError:
+                raise OperationError("another mltop is changing schedules") from None
+            except OSError as error:
+                raise OperationError(f"{error.filename or self._site.state}: {error.strerror}") from None
             yield
-        finally:
-            os.close(descriptor)
 
     def do(
         self, name: str, changes: Sequence[Change], target: str | None = None, undoes: str | None = None
@@ -116,11 +110,9 @@ class Operations:
         digest = None if change.after is None else hashlib.sha256(change.after).hexdigest()
         if change.before is None:
             return Record(kind=change.kind, path=change.path, after_sha256=digest, mode=change.mode)
-        backups = make(self._site.state / "backups")
-        kept = make(backups / id) / f"{number}.before"
-        descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-            file.write(change.before)
+        backups = self._site.state / "backups"
+        kept = backups / id / f"{number}.before"
+        keep(kept, change.before)
         _forget_oldest(backups)
         return Record(kind=change.kind, path=change.path, before=str(kept), after_sha256=digest, mode=change.mode)
 

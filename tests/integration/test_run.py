@@ -81,6 +81,52 @@ def test_a_disk_that_is_full_from_the_start_stops_no_job(small_disk: Path) -> No
         Path(f"/dev/shm/mltop-{os.geteuid()}/locks/job-{os.getpid()}.lock").unlink()
 
 
+@contextlib.contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """A file or folder that cannot be written, by root neither: bound over itself."""
+    subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_history_that_cannot_be_written_is_spooled_and_taken_in_once(small_disk: Path) -> None:
+    state = small_disk / "state"
+    assert run(state, "--id", "first", "--", "true")[0] == 0
+    with read_only(state / "history.db"):
+        for code in (0, 4):
+            assert run(state, "--id", f"spooled-{code}", "--", "sh", "-c", f"exit {code}") == (code, "", "")
+        assert [one.job for one in History(state).runs()] == ["spooled-4", "spooled-0", "first"]
+        assert (state / "spool.jsonl").stat().st_size > 0
+    for _ in range(2):
+        assert run(state, "--id", "after", "--", "true")[0] == 0
+    assert (state / "spool.jsonl").read_bytes() == b""
+    assert [(one.job, one.state.value) for one in History(state).runs()] == [
+        ("after", "ok"),
+        ("after", "ok"),
+        ("spooled-4", "failed"),
+        ("spooled-0", "ok"),
+        ("first", "ok"),
+    ]
+
+
+def test_a_state_that_cannot_be_written_at_all_stops_no_job(small_disk: Path, tmp_path: Path) -> None:
+    state = small_disk / "state"
+    job = f"job-{os.getpid()}"
+    assert run(state, "--id", job, "--", "true")[0] == 0
+    with read_only(small_disk):
+        code, out, err = run(state, "--id", job, "--", "sh", "-c", f"echo done > {tmp_path}/proof; exit 6")
+        assert (code, out) == (6, "")
+        assert "could not be noted" in err
+        assert len(err.splitlines()) == 1
+        assert len(History(state).runs()) == 1
+    assert (tmp_path / "proof").read_text() == "done\n"
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"/dev/shm/mltop-{os.geteuid()}/locks/{job}.lock").unlink()
+
+
 @pytest.fixture
 def hung(tmp_path: Path) -> Iterator[Path]:
     """A mount whose file nobody can open while `MOUNT.block` exists: a true D state once killed."""

@@ -13,7 +13,7 @@ from mltop.model.identity import gpu_identity
 from mltop.model.snapshot import Gpu
 
 _BUSY_STATES = ("P0", "P1", "P2")
-_MOBILE = re.compile(r"Laptop|Max-Q|Mobile", re.IGNORECASE)
+_MOBILE = r"(?i)Laptop|Max-Q|Mobile"
 
 
 def facts_of(case: Case, gpu: Gpu) -> GpuFacts | None:
@@ -36,4 +36,4 @@ def is_busy(gpu: Gpu) -> bool:
 def is_server_card(gpu: Gpu, facts: GpuFacts | None) -> bool:
     """With ECC, on or off, and without a fan of its own: no desktop hangs on it."""
     has_ecc = gpu.ecc_uncorrected_volatile is not None or (facts is not None and facts.ecc_mode is not None)
-    return has_ecc and gpu.fan_percent is None and _MOBILE.search(gpu.name or "") is None
+    return has_ecc and gpu.fan_percent is None and re.search(_MOBILE, gpu.name or "") is None

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-_HEADER = re.compile(r"\s*\[{1,2}\s*(?P<path>[^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
-_KEY = re.compile(r"""\s*(?P<path>(?:"[^"]*"|'[^']*'|[A-Za-z0-9_\-.\s])+?)\s*=""")
-_PART = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
+_HEADER = r"\s*\[{1,2}\s*(?P<path>[^\]]+?)\s*\]{1,2}\s*(?:#.*)?$"
+_KEY = r"""\s*(?P<path>(?:"[^"]*"|'[^']*'|[A-Za-z0-9_\-.\s])+?)\s*="""
+_PART = r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)"""
 
 
 class Fault(Exception):  # noqa: N818 - what is wrong, in lines for a reader
@@ -28,14 +28,14 @@ class Source:
         table: tuple[str, ...] = ()
         counts: dict[tuple[str, ...], int] = {}
         for number, line in enumerate(text.splitlines(), 1):
-            if header := _HEADER.match(line):
+            if header := re.match(_HEADER, line):
                 table = _parts(header["path"])
                 if line.lstrip().startswith("[["):  # the n-th of an array of tables
                     self._note(table, number)
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, str(counts[table]))
                 self._note(table, number)
-            elif key := _KEY.match(line):
+            elif key := re.match(_KEY, line):
                 self._note((*table, *_parts(key["path"])), number)
 
     def _note(self, path: tuple[str, ...], number: int) -> None:
@@ -89,4 +89,4 @@ def nearest(key: str, known: Iterable[str]) -> str:
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    return tuple(double or single or bare for double, single, bare in _PART.findall(path))
+    return tuple(double or single or bare for double, single, bare in re.findall(_PART, path))

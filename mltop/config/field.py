@@ -11,7 +11,7 @@ from mltop.config.quantity import duration_s, size_bytes
 
 LONGEST_S = 3650 * 86400.0
 _TEXT_MAX = 4096
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = r"[\x00-\x1f\x7f]"
 
 
 class Field(NamedTuple):
@@ -42,17 +42,16 @@ def read_table(
 
 def text(value: object) -> str:
     """A line that says something."""
-    if not isinstance(value, str) or not value.strip() or len(value) > _TEXT_MAX or _CONTROL.search(value):
+    if not isinstance(value, str) or not value.strip() or len(value) > _TEXT_MAX or re.search(_CONTROL, value):
         raise ValueError(value)
     return value
 
 
 def matching(pattern: str) -> Callable[[object], str]:
     """A text of one shape."""
-    shape = re.compile(pattern)
 
     def parse(value: object) -> str:
-        if not shape.fullmatch(text(value)):
+        if not re.fullmatch(pattern, text(value)):
             raise ValueError(value)
         return text(value)
 

@@ -16,7 +16,7 @@ _NO_PERMISSION = 4
 _NOT_LOADED = 9
 _MISMATCH = 18
 
-_VERSION = re.compile(r"\b(\d{3}\.\d+(?:\.\d+)*)\b")
+_VERSION = r"\b(\d{3}\.\d+(?:\.\d+)*)\b"
 _CONTROL_NODE = Path("/dev/nvidiactl")
 
 
@@ -54,14 +54,14 @@ def kernel_version(roots: Roots) -> str | None:
         text = (roots.proc / "driver/nvidia/version").read_text(errors="replace")
     except OSError:
         return None
-    match = _VERSION.search(text)
+    match = re.search(_VERSION, text)
     return match[1] if match else clean(text.partition("\n")[0])
 
 
 def library_version(library: Library) -> str | None:
     """The driver version that the library was made for: NVML's own (`12.550.54.14`) without its first number."""
     try:
-        match = _VERSION.search(library.ask(-1, "nvmlSystemGetNVMLVersion"))
+        match = re.search(_VERSION, library.ask(-1, "nvmlSystemGetNVMLVersion"))
     except Missing:
         return None
     return match[1] if match else None

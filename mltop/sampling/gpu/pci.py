@@ -14,7 +14,7 @@ _DISPLAY_CLASSES = frozenset({0x0300, 0x0302})
 """VGA and 3D controllers: base class and subclass of the `class` file, without the programming interface."""
 _OTHER_DRIVERS = frozenset({"vfio-pci", "nouveau", "pci-stub", "nova_core"})
 """Bound to one of these a card belongs to a virtual machine or to a driver without NVML: no error (D13)."""
-_BUS_ID = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})(?:\.([0-7]))?")
+_BUS_ID = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})(?:\.([0-7]))?"
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """PROC_PID_INIT_INO of the kernel (include/linux/proc_ns.h)."""
@@ -36,7 +36,7 @@ class PciCard(msgspec.Struct, frozen=True):
 
 def bus_id(text: str) -> str | None:
     """The sysfs form `0000:1b:00.0` of a bus id of NVML (`00000000:1B:00.0`) or of the kernel log (`0000:1b:00`)."""
-    match = _BUS_ID.fullmatch(text.strip())
+    match = re.fullmatch(_BUS_ID, text.strip())
     if match is None:
         return None
     domain, bus, device, function = match.groups()

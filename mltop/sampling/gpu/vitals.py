@@ -30,7 +30,7 @@ _EVENT_REASONS = (
 )
 _EVENT_BITS = 2**32 - 1
 """Nine of the 64 bits have a meaning; one of the upper half is set where all are."""
-_INTEGRATED = re.compile(r"\b(GB10|Orin|Xavier|Thor|Tegra|Jetson|nvgpu|N1X?)\b", re.IGNORECASE)
+_INTEGRATED = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson|nvgpu|N1X?)\b"
 
 
 class Vitals:
@@ -96,7 +96,7 @@ class Vitals:
         }
 
     def _is_integrated(self) -> bool:
-        if _INTEGRATED.search(self.name):
+        if re.search(_INTEGRATED, self.name):
             return True
         return bool(self._asker.maybe("nvmlDeviceGetBusType") == _BUS_FPCI)
 

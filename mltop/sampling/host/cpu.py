@@ -20,9 +20,9 @@ _SENSORS = "sensors"
 _IDLE, _IOWAIT = 3, 4
 _COUNTED = 8
 """user nice system idle iowait irq softirq steal; the guests' time that follows is within user and nice."""
-_CPU_LINE = re.compile(rb"^cpu(\d*) +(.*)$", re.MULTILINE)
-_MODEL_LINE = re.compile(rb"^(?:model name|cpu model|Model|Hardware|cpu)\s*:\s*(.+)$", re.MULTILINE)
-_PART_LINE = re.compile(rb"^CPU part\s*:\s*(0x[0-9a-f]+)", re.MULTILINE)
+_CPU_LINE = rb"(?m)^cpu(\d*) +(.*)$"
+_MODEL_LINE = rb"(?m)^(?:model name|cpu model|Model|Hardware|cpu)\s*:\s*(.+)$"
+_PART_LINE = rb"(?m)^CPU part\s*:\s*(0x[0-9a-f]+)"
 _ARM_PARTS = {
     "0xd0c": "Neoverse-N1",
     "0xd40": "Neoverse-V1",
@@ -127,7 +127,7 @@ def parse_times(text: bytes) -> dict[str, Times]:
     Raises ValueError where there is no such line, or one is not of numbers.
     """
     times = {}
-    for match in _CPU_LINE.finditer(text.partition(b"\nintr")[0]):  # the interrupts' line can be 100 kB long
+    for match in re.finditer(_CPU_LINE, text.partition(b"\nintr")[0]):  # the interrupts' line can be 100 kB long
         counters = tuple(map(int, match[2].split()[:_COUNTED]))
         if len(counters) > _IDLE:
             times[match[1].decode()] = counters
@@ -163,8 +163,8 @@ def _shares(before: Times, after: Times) -> tuple[float | None, float | None]:
 
 def parse_model(cpuinfo: bytes) -> str:
     """The processor's name from the head of /proc/cpuinfo, "" where it has none."""
-    match = _MODEL_LINE.search(cpuinfo)
+    match = re.search(_MODEL_LINE, cpuinfo)
     if match:
         return clean(b" ".join(match[1].split()), 128)
-    part = _PART_LINE.search(cpuinfo)
+    part = re.search(_PART_LINE, cpuinfo)
     return "" if part is None else _ARM_PARTS.get(part[1].decode(), "")

@@ -24,8 +24,8 @@ RECENT_S = 86400.0
 MOST_EVENTS = 500
 """Of a log that is full of trouble, the last so many are told."""
 # "<priority>,<sequence>,<microseconds since boot>,<flags>;NVRM: Xid (PCI:0000:1b:00): 79, pid=..., ..."
-_XID = re.compile(rb"^\d+,\d+,(\d+),[^;]*;NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)")
-_RECORD = re.compile(rb"(\d{1,8}),\d+,(\d{1,18}),[^;]*;(.*)", re.DOTALL)
+_XID = rb"^\d+,\d+,(\d+),[^;]*;NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)"
+_RECORD = rb"(?s)(\d{1,8}),\d+,(\d{1,18}),[^;]*;(.*)"
 _RECORD_BYTES = 8192
 """More than one record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg); a shorter buffer is refused with EINVAL."""
 _BURST = 20_000
@@ -61,7 +61,7 @@ class KernelLog:
     def new_xids(self) -> Iterator[Xid]:
         """Yield what came since the last call; at first everything since boot that the kernel still has."""
         for line in self._lines():
-            match = _XID.match(line)
+            match = re.match(_XID, line) if b";NVRM: Xid" in line else None
             card = bus_id(match[2].decode()) if match else None
             if match and card:
                 yield Xid(pci_bus_id=card, code=int(match[3]), at=int(match[1]) / 1e6)
@@ -69,7 +69,7 @@ class KernelLog:
     def new_records(self) -> Iterator[Record]:
         """The same of all records; lines that make no sense, and those that only add to a record, are left out."""
         for line in self._lines():
-            match = _RECORD.fullmatch(line)
+            match = re.fullmatch(_RECORD, line)
             if match is not None:
                 yield Record(int(match[1]) & 7, int(match[2]) / 1e6, match[3])
 

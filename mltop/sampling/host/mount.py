@@ -33,8 +33,8 @@ _HIDDEN_PREFIXES = (
     "/tmp/.mount_", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/containerd/", "/var/lib/kubelet/pods/",
 )  # fmt: skip
 """What engines and desktops mount for themselves; /etc and /dev are where containers get single files."""
-_NETWORK_SOURCE = re.compile(r"//|[\w.@-]+:|\[[0-9a-fA-F:.]+\]:")
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_NETWORK_SOURCE = r"//|[\w.@-]+:|\[[0-9a-fA-F:.]+\]:"
+_ESCAPE = rb"\\([0-7]{3})"
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Mount(msgspec.Struct, frozen=True):
     def is_network(self) -> bool:
         """Whether its data is on another machine."""
         return self.fstype in NETWORK_TYPES or (
-            self.fstype.startswith("fuse") and _NETWORK_SOURCE.match(self.source) is not None
+            self.fstype.startswith("fuse") and re.match(_NETWORK_SOURCE, self.source) is not None
         )
 
 
@@ -101,7 +101,9 @@ def _parse_line(line: bytes) -> Mount | None:
 
 def unescaped(field: bytes) -> str:
     """A field of mountinfo or fstab: spaces and the like are octal there (getmntent(3))."""
-    return os.fsdecode(_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field) if b"\\" in field else field)
+    return os.fsdecode(
+        re.sub(_ESCAPE, lambda match: bytes([int(match[1], 8) & 0xFF]), field) if b"\\" in field else field
+    )
 
 
 def shown(mounts: Iterable[Mount], files: Container[str] = ()) -> list[Mount]:

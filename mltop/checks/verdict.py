@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -17,6 +16,7 @@ from mltop.config.limits import TABLE
 from mltop.model.finding import Level
 from mltop.model.snapshot import Snapshot, Status
 from mltop.model.verdict import Counts, Result, State, Verdict, badness, worst
+from mltop.system.digest import sha256_hex
 
 _STATES = {
     Level.OK: State.OK,
@@ -128,5 +128,5 @@ def _result(one: Judgement, host: str, needed: frozenset[str], unknown_as: State
         crit=str(limit.crit) if limit is not None and limit.crit is not None else None,
         duration_s=None if one.duration_s is None else round(one.duration_s, 4),
         data=one.data or {},
-        fingerprint=hashlib.sha256(msgspec.json.encode([host, one.check, one.target])).hexdigest()[:16],
+        fingerprint=sha256_hex(msgspec.json.encode([host, one.check, one.target]))[:16],
     )

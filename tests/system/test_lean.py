@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+from mltop.system.lean import import_msgspec
+import_msgspec()
+heavy = {"inspect", "ast", "dis", "tokenize", "dataclasses", "typing_extensions"} & set(sys.modules)
+assert not heavy, heavy
+from typing import Annotated, Literal, NotRequired, TypedDict
+import msgspec
+class Row(TypedDict):
+    one: int
+    two: NotRequired[Annotated[str, msgspec.Meta(max_length=3)]]
+class Table(msgspec.Struct):
+    rows: list[Row]
+    kind: Literal["a", "b"] = "a"
+print(msgspec.json.decode(b'{"rows":[{"one":1,"two":"xyz"},{"one":2}]}', type=Table).rows[0]["two"])
+import typing_extensions
+print(typing_extensions.__name__)
+"""
+
+
+def test_msgspec_understands_types_and_the_module_that_it_did_not_load_can_be_had_later() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.stdout.split(), done.stderr) == (["xyz", "typing_extensions"], "")

@@ -52,9 +52,9 @@ def gpus(case: Case) -> Iterator[Judgement]:
     yield driver
     if driver.level is not None:
         yield _responsive(case)
+    yield from gone(case)
     for count in _count(case.snapshot):
         yield compared(case, count)
-    yield from gone(case)
     is_muted = driver.level is not Level.OK or case.snapshot.driver.status is Status.TIMEOUT
     for gpu in case.snapshot.gpus:
         if gpu.status is Status.LOST:

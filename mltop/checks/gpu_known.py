@@ -52,6 +52,7 @@ def gone(case: Case) -> Iterator[Judgement]:
             missing.append(one)
     if is_whole:
         case.memory.kept.gpus = _noted(kept, snapshot)
+    if snapshot.driver.status is Status.OK:
         case.memory.kept.most_gpus = _most(case, len(kept) < len(known))
     for one in missing:
         yield _gone(one)

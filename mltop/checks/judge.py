@@ -32,11 +32,15 @@ def judgements(
     memory: Memory | None = None,
     surroundings: Surroundings | None = None,
     families: Collection[str] = FAMILIES.keys(),
+    checks: Collection[str] = ORDER.keys(),
 ) -> Iterator[Judgement]:
-    """What these families' checks say of each target, also where it is OK or there is nothing to judge."""
+    """What these families' checks say of each target, also where it is OK or there is nothing to judge.
+
+    `checks` are those that are looked at: of what else the families hold the memory is left as it was.
+    """
     case = Case(snapshot, limits or Limits(), memory, surroundings)
     for name, family in FAMILIES.items():
         if name in families:
             yield from family(case)
     if memory is not None:
-        memory.forget({check.id for check in CATALOGUE if check.family in families})
+        memory.forget([check.id for check in CATALOGUE if check.family in families and check.id in checks])

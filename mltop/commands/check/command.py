@@ -181,7 +181,10 @@ def _verdict(
     memory = store.memory(_left_s(options, started)) if store is not None else None
     if memory is not None:
         surroundings = recalled(memory, snapshot, surroundings)
-    found = [*judgements(snapshot, limits, memory, surroundings, selection.families), own_config(settings)]
+    found = [
+        *judgements(snapshot, limits, memory, surroundings, selection.families, selection.checks),
+        own_config(settings),
+    ]
 
     def told(of_state: Judgement) -> tuple[Result, ...]:
         return results(

@@ -71,7 +71,9 @@ class Operations:
             except TimeoutError:
                 raise OperationError("another mltop is changing schedules") from None
             except OSError as error:
-                raise OperationError(f"{error.filename or self._site.state}: {error.strerror}") from None
+                what = f"{error.filename or self._site.state}: {error.strerror}"
+                remedy = ": not yours to write; sudo, or --state-dir DIR" if isinstance(error, PermissionError) else ""
+                raise OperationError(what + remedy) from None
             yield
 
     def do(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
+from mltop.config.document import read_document
+from mltop.config.fault import Fault
 from mltop.config.job import JobConfig
 from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
@@ -42,7 +45,7 @@ def wish(job: JobConfig, site: Site) -> Wish:
     try:
         schedules = tuple(parse(text) for text in job.schedule)
     except ScheduleFault as fault:
-        return msgspec.structs.replace(made, fault=f"{job.source or 'config'}: jobs.{job.id}.schedule: {fault}")
+        return msgspec.structs.replace(made, fault=f"{_place(job)}: jobs.{job.id}.schedule: {fault}")
     made = msgspec.structs.replace(made, schedules=schedules)
     if not job.enabled or not job.schedule:
         return msgspec.structs.replace(made, note="disabled" if not job.enabled else "by hand only")
@@ -57,6 +60,17 @@ def wish(job: JobConfig, site: Site) -> Wish:
         return _rendered(made, site)
     except (ScheduleFault, SiteError) as fault:
         return msgspec.structs.replace(made, fault=f"{job.source or 'config'}: jobs.{job.id}: {fault}")
+
+
+def _place(job: JobConfig) -> str:
+    """The file and the line of a job's schedule, for who has to change it."""
+    name, _, _ = job.source.rpartition(":")
+    try:
+        document = read_document(Path(job.file), name) if job.file else None
+    except Fault:
+        document = None
+    line = document.source.line(("jobs", job.id, "schedule")) if document is not None else None
+    return f"{name}:{line}" if line is not None else job.source or "config"
 
 
 def _rendered(made: Wish, site: Site) -> Wish:

@@ -8,8 +8,8 @@ import sys
 def import_msgspec() -> None:
     """Import msgspec with `typing`'s names where it would take those of `typing_extensions`.
 
-    From Python 3.11 on they are the same to it; but where that module is installed, it brings `inspect`, `ast`, `dis` and
-    `tokenize` along, a tenth of the time of `mltop --check`. Whoever imports it later gets it as ever.
+    From Python 3.11 on they are the same to it; but where that module is installed, it brings `inspect`, `ast`, `dis`
+    and `tokenize` along, a tenth of the time of `mltop --check`. Whoever imports it later gets it as ever.
     """
     name = "typing_extensions"
     if name in sys.modules or "msgspec" in sys.modules:

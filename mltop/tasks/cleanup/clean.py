@@ -14,10 +14,9 @@ import msgspec
 from mltop.tasks.archive.mount import mount_points
 from mltop.tasks.cleanup.guard import allowed_root
 from mltop.tasks.cleanup.plan import CleanupJob, Item, RootPlan, plan
+from mltop.tasks.cleanup.survey import FOLDER, open_below
 from mltop.tasks.inuse import InUse, in_use
 from mltop.tasks.outcome import Control, Exit, Problem, RefusedError, TaskError, display, os_reason, problem
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +122,7 @@ class _Removal:
         if dry_run:
             self.removed = list(self.planned.items)
             return
-        fd = os.open(self.planned.path, _FOLDER)
+        fd = os.open(self.planned.path, FOLDER)
         try:
             status = os.fstat(fd)
             if (status.st_dev, status.st_ino) != self.planned.identity:
@@ -138,18 +137,18 @@ class _Removal:
             os.close(fd)
 
     def _remove(self, root_fd: int, item: Item, mounts: frozenset[str]) -> None:
-        path = os.path.join(self.planned.path, *item.parts)
+        path = os.path.join(self.planned.path, *item.folder, item.name)
         self.control.file(path)
         try:
-            folder = self._folder(root_fd, item.parts[:-1])
-            status = os.stat(item.parts[-1], dir_fd=folder, follow_symlinks=False)
+            folder = self._folder(root_fd, item.folder)
+            status = os.stat(item.name, dir_fd=folder, follow_symlinks=False)
             if not item.is_same(status) or path in mounts:
                 self.kept["changed"] = self.kept.get("changed", 0) + 1
                 return
             if item.is_folder:
-                os.rmdir(item.parts[-1], dir_fd=folder)
+                os.rmdir(item.name, dir_fd=folder)
             else:
-                os.unlink(item.parts[-1], dir_fd=folder)
+                os.unlink(item.name, dir_fd=folder)
         except FileNotFoundError:
             return  # gone by itself: not ours to count
         except OSError as error:
@@ -167,15 +166,7 @@ class _Removal:
         """Return a descriptor of a folder below the root, reached through no link; valid until the next call."""
         if self._near and self._near[0] == parts:
             return self._near[1]
-        fd = os.dup(root_fd)
-        try:
-            for part in parts:
-                below = os.open(part, _FOLDER, dir_fd=fd)
-                os.close(fd)
-                fd = below
-        except BaseException:
-            os.close(fd)
-            raise
+        fd = open_below(root_fd, parts)
         if self._near:
             os.close(self._near[1])
         self._near = parts, fd
@@ -195,7 +186,7 @@ class _Removal:
             kept=self.kept,
             removed=tuple(
                 Removed(
-                    path=display(os.path.join(planned.path, *item.parts)),
+                    path=display(os.path.join(planned.path, *item.folder, item.name)),
                     bytes=item.disk_bytes,
                     age_s=item.age_s,
                     is_folder=item.is_folder,

@@ -15,6 +15,7 @@ import pytest
 
 from mltop.tasks.cleanup.clean import CleanupReport, _Removal, clean
 from mltop.tasks.cleanup.guard import allowed_root
+from mltop.tasks.cleanup.look import Look
 from mltop.tasks.cleanup.plan import CleanupJob, RootPlan, plan
 from mltop.tasks.inuse import InUse, in_use
 from mltop.tasks.outcome import Control, Exit, RefusedError
@@ -153,7 +154,7 @@ def test_a_folder_swapped_for_a_link_is_not_entered(root: Path, tmp_path: Path) 
         (root / "a").symlink_to(victim)
         removal = _Removal(planned, Control())
         if round_ < 99:
-            planned.items = [item for item in planned.items if item.parts[0] == "a"]
+            planned.looks[()] = Look(below=[each for each in planned.looks[()].below if each[0] == "a"])
         removal.run(dry_run=False)
         (root / "a").unlink(missing_ok=True)
         spare.rename(root / "a")

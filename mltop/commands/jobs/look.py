@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from datetime import datetime
 
 from mltop.commands.jobs.asked import (
     Adder,
@@ -17,7 +19,7 @@ from mltop.commands.jobs.asked import (
 )
 from mltop.commands.parser import ExitCode
 from mltop.jobs.history.history import History
-from mltop.jobs.schedule.schedule import ScheduleFault
+from mltop.jobs.schedule.schedule import Schedule, ScheduleFault
 from mltop.model.job import RUNS_SCHEMA, Job, Run
 
 
@@ -82,33 +84,64 @@ def _show(asked: Asked) -> int:
 
 def _next(asked: Asked) -> int:
     """When a job, or a schedule that is in no config yet, runs next."""
-    from datetime import UTC, datetime
-
     from mltop.commands.jobs import text as jobs_text
     from mltop.jobs.moment import utc
-    from mltop.jobs.schedule.advice import advice
-    from mltop.jobs.schedule.schedule import parse
 
     options = asked.options
     if (options.id is None) == (options.schedule is None):
         raise CommandError(["expected a job, or --schedule TEXT"], ExitCode.USAGE)
-    notes: list[str] = []
     if options.schedule is not None:
-        try:
-            schedule = parse(options.schedule)
-        except ScheduleFault as fault:
-            raise CommandError([str(fault)], ExitCode.USAGE) from None
-        times = schedule.next_runs(datetime.now(UTC), options.count)
-        job = Job(id="", schedule=(schedule.text,), next_runs=tuple(utc(time.timestamp()) for time in times))
-        notes = [*([schedule.unknown] if schedule.unknown else []), *advice(schedule, times)]
+        texts: tuple[str, ...] = (options.schedule,)
+        job = Job(id="", schedule=texts)
     else:
         job, _ = found_job(asked, options.id, options.count)
+        texts = job.schedule if job.id in asked.config.jobs else ()
+    times, notes = _ahead(asked, job.id, texts)
+    if options.schedule is not None:
+        job = Job(id="", schedule=texts, next_runs=tuple(utc(time.timestamp()) for time in times))
     if options.json:
         jobs_document([job], notes)
     else:
         text("".join(f"{jobs_text.local(time)}\n" for time in job.next_runs) or "no next run\n")
         sys.stderr.write("".join(f"- {note}\n" for note in notes))
     return ExitCode.DONE
+
+
+def _ahead(asked: Asked, id: str, texts: Sequence[str]) -> tuple[list[datetime], list[str]]:
+    """The next runs by these schedules, and what to know of them (J19)."""
+    from datetime import UTC
+
+    from mltop.jobs.schedule.advice import advice, crowded, too_often
+    from mltop.jobs.schedule.schedule import next_runs, parse
+
+    try:
+        schedules = tuple(parse(one) for one in texts)
+    except ScheduleFault as fault:
+        raise CommandError([str(fault)], ExitCode.USAGE) from None
+    now, count = datetime.now(UTC), asked.options.count
+    others = [job for job in asked.config.jobs.values() if job.id != id and job.enabled]
+    parsed = [_readable(one) for job in others for one in job.schedule]
+    told = next_runs((*schedules, *(one for one in parsed if one is not None)), now, count)
+    own = told[: len(schedules)]
+    notes = [one.unknown for one in schedules if one.unknown]
+    for one, times in zip(schedules, own, strict=True):
+        notes += advice(one, times)
+    found = {time.timestamp(): time for times in own for time in times}
+    ahead = [found[key] for key in sorted(found)][:count]
+    took = (
+        [run.duration_s for run in History(asked.site.state).runs(id, 200) if run.duration_s is not None] if id else []
+    )
+    return ahead, [*dict.fromkeys(notes), *too_often(ahead, took), *crowded(ahead, told[len(schedules) :])]
+
+
+def _readable(text: str) -> Schedule | None:
+    """A schedule of another job; what is wrong with it is said there."""
+    from mltop.jobs.schedule.schedule import parse
+
+    try:
+        return parse(text)
+    except ScheduleFault:
+        return None
 
 
 def _history(asked: Asked) -> int:

@@ -13,6 +13,9 @@ import pytest
 from jobs_command import CONFIG, MINE, Mltop
 from scheduler_box import Box
 
+from mltop.jobs.history.history import History
+from mltop.model.job import Run, RunState
+
 
 @pytest.fixture
 def mltop(tmp_path: Path) -> Mltop:
@@ -260,3 +263,16 @@ def test_it_starts_without_a_screen_or_a_driver(mltop: Mltop) -> None:
         "bad = {'textual', 'rich', 'psutil', 'pynvml', 'asyncio'} & set(sys.modules)\nassert not bad, bad\n"
     )
     subprocess.run([sys.executable, "-c", code], env=mltop.environment, check=True, capture_output=True, timeout=20)
+
+
+def test_next_warns_of_a_crowd_and_of_runs_that_take_too_long(mltop: Mltop) -> None:
+    for number in range(3):
+        table = f'[jobs.j{number}]\nkind = "command"\ncommand = "true"\nschedule = "0 2 * * *"\nbackend = "cron"\n'
+        mltop.config.write_text(mltop.config.read_text() + table)
+    assert "4 jobs begin at 02:00" in mltop.json("next", "hello")["notes"][0]
+    assert "4 jobs begin at 03:00" not in str(mltop.json("next", "--schedule", "0 3 * * *")["notes"])
+    history = History(mltop.box.state)
+    history.finish(
+        Run(id="r", job="hello", started_at="2026-11-24T02:00:00.000Z", state=RunState.OK, duration_s=90000.0)
+    )
+    assert any("longer than the 86400 s" in note for note in mltop.json("next", "hello")["notes"])

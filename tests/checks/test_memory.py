@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import msgspec
 import pytest
 
-from mltop.checks.memory import Growth, Memory
+from mltop.checks.judge import judgements
+from mltop.checks.memory import Growth, Memory, dated, rfc3339
+from mltop.checks.remembered import Found, Remembered
+from mltop.config.limits import Limits, parse_limit
+from mltop.model.finding import Level
+from mltop.model.snapshot import Disk, Snapshot
+from mltop.model.snapshot import Memory as Ram
+from mltop.model.verdict import Result, State
 
 
 def grown(memory: Memory, now: float, value: float, boot: str = "a", over_s: float = 0.0) -> Growth | None:
@@ -82,3 +91,99 @@ def test_what_is_not_looked_at_is_forgotten_and_what_is_not_judged_is_not() -> N
     memory.begin("a", 20)
     assert memory.growth("mem.edac", "mc0", 5) is None
     assert memory.growth("gpu.nvlink", "GPU-1", 3) == Growth(2, 20)
+
+
+# --- levels and since when, from run to run
+
+
+def later(memory: Memory, checks: tuple[str, ...] = ("disk.space",), time: float = 0.0) -> Memory:
+    """The memory of the next run, through its stored form."""
+    return Memory(
+        msgspec.json.decode(msgspec.json.encode(memory.settled(checks, time)), type=Remembered), is_stepwise=True
+    )
+
+
+def disk(percent: float) -> Disk:
+    return Disk(mount="/data", fstype="xfs", used_percent=percent, available_bytes=1, is_readonly=False, age_s=0.0)
+
+
+def test_a_value_that_swings_about_its_limit_is_one_state(make: Any) -> None:
+    memory = Memory(is_stepwise=True)
+    levels = []
+    for number in range(200):
+        snapshot = make(0, disks=(disk(84.9 if number % 2 else 85.1),), uptime_s=60.0 * number)
+        (one,) = [one for one in judgements(snapshot, None, memory) if one.check == "disk.space"]
+        levels.append(one.level)
+        memory = later(memory)
+    assert levels == [Level.WARNING] * 200
+    (one,) = [one for one in judgements(make(0, disks=(disk(79.9),)), None, memory) if one.check == "disk.space"]
+    assert one.level is Level.OK
+
+
+def hot(make: Any, celsius: int, at: float, boot: str = "b1") -> Snapshot:
+    snapshot: Snapshot = make(1, gpus={0: {"temperature_c": celsius}}, uptime_s=at, boot_id=boot)
+    return snapshot
+
+
+def pressed(make: Any, at: float, boot: str = "b1") -> Snapshot:
+    snapshot: Snapshot = make(
+        0, memory=Ram(psi_full_avg10=20.0, psi_some_avg10=20.0, age_s=0.0), uptime_s=at, boot_id=boot
+    )
+    return snapshot
+
+
+def level(check: str, snapshot: Snapshot, memory: Memory, limits: Limits | None = None) -> Level | None:
+    (one,) = [one for one in judgements(snapshot, limits, memory) if one.check == check]
+    return one.level
+
+
+def test_runs_tell_at_once_what_one_look_tells_and_wait_for_what_has_to_last(make: Any) -> None:
+    memory = Memory(is_stepwise=True)
+    assert level("gpu.temp", hot(make, 50, 0), memory) is Level.OK
+    assert level("gpu.temp", hot(make, 83, 60), later(memory)) is Level.WARNING
+    memory = Memory(is_stepwise=True)
+    assert level("mem.psi", pressed(make, 0), memory) is Level.OK
+    memory = later(memory)
+    assert level("mem.psi", pressed(make, 59), memory) is Level.OK
+    assert level("mem.psi", pressed(make, 61), later(memory)) is Level.WARNING
+    assert level("mem.psi", pressed(make, 70, boot="b2"), later(memory)) is Level.OK  # another boot began anew
+
+
+def test_a_for_of_the_config_holds_over_runs(make: Any) -> None:
+    limits = Limits({"gpu.temp": parse_limit("gpu.temp", {"warn": 60, "for": "10m"})})
+    memory = Memory(is_stepwise=True)
+    assert level("gpu.temp", hot(make, 50, 0), memory, limits) is Level.OK
+    for at, expected in ((300, Level.OK), (899, Level.OK), (900, Level.WARNING)):
+        memory = later(memory)
+        assert level("gpu.temp", hot(make, 62, at), memory, limits) is expected
+
+
+def test_since_when_a_state_lasts(make: Any) -> None:
+    memory = Memory()
+    told = []
+    for time, state in ((100.0, State.OK), (160.0, State.OK), (220.0, State.WARNING), (280.0, State.WARNING)):
+        one = Result(check="disk.space", target="/data", target_name="/data", state=state)
+        (dated_one,) = dated((one,), memory, time)
+        told.append(dated_one.since)
+        memory = later(memory, time=time)
+    assert told == ["1970-01-01T00:01:40Z"] * 2 + ["1970-01-01T00:03:40Z"] * 2
+
+
+def test_what_did_not_run_keeps_its_since_and_what_went_is_forgotten() -> None:
+    memory = Memory()
+    memory.since("disk.space", "/data", State.WARNING, 100)
+    memory.since("disk.space", "/old", State.OK, 100)
+    memory.since("gpu.temp", "GPU-1", State.WARNING, 100)
+    memory = later(memory, ("disk.space", "gpu.temp"))
+    memory.since("disk.space", "/data", State.WARNING, 200)
+    memory = later(memory, ("disk.space",))
+    assert memory.since("gpu.temp", "GPU-1", State.WARNING, 300) == 100
+    assert memory.since("disk.space", "/data", State.WARNING, 300) == 100
+    assert memory.since("disk.space", "/old", State.OK, 300) == 300
+
+
+@pytest.mark.parametrize("since", [1e300, -1e300, 9e9])
+def test_a_time_that_cannot_be_is_not_believed(since: float) -> None:
+    memory = Memory(Remembered(found={"a": {"": Found(State.OK, since)}}))
+    assert memory.since("a", "", State.OK, 500) == 500
+    assert rfc3339(since)

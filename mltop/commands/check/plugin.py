@@ -31,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judge(words: list[str]) -> int:
+    from mltop.system.lean import import_msgspec
     from mltop.system.stdio import hold_standard_streams
 
     hold_standard_streams()
+    import_msgspec()
     from mltop.commands.check.command import judge, without_garbage
     from mltop.commands.check.parser import plugin_parser
 

@@ -7,13 +7,15 @@ import select
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from mltop.sampling.host.mount import parse
-from mltop.sampling.host.stuck_mount import read_space_by_name, stuck_readers
-from mltop.sampling.root import Roots
 from mltop.system.process import fork_child
 
 MOUNT_S = 2.0
 """A mount that takes longer does not answer, as for the disks."""
+_ANSWERING = frozenset(
+    b"bpf btrfs cgroup cgroup2 configfs debugfs devpts devtmpfs ext2 ext3 ext4 fusectl hugetlbfs mqueue overlay proc "
+    b"pstore ramfs securityfs squashfs sysfs tmpfs tracefs vfat xfs zfs".split()
+)
+"""Types of which nobody has to ask more: the usual mounts of a box, most of them without a disk."""
 _STEPS_MAX = 400
 """Names and links on the way to a file: more of them go round in circles."""
 
@@ -35,9 +37,15 @@ def dead_mount(paths: Iterable[Path], limit_s: float) -> tuple[Path, str] | None
 
 def _may_hang() -> frozenset[str]:
     try:
-        mounts = parse(Path("/proc/self/mountinfo").read_bytes())
+        lines = Path("/proc/self/mountinfo").read_bytes().split(b"\n")
     except OSError:
         return frozenset()
+    others = [line for line in lines if line.partition(b" - ")[2].partition(b" ")[0] not in _ANSWERING]
+    if not any(others):
+        return frozenset()
+    from mltop.sampling.host.mount import parse
+
+    mounts = parse(b"\n".join(others))
     return frozenset(one.path for one in mounts if one.is_network or one.fstype.startswith(("fuse", "autofs")))
 
 
@@ -63,6 +71,9 @@ def _on_the_way(path: Path, mounts: Collection[str]) -> str | None:
 
 
 def _answers(path: Path, mount: bytes, limit_s: float) -> bool:
+    from mltop.sampling.host.stuck_mount import read_space_by_name, stuck_readers
+    from mltop.sampling.root import Roots
+
     if stuck_readers(Roots(), [mount]):
         return False
 

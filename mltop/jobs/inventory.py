@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -79,19 +80,30 @@ def _foreign(
 ) -> tuple[list[Foreign], list[str]]:
     found = own_crontab(crontab, site.calls()) if crontab is not None else []
     notes: list[str] = []
-    for scope in ("user", "system"):
-        off = manager_off(scope, site.environment)
-        if off is None:
-            seen, said = of_timers(site, scope, is_all=is_all, own=jobs)
-            found += seen
-            notes += said
-        else:
-            notes.append(off)
+    for seen, said in _timers(site, jobs, is_all=is_all):
+        found += seen
+        notes += said
     if is_all:
         seen, said = system_crontabs()
         found += seen
         notes += said
     return found, notes
+
+
+def _timers(site: Site, jobs: Mapping[str, JobConfig], *, is_all: bool) -> list[tuple[list[Foreign], list[str]]]:
+    """Both managers' timers, asked at the same time: one that does not answer costs its deadline once."""
+    answers: dict[str, tuple[list[Foreign], list[str]]] = {}
+
+    def ask(scope: str) -> None:
+        off = manager_off(scope, site.environment)
+        answers[scope] = ([], [off]) if off else of_timers(site, scope, is_all=is_all, own=jobs)
+
+    asking = [threading.Thread(target=ask, args=(scope,), daemon=True) for scope in ("user", "system")]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return [answers[scope] for scope in ("user", "system") if scope in answers]
 
 
 def _own(wish: Wish, step: Step) -> Job:

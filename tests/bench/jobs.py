@@ -108,9 +108,8 @@ def main() -> int:
     best = min(one[0][0] for one in pairs)
     bare = statistics.median(one[1][0] for one in pairs)
     ratio = statistics.median(one[0][0] / one[1][0] for one in pairs)
-    print(
-        f"jobs list, {found} entries: {wall:.3f} s wall (best {best:.3f}), {cpu:.3f} s CPU; {len(asked)} programs: {' '.join(asked)}"
-    )
+    spending = f"{wall:.3f} s wall (best {best:.3f}), {cpu:.3f} s CPU"
+    print(f"jobs list, {found} entries: {spending}; {len(asked)} programs: {' '.join(asked)}")
     print(f"an interpreter that only starts: {bare:.3f} s; ratio {ratio:.1f}; load {os.getloadavg()[0]:.1f}")
     return int(best >= LIMIT_S or len(asked) > LIMIT_PROGRAMS)
 

@@ -21,6 +21,7 @@ from mltop.jobs.place import Place
 from mltop.jobs.plan import plan as planning
 from mltop.jobs.plan.apply import apply
 from mltop.jobs.systemd import place as unit_place
+from mltop.jobs.systemd import timer
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 
 MINE = b"# nightly\n0 1 * * * /opt/thing --all\n# mltop:off 0 2 * * * paused\n5-1 * * * * never\n"
@@ -85,36 +86,80 @@ def test_looking_creates_nothing(box: Box) -> None:
     assert box.tab.read_bytes() == MINE
 
 
-def test_without_any_scheduler_there_is_a_line_each(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedulers, "find", lambda name, environment: None)
-    monkeypatch.setattr(program, "_PATH", ())
+RUNNING = "cron is not running: nothing in a crontab runs"
+NO_SYSTEMD = "no systemd runs on this box"
+
+
+def _without_cron(box: Box, patch: pytest.MonkeyPatch) -> None:
+    (box.bin / "crontab").unlink()
+    patch.setattr(program, "_PATH", ())
+    real = schedulers.find
+    patch.setattr(schedulers, "find", lambda name, environment: None if name == "crontab" else real(name, environment))
+
+
+def _off(box: Box, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(module, "is_cron_running", lambda: False)
+
+
+def _forbidden(box: Box, patch: pytest.MonkeyPatch) -> None:
+    box.program("crontab", 'echo "You (x) are not allowed to use this program (crontab)" >&2; exit 1')
+
+
+def _without_manager(box: Box, patch: pytest.MonkeyPatch) -> None:
+    (box.folder / "booted").mkdir()
+    patch.setattr(schedulers, "_BOOTED", box.folder / "booted")
+    patch.setattr(schedulers, "_LINGER", box.folder / "linger")
+    patch.setattr(schedulers, "runtime_directory", lambda environment: box.folder / "runtime")
+    box.program("systemctl", 'echo "[]"')
+
+
+STATES = {
+    "no systemd": (lambda box, patch: None, (NO_SYSTEMD,)),
+    "no cron": (_without_cron, ("no cron on this box (no crontab program)", NO_SYSTEMD)),
+    "cron is off": (_off, (RUNNING, NO_SYSTEMD)),
+    "cron is forbidden": (
+        _forbidden,
+        ("crontab -l: You (x) are not allowed to use this program (crontab)", NO_SYSTEMD),
+    ),
+    "no user manager": (_without_manager, ("your systemd manager is not running (linger is off)",)),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_is_missing_is_one_grey_line_and_the_list_is_there_at_once(
+    box: Box, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The five states of a box (J3)."""
+    prepare, notes = STATES[state]
+    prepare(box, monkeypatch)
+    began = time.monotonic()
+    found = look(box, command("a", "0 2 * * *"))
+    assert time.monotonic() - began < 3, "a second on a quiet box"
+    assert found.notes == notes
+    assert found.jobs[0].id == "a"
+
+
+def test_without_any_scheduler_a_job_is_by_hand_only(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_cron(box, monkeypatch)
     found = look(box, command("a", "0 2 * * *", backend="auto"))
     assert [job.state for job in found.jobs] == ["not scheduled"]
     assert "by hand only" in str(found.jobs[0].description)
-    assert found.notes == ("no cron on this box (no crontab program)", "no systemd runs on this box")
 
 
-def test_a_cron_that_is_not_running_is_said(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_cron_running", lambda: False)
-    assert "cron is not running: nothing in a crontab runs" in look(box).notes
-
-
-def test_a_forbidden_crontab_is_one_line(box: Box) -> None:
-    box.program("crontab", 'echo "You (x) are not allowed to use this program (crontab)" >&2; exit 1')
+def test_managers_that_do_not_answer_cost_their_deadline_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A systemctl that hangs keeps nothing else from the list (J6)."""
+    _without_manager(box, monkeypatch)
+    (box.folder / "runtime" / "systemd").mkdir(parents=True)
+    (box.folder / "runtime" / "systemd" / "private").touch()
+    box.program("systemctl", "exec sleep 60")
+    monkeypatch.setattr(timer, "_DEADLINE_S", 1.5)
+    began = time.monotonic()
     found = look(box, command("a", "0 2 * * *"))
-    assert found.jobs[0].id == "a"
-    assert [note for note in found.notes if "crontab" in note] == [
-        "crontab -l: You (x) are not allowed to use this program (crontab)"
-    ]
-
-
-def test_a_users_manager_that_is_off_is_one_line(box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "booted").mkdir()
-    monkeypatch.setattr(schedulers, "_BOOTED", tmp_path / "booted")
-    monkeypatch.setattr(schedulers, "_LINGER", tmp_path / "linger")
-    monkeypatch.setattr(schedulers, "runtime_directory", lambda environment: tmp_path / "runtime")
-    box.program("systemctl", 'echo "[]"')
-    assert "your systemd manager is not running (linger is off)" in look(box).notes
+    assert 1.4 < time.monotonic() - began < 2.9
+    assert found.notes == tuple(
+        f"timers ({scope}): systemctl does not answer within 1.5 s" for scope in ("user", "system")
+    )
+    assert [job.id.split("-")[0] for job in found.jobs] == ["a", "crontab", "crontab", "crontab"]
 
 
 def test_system_crontabs_have_what_cron_takes_and_nothing_else(box: Box, tmp_path: Path) -> None:

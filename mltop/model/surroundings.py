@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mltop.model.gpu_facts import GpuFacts
+from mltop.model.host_facts import HostFacts
 from mltop.model.job_facts import JobsFacts
 from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
@@ -39,6 +40,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """By a GPU's uuid or bus id, and by the fact of `sampling.answer`: what it did not tell, and why."""
     gpus: Mapping[str, GpuFacts] = {}
     """What the GPUs were asked for beside the snapshot, by uuid or bus id."""
+    host: HostFacts | None = None
+    """What was read of the host beside the snapshot; `None` where nobody could."""
     services: tuple[ServiceAnswer, ...] = ()
     """What the services answered that were asked."""
     jobs: JobsFacts | None = None

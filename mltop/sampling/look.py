@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mltop import __version__
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
@@ -19,6 +19,9 @@ from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
 from mltop.system.text import clean
+
+if TYPE_CHECKING:
+    from mltop.sampling.host.facts import FactReading
 
 DRIVER_S = 8.0
 """How long a driver may take for one round: a card without persistence mode needs seconds to start."""
@@ -42,7 +45,15 @@ class Other(Protocol):
 class Look:
     """Reads the families `gpu`, `disk`, `memory` and `cpu`, those of them that are wanted. Single-threaded."""
 
-    def __init__(self, roots: Roots, families: Collection[str], expected_gpus: int | None, limit_s: float) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        families: Collection[str],
+        expected_gpus: int | None,
+        limit_s: float,
+        checks: Collection[str] = frozenset(),
+    ) -> None:
+        """`checks` are those for which more is read than the snapshot has."""
         self._roots = roots
         self._started = time.monotonic()
         self._limit_s = max(0.05, limit_s - _LAST_S)
@@ -62,7 +73,8 @@ class Look:
 
             self._disks = DiskReading(roots, self._reader, read_space_by_name, self._find_stuck)
             self._disks.read(time.monotonic())
-            self._reader.poll(time.monotonic())
+        self._facts = self._ask_facts(checks)
+        self._reader.poll(time.monotonic())
 
     def take(self, other: Other) -> tuple[Snapshot, Surroundings]:
         """Read everything; waits for what is slow, and for `other`, as long as each of them may take."""
@@ -116,6 +128,7 @@ class Look:
             self._reader.poll(now)
             if self._disks is not None:
                 disks = self._disks.read(now)
+            self._facts.poll()
             if self._probe is not None:
                 self._probe.poll(now)
                 self._follow(self._probe, now)
@@ -139,14 +152,16 @@ class Look:
                 probe.request(now)
             else:
                 self._driver_s = now - self._started
+                self._facts.ask_for_containers(probe.read(now).gpus, now)
+                self._reader.poll(now)
 
     def _left_s(self, disks: tuple[Disk, ...], other: Other, now: float) -> float:
         """How long there is still something to wait for, in seconds."""
         run = self._limit_s - (now - self._started)
         mounts = MOUNT_S - (now - self._started)
-        wanted = 0.0
+        wanted = self._facts.left_s(now)
         if self._disks is not None and any(self._is_waited_for(disk) for disk in disks):
-            wanted = mounts
+            wanted = max(wanted, mounts)
         if self._probe is not None and self._driver_s is None and self._probe.is_waited_for(now):
             wanted = max(wanted, DRIVER_S - (now - self._started))
         if not other.is_done():
@@ -156,13 +171,23 @@ class Look:
     def _is_waited_for(self, disk: Disk) -> bool:
         return disk.status in (Status.STALE, Status.TIMEOUT) and disk.mount not in self._stuck
 
+    def _ask_facts(self, checks: Collection[str]) -> FactReading:
+        from mltop.sampling.host.facts import FactReading, item, wanted
+        from mltop.sampling.host.stuck_mount import stuck_readers
+
+        names = [item(name) for name in wanted(checks)]
+        stuck = stuck_readers(self._roots, names) if names else {}
+        return FactReading(self._roots, self._reader, checks, time.monotonic(), stuck)
+
     def _surroundings(self) -> Surroundings:
+        host = self._facts.facts(time.monotonic())
         return Surroundings(
             mounts=self._mounts() if "disk" in self._families else None,
             stuck_before=self._stuck,
             is_container=is_container(self._roots),
             has_device_nodes=any(os.path.exists(path) for path in _DEVICES),  # noqa: PTH110
-            kernel_log=_why_no_kernel_log() if "gpu" in self._families else None,
+            kernel_log=None if host.kernel_log is None else host.kernel_log.reason,
+            host=host,
             driver_s=self._driver_s,
             waited_s=time.monotonic() - self._started,
             gaps={} if self._probe is None else {gpu: _gaps(gaps) for gpu, gaps in self._probe.gaps().items()},
@@ -203,14 +228,3 @@ def _gaps(gaps: Mapping[str, Answer | None]) -> dict[str, Gap]:
         fact: Gap(Status.TIMEOUT, "not read in time") if answer is None else Gap(answer.status, answer.reason or "")
         for fact, answer in gaps.items()
     }
-
-
-def _why_no_kernel_log() -> str | None:
-    """Why the kernel log does not open, with the remedy; `None` where it does."""
-    try:
-        os.close(os.open(os.environ.get("MLTOP_KMSG") or "/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-    except PermissionError:
-        return "no permission to read the kernel log: run as root"
-    except OSError as error:
-        return f"no kernel log: {error.strerror}"
-    return None

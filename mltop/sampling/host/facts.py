@@ -15,6 +15,7 @@ import msgspec
 from mltop.model import host_facts as model
 from mltop.model.host_facts import HostFacts, SharedMemory
 from mltop.model.snapshot import Gpu, Reading, Status
+from mltop.sampling.host.stuck_mount import call_reader
 from mltop.sampling.reader import Answer, Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import why_not
@@ -76,30 +77,49 @@ SOURCES: Mapping[str, _Source] = {
 """In the order in which they are read: what cannot hang first, what asks other programs last."""
 
 
+def wanted(checks: Collection[str]) -> list[str]:
+    """The facts that these checks need."""
+    return [name for name, source in SOURCES.items() if not source.checks.isdisjoint(checks)]
+
+
+def item(name: str) -> bytes:
+    """What a reader of a fact is called by (`stuck_mount`)."""
+    return f"fact {name}".encode()
+
+
 class FactReading:
     """Asks a reader for the facts that some checks need; never waits."""
 
-    def __init__(self, roots: Roots, reader: Reader, checks: Collection[str], now: float) -> None:
-        wanted = [name for name, source in SOURCES.items() if not source.checks.isdisjoint(checks)]
+    def __init__(
+        self, roots: Roots, reader: Reader, checks: Collection[str], now: float, stuck: Mapping[bytes, int]
+    ) -> None:
+        """`stuck`: facts (as `item` names them) at which a reader of an earlier run hangs still, and its pid."""
         self._reader = reader
         self._asked_at = now
-        self._wants_shared = "disk.shm" in checks
+        self._containers_at = now
+        self._wants_containers = "disk.shm" in checks
         reader.learn(_FACT, lambda name: _read(roots, name), most_stuck=_MOST_STUCK)
         reader.learn(_SHARED, lambda pid: _read_shared(roots, pid), most_stuck=_MOST_STUCK)
-        self._pending: set[str] = set(wanted)
+        self._pending: set[str] = set()
         self._pids: set[int] = set()
         self._facts: dict[str, Reading] = {}
         self._shared: dict[str, SharedMemory] = {}
-        for name in wanted:
-            reader.ask(_FACT, name)
+        for name in wanted(checks):
+            if (pid := stuck.get(item(name))) is not None:
+                reason = f"{SOURCES[name].what}: no answer since an earlier run (pid {pid} is stuck at it)"
+                self._facts[name] = SOURCES[name].kind(status=Status.TIMEOUT, reason=reason)
+            else:
+                self._pending.add(name)
+                reader.ask(_FACT, name)
 
-    def ask_for_containers(self, gpus: Iterable[Gpu]) -> None:
+    def ask_for_containers(self, gpus: Iterable[Gpu], now: float) -> None:
         """Ask for the shared memory of the containers in which a process holds a GPU, where the box's pids are known.
 
         Only root may look into another's.
         """
-        if not self._wants_shared or os.geteuid() != 0:
+        if not self._wants_containers or os.geteuid() != 0:
             return
+        self._wants_containers, self._containers_at = False, now
         one_of_each: dict[str, int] = {}
         for gpu in gpus:
             for process in gpu.processes:
@@ -123,9 +143,12 @@ class FactReading:
     def left_s(self, now: float) -> float:
         """How long something may still come, in seconds; 0 when all is there."""
         waited_s = now - self._asked_at
-        if self._pending & _SLOW:
-            return max(0.0, SLOW_S - waited_s)
-        return max(0.0, PATIENCE_S - waited_s) if self._pending or self._pids else 0.0
+        left_s = 0.0
+        if self._pending:
+            left_s = (SLOW_S if self._pending & _SLOW else PATIENCE_S) - waited_s
+        if self._pids:
+            left_s = max(left_s, PATIENCE_S - (now - self._containers_at))
+        return max(0.0, left_s)
 
     def facts(self, now: float) -> HostFacts:
         """What there is; what has not come in time says so."""
@@ -155,6 +178,7 @@ class FactReading:
 def _read(roots: Roots, name: str) -> Reading:
     """For the child: the fact, or why there is none."""
     source = SOURCES[name]
+    call_reader(item(name))
     try:
         function: Callable[..., Reading] = getattr(
             importlib.import_module(f"mltop.sampling.host.{source.module}"), source.function
@@ -168,6 +192,7 @@ def _read(roots: Roots, name: str) -> Reading:
 def _read_shared(roots: Roots, pid: int) -> SharedMemory:
     from mltop.sampling.host.shared_memory import read_shared_memory
 
+    call_reader(f"shared memory {pid}".encode())
     return read_shared_memory(roots, pid)
 
 

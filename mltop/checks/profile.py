@@ -80,6 +80,8 @@ _GATE = Profile(
     blocking=(
         Blocking("gpu.row_remap", "a row remap that is pending", reason="pending"),
         Blocking("gpu.retired_pages", "page retirement that is pending", reason="pending"),
+        # the driver itself asks that peer-to-peer traffic be drained: DCGM warns, NVML's enum names it
+        Blocking("gpu.recovery_action", "what the driver asks to be drained", reason="recovery"),
         # NVIDIA's Xid catalogue: both end with a reset of the GPU
         Blocking("gpu.xid", "Xids 63 and 94", xids=frozenset({63, 94})),
     ),
@@ -95,7 +97,11 @@ _INFERENCE = Profile(
         "cpu.psi": _limit("cpu.psi", 20),
         # our judgement: what was swapped out answers seconds late
         "mem.swap": _limit("mem.swap", 25, 75),
+        # our judgement: a health page that takes a second is no sign of health
+        "api": _limit("api", 1),
     },
+    # a server that waits for requests holds its memory by design
+    off=("gpu.idle_waste",),
 )
 _TRAINING = Profile(
     words="a box that trains: busy CPUs are meant, checkpoints and data loaders need room",
@@ -119,7 +125,8 @@ _DESKTOP = Profile(
         # systemd-oomd acts at 90 % (oomd.conf(5), SwapUsedLimit)
         "mem.swap": _limit("mem.swap", 90, 98),
     },
-    off=("gpu.persistence",),
+    # its screen keeps the driver loaded, and a game that is paused holds its memory
+    off=("gpu.persistence", "gpu.idle_waste"),
 )
 PROFILES: Mapping[str, Profile] = {
     "default": Profile(words="any box"),

@@ -16,6 +16,7 @@ from mltop.checks.verdict import results, verdict
 from mltop.config.limits import TABLE, Limits, parse_limit
 from mltop.config.profile import Profile as ProfileName
 from mltop.model.finding import Level
+from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Cpu, Snapshot
 from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import State, Verdict
@@ -77,6 +78,12 @@ def test_the_gate_blocks_what_a_reset_would_mend(make: Any, changed: dict[str, A
     assert (blocked.exit_code, state(blocked, check)) == (2, State.CRITICAL)
 
 
+def test_the_gate_blocks_what_the_driver_asks_to_be_drained(make: Any) -> None:
+    facts = {"GPU-2": GpuFacts(recovery_action=3)}
+    assert state(made(make(), "default", gpus=facts), "gpu.recovery_action") is State.WARNING
+    assert state(made(make(), "gate", gpus=facts), "gpu.recovery_action") is State.CRITICAL
+
+
 def test_the_gate_leaves_an_xid_that_nobody_knows_a_warning_and_an_applications_own_ok(make: Any) -> None:
     for code, exit_code in ((92, 1), (31, 0), (79, 2)):
         assert made(make(gpus={2: {"xid_last": code, "xid_last_age_s": 60.0}}), "gate").exit_code == exit_code
@@ -111,7 +118,7 @@ def test_load_and_swap_count_sooner_where_models_are_served_and_not_where_they_a
 
 def test_a_profiles_check_that_is_off_is_disabled_and_never_ok(make: Any) -> None:
     one = made(make(gpus={0: {"persistence_mode": False}}), "desktop")
-    assert one.disabled == ("gpu.persistence",)
+    assert one.disabled == ("gpu.persistence", "gpu.idle_waste")
     assert "gpu.persistence" not in {result.check for result in one.results}
     assert "gpu.persistence" in select(["gpu.persistence"], off_in_profile=PROFILES["desktop"].off).checks
 

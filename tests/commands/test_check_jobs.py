@@ -174,3 +174,12 @@ def test_a_verdict_tells_what_failed(task_box: Any) -> None:
     assert failed["data"]["exit_code"] == 7
     assert err == ""
     assert code == made["exit_code"]
+
+
+def test_a_fault_of_a_job_is_a_warning_and_no_end_of_the_verdict(task_box: Any) -> None:
+    task_box.write('[jobs.bad]\nkind = "command"\ncommand = ["true"]\nschedule = "61 2 * * *"\ntimeuot = "1h"\n')
+    code, out, err = task_box.run("--check", "--only", "self.config", "--json")
+    (one,) = json.loads(out)["results"]
+    assert (code, err, one["state"], one["reason"]) == (1, "", "WARNING", "fault")
+    assert "jobs.bad" in one["summary"]
+    assert "(and 1 more)" in one["summary"]

@@ -183,7 +183,7 @@ def _verdict(
         surroundings = recalled(memory, snapshot, surroundings)
     found = [
         *judgements(snapshot, limits, memory, surroundings, selection.families, selection.checks),
-        own_config(settings),
+        own_config(settings, options.config),
     ]
 
     def told(of_state: Judgement) -> tuple[Result, ...]:

@@ -33,6 +33,8 @@ _MOST = 4
 """Times a job was due: more of them are no worse."""
 _REACH_S = 0.5
 """What the state's mount is given: the rest of the run is waiting."""
+_READERS = "job.", "backup.", "self.stale"
+"""Whose checks look at the history."""
 _FAILED = frozenset({"failed", "timeout", "stuck", "lost"})
 
 
@@ -191,3 +193,11 @@ def _time(text: str | None) -> datetime | None:
 
 def _text(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def job_faults(config: str | None) -> tuple[str, ...]:
+    """What is wrong with the jobs of the config, in lines: it stops none of the others (D22), and is to be seen."""
+    from mltop.config.jobs import load_jobs
+    from mltop.jobs.schedule.schedule import parse
+
+    return load_jobs(config, check_schedule=parse).faults

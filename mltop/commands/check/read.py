@@ -12,7 +12,7 @@ from mltop.checks.profile import Profile
 from mltop.checks.selection import Selection
 from mltop.checks.service.probe import ServiceProbe
 from mltop.checks.service.unit import Expectation
-from mltop.commands.check.job import JobReading
+from mltop.commands.check.job import JobReading, job_faults
 from mltop.config.service import Services
 from mltop.config.settings import Settings
 from mltop.model.finding import Level
@@ -61,7 +61,13 @@ def _units(selection: Selection, profile: Profile) -> Expectation | None:
     return profile.units if "svc.unit" in selection.checks else None
 
 
-def own_config(settings: Settings) -> Judgement:
-    """`self.config`: a config with a fault is no verdict at all, so what gets here is well."""
-    summary = f"read {', '.join(settings.files)}" if settings.files else "no config file: defaults"
-    return judgement("self.config", Level.OK, clean(summary, 200), name="config")
+def own_config(settings: Settings, config: str | None = None) -> Judgement:
+    """`self.config`: a fault of the config is no verdict at all; one of its jobs, which only they mind, a WARNING."""
+    if not settings.files:
+        return judgement("self.config", Level.OK, "no config file: defaults", name="config")
+    faults = job_faults(config)
+    if not faults:
+        return judgement("self.config", Level.OK, clean(f"read {', '.join(settings.files)}", 200), name="config")
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    summary = clean(f"{faults[0]}{more}", 300)
+    return judgement("self.config", Level.WARNING, summary, "mltop config check", name="config", reason="fault")

@@ -6,6 +6,7 @@ written: it costs a run next to nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -23,7 +24,9 @@ READY, BUSY, REFUSED, BAD = b"rbfx"
 Then come, a line each, which of its folders it took and why it is so, and the content.
 """
 WRITTEN, KEPT, FAILED = b"wke"
-"""And then: there was room for it; it is on the disk; neither, with the reason (or `BUSY` once more)."""
+"""And then: there was room for it; it is on the disk; neither, with the reason (or `BUSY` or `REFUSED` once more)."""
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
+"""A folder that is not for us to write, where others are full or broken."""
 _KEEP, _KEEP_ANEW = b"kn"
 
 
@@ -81,7 +84,7 @@ def _serve(files: Sequence[KeptFile], source: int, sink: int) -> None:
     except BusyError:
         _say(sink, BUSY)
     except OSError as error:
-        _say(sink, FAILED, (error.strerror or str(error)).encode())
+        _say(sink, REFUSED if error.errno in _NOT_OURS else FAILED, (error.strerror or str(error)).encode())
     else:
         _say(sink, KEPT)
 

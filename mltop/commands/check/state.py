@@ -203,6 +203,7 @@ class Store:
         self._writer = None
         if writer is not self._first:
             self._trouble += f"; {writer.folder}: {writer.why}"
+            self._reason = self._reason if writer.kind == REFUSED else "error"
             return
         is_new = self._second is None
         self._give_up(writer)

@@ -41,7 +41,7 @@ def gone(case: Case) -> Iterator[Judgement]:
         return
     snapshot, known = case.snapshot, case.memory.kept.gpus
     is_whole = _is_whole(snapshot)
-    kept = [one for one in known if not is_whole or not _is_forgotten(one, snapshot)]
+    kept = [one for one in known if not _is_forgotten(one, snapshot)]
     missing = []
     for one in kept:
         row = next((gpu for gpu in snapshot.gpus if _is_it(one, gpu)), None)
@@ -92,9 +92,11 @@ def _is_forgotten(known: KnownGpu, snapshot: Snapshot) -> bool:
     if any(_is_it(known, gpu) for gpu in snapshot.gpus):
         return False
     here = [gpu for gpu in snapshot.gpus if gpu.status is not Status.LOST]
-    expected = snapshot.driver.expected_count
-    is_replaced = any(known.pci_bus_id and known.pci_bus_id == gpu.pci_bus_id for gpu in here)
-    return is_replaced or (expected is not None and len(here) >= expected)
+    lost, driver = len(snapshot.gpus) - len(here), snapshot.driver
+    if any(known.pci_bus_id and known.pci_bus_id == gpu.pci_bus_id for gpu in here):
+        return True
+    seen = {Status.OK: driver.gpu_count, Status.ABSENT: 0}.get(driver.status)
+    return None not in (seen, driver.expected_count) and (seen or 0) - lost >= (driver.expected_count or 0)
 
 
 def _noted(known: list[KnownGpu], snapshot: Snapshot) -> list[KnownGpu]:

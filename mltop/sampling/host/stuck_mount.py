@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from mltop.sampling.host.disk import Space, read_space
+from mltop.sampling.kin import kin
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
 from mltop.system.process import set_name
@@ -32,7 +33,7 @@ def call_reader(item: bytes) -> None:
 
 
 def stuck_readers(roots: Roots, items: Iterable[bytes]) -> dict[bytes, int]:
-    """Those of the items at which a reader of this user is stuck, and its pid. Reads `stat` and nothing else (M12)."""
+    """Those of the items at which a reader of this user is stuck, and its pid."""
     names = {_comm(item): item for item in items}
     return {names[comm]: pid for pid, comm in _old_readers(roots) if comm in names}
 
@@ -44,18 +45,9 @@ def _comm(item: bytes) -> bytes:
 def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:
     try:
         uptime_s = float(read_bytes(roots.proc / "uptime", 64).split()[0])
-        entries = [entry for entry in os.scandir(roots.proc) if entry.name.isdecimal()]
     except (OSError, ValueError, IndexError):
         return
     ticks = os.sysconf("SC_CLK_TCK")
-    for entry in entries:
-        try:
-            line = read_bytes(f"{entry.path}/stat")
-            end = line.rindex(b")")
-            comm, fields = line[line.index(b"(") + 1 : end], line[end + 2 :].split()
-            if not comm.startswith(_PREFIX) or fields[0] != b"D" or entry.stat().st_uid != os.geteuid():
-                continue
-            if uptime_s - int(fields[19]) / ticks > STUCK_S:
-                yield int(entry.name), comm
-        except (OSError, ValueError, IndexError):
-            continue  # gone meanwhile
+    for one in kin(roots.proc, _PREFIX):
+        if one.state == b"D" and uptime_s - one.started_ticks / ticks > STUCK_S:
+            yield one.pid, one.comm

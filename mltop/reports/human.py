@@ -46,8 +46,11 @@ def _problem(result: Result) -> str:
 
 def _families(results: Sequence[Result]) -> list[tuple[State, str]]:
     lines = []
+    by_family: dict[str, list[Result]] = {family: [] for family in FAMILIES}
+    for one in results:
+        by_family.setdefault(family_of(one.check), []).append(one)
     for family in FAMILIES:
-        members = [one for one in results if family_of(one.check) == family]
+        members = by_family[family]
         ran = [one for one in members if one.state is not State.SKIP]
         if not members or (family == "self" and all(one.state is State.OK for one in ran)):
             continue
@@ -59,7 +62,8 @@ def _family(family: str, members: Sequence[Result], ran: Sequence[Result]) -> tu
     """A family's worst: its state, and of the members in it the one closest to its limit."""
     if not ran:
         return State.SKIP, f"{State.SKIP:<8} {family:<8} {members[0].summary}"
-    worst = max(ran, key=lambda one: (badness(one.state), one.check in _TELLING, closeness(one)))
+    level = max((badness(one.state), one.check in _TELLING) for one in ran)
+    worst = max((one for one in ran if (badness(one.state), one.check in _TELLING) == level), key=closeness)
     who = f"{worst.target_name} " if worst.target_name and worst.target_name.lower() != family else ""
     limit = f" ({words})" if (words := limits(worst)) else ""
     targets = len({one.target for one in ran if one.target})

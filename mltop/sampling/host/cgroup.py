@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -77,7 +77,7 @@ def group_oom_kills(roots: Roots) -> int | None:
     return None
 
 
-def _groups(roots: Roots, line: str, mounts: list[Mount], controller: str) -> Iterator[Group]:
+def _groups(roots: Roots, line: str, mounts: Sequence[Mount], controller: str) -> Iterator[Group]:
     number, _, rest = line.partition(":")
     controllers, _, path = rest.partition(":")
     is_v2 = number == "0" and not controllers
@@ -91,7 +91,7 @@ def _groups(roots: Roots, line: str, mounts: list[Mount], controller: str) -> It
         yield Group(top / group, is_v2)
 
 
-def _mount_of(mounts: list[Mount], fstype: str, controller: str | None) -> Mount | None:
+def _mount_of(mounts: Sequence[Mount], fstype: str, controller: str | None) -> Mount | None:
     """Where a hierarchy is mounted; a v1 one has its controllers in the last part of its path (`/…/cpu,memory`)."""
     for mount in mounts:
         if mount.fstype == fstype and (controller is None or controller in mount.path.rpartition("/")[2].split(",")):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container
+from functools import lru_cache
 
 import msgspec
 
@@ -64,14 +65,15 @@ class Mount(msgspec.Struct, frozen=True):
         )
 
 
-def parse(text: bytes) -> list[Mount]:
-    """Read mountinfo (proc_pid_mountinfo(5)); a line that makes no sense is left out."""
-    mounts = []
-    for line in text.split(b"\n"):  # the kernel escapes no carriage return, and splitlines would end a line there
-        mount = _parse_line(line)
-        if mount is not None:
-            mounts.append(mount)
-    return mounts
+@lru_cache(maxsize=2)
+def parse(text: bytes) -> tuple[Mount, ...]:
+    """Read mountinfo (proc_pid_mountinfo(5)); a line that makes no sense is left out.
+
+    Several readings want it, and it seldom changes between them.
+    """
+    # the kernel escapes no carriage return, and splitlines would end a line there
+    mounts = [_parse_line(line) for line in text.split(b"\n")]
+    return tuple(mount for mount in mounts if mount is not None)
 
 
 def _parse_line(line: bytes) -> Mount | None:
@@ -106,13 +108,13 @@ def unescaped(field: bytes) -> str:
     )
 
 
-def shown(mounts: Iterable[Mount], files: Container[str] = ()) -> list[Mount]:
+def shown(mounts: Collection[Mount], files: Container[str] = ()) -> list[Mount]:
     """The mounts worth a line: `/` first, the rest by path; of several of one file system the shortest path.
 
     `files` are paths that turned out to be bind-mounted files: only asking tells, and asking may hang.
     """
     chosen: dict[str, Mount] = {}
-    for mount in visible(list(mounts)):
+    for mount in visible(mounts):
         if mount.path in files or not is_worth_showing(mount):
             continue
         known = chosen.get(mount.device)
@@ -139,7 +141,7 @@ def is_worth_showing(mount: Mount) -> bool:
     return not (mount.fstype == "tmpfs" and mount.is_readonly)
 
 
-def visible(mounts: list[Mount]) -> list[Mount]:
+def visible(mounts: Collection[Mount]) -> list[Mount]:
     """Those that a path leads to: not the ones below a later mount on the same or a higher directory."""
     parents = {mount.id: mount.parent for mount in mounts}
     latest: dict[str, tuple[int, Mount]] = {}

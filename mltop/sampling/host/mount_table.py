@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mltop.model.host_facts import MountTable, ReadonlyMount, TableMount
 from mltop.sampling.gpu.pci import is_container
@@ -39,7 +39,7 @@ def _shortest(devices: Mapping[str, str]) -> dict[str, str]:
     return {devices[path]: _shown(path) for path in paths if devices[path]}
 
 
-def _expected(roots: Roots, mounts: list[Mount]) -> Iterator[TableMount]:
+def _expected(roots: Roots, mounts: Sequence[Mount]) -> Iterator[TableMount]:
     try:
         table = read_bytes(roots.etc / "fstab")
     except FileNotFoundError:

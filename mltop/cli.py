@@ -188,10 +188,11 @@ def _judge(words: list[str], *, is_process: bool) -> int:
 
 
 def _check_command(words: list[str]) -> int:
-    from mltop.system.lean import import_msgspec
+    from mltop.system.lean import import_argparse, import_msgspec
     from mltop.system.stdio import hold_standard_streams
 
     hold_standard_streams()
+    import_argparse()
     import_msgspec()
     from mltop.commands.check.command import main as check
 

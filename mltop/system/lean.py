@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 
 
 def import_msgspec() -> None:
@@ -17,5 +18,22 @@ def import_msgspec() -> None:
     sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "not there"
     try:
         import msgspec  # noqa: F401
+    finally:
+        del sys.modules[name]
+
+
+def import_argparse() -> None:
+    """Import argparse without gettext, for which its few words have no catalogue, and which brings `locale` along.
+
+    Whoever imports gettext later gets the real one.
+    """
+    name = "gettext"
+    if name in sys.modules or "argparse" in sys.modules:
+        return
+    stand_in = ModuleType(name)
+    stand_in.__dict__.update(gettext=str, ngettext=lambda one, many, count: one if count == 1 else many)
+    sys.modules[name] = stand_in
+    try:
+        import argparse  # noqa: F401
     finally:
         del sys.modules[name]

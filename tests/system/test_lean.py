@@ -26,3 +26,25 @@ print(typing_extensions.__name__)
 def test_msgspec_understands_types_and_the_module_that_it_did_not_load_can_be_had_later() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=20)
     assert (done.stdout.split(), done.stderr) == (["xyz", "typing_extensions"], "")
+
+
+ARGPARSE = """
+import sys
+from mltop.system.lean import import_argparse
+import_argparse()
+heavy = {"gettext", "locale"} & set(sys.modules)
+assert not heavy, heavy
+import argparse
+parser = argparse.ArgumentParser(prog="x")
+parser.add_argument("--one", nargs=2)
+assert "options:" in parser.format_help()
+import gettext
+print(gettext.__file__ is not None)
+parser.parse_args(["--one", "1"])
+"""
+
+
+def test_argparse_speaks_and_gettext_can_be_had_later() -> None:
+    done = subprocess.run([sys.executable, "-c", ARGPARSE], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (2, "True\n")
+    assert "expected 2 arguments" in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from functools import cache
 from typing import NoReturn
 
 from mltop.commands.check.refuse import NoVerdictError
@@ -12,6 +14,22 @@ from mltop.commands.parser import common
 FORMATS = ("human", "nagios", "json", "prometheus", "checkmk")
 LIMIT_S = 10.0
 """The usual patience of a monitoring server with a plugin: Monitoring Plugins Development Guidelines."""
+
+
+class _Help(argparse.HelpFormatter):
+    """Argparse makes one for every flag; by itself each asks the terminal, through `shutil` and all that it imports."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+@cache
+def _columns() -> int:
+    """As `shutil.get_terminal_size` has it."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns) or 80
+    except (ValueError, OSError):
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +59,7 @@ def check_parser() -> Parser:
     """The parser of `mltop --check`."""
     parser = Parser(
         prog="mltop --check",
+        formatter_class=_Help,
         description="Judge this box: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for a bad flag or config).",
         allow_abbrev=False,
     )
@@ -59,6 +78,7 @@ def plugin_parser(name: str) -> Parser:
     """The parser of the Nagios plugin: the guidelines' own flags, one format, and 3 for what is no verdict."""
     parser = Parser(
         prog=name,
+        formatter_class=_Help,
         description="Judge this box: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (also for this help).",
         allow_abbrev=False,
     )

@@ -122,11 +122,10 @@ def look(fd: int, parts: Parts, terms: Terms) -> Look:
         found.problem = os_reason(error)
     old.sort()
     found.below.sort()
-    for name, mark, freed, latest in old:
-        found.names.append(name)
-        found.marks.append(mark)
-        found.freed.append(freed)
-        found.latest.append(latest)
+    if old:
+        names, marks, freed, latest = zip(*old, strict=True)
+        found.names, found.marks = list(names), array("q", marks)
+        found.freed, found.latest = array("q", freed), array("d", latest)
     return found
 
 

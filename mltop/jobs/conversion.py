@@ -71,7 +71,7 @@ def _by_systemd(schedules: Sequence[Schedule], start: datetime, zone: tzinfo) ->
     except (ScheduleFault, UnknownTimesError) as error:
         raise ConversionError(str(error)) from None
     if missing := [text for text in texts if text not in told]:
-        raise ConversionError(f'systemd does not take "{missing[0]}"')
+        raise ConversionError(f'systemd cannot tell when "{missing[0]}" runs')
     return _earliest(time.astimezone(zone) for times in told.values() for time in times)
 
 

@@ -130,7 +130,8 @@ def judged(
 ) -> dict[str, tuple[datetime, ...]]:
     """The next times (in UTC) of each expression, read in a zone; none for one that never runs again. Asked at once.
 
-    An expression that systemd does not take is left out. Raises UnknownTimesError where there is nobody to ask.
+    An expression that systemd does not take is left out; so is one that systemd 252 goes round in circles with (it says
+    "infinite loop": steps of hours, and clocks that change). Raises UnknownTimesError where nothing is told.
     """
     if not texts:
         return {}
@@ -144,7 +145,7 @@ def judged(
         )
     except ProgramError as error:
         raise UnknownTimesError(str(error)) from None
-    if answer.code != 0 and b"calendar specification" not in answer.err:
+    if answer.code != 0 and b"calendar specification" not in answer.err and not answer.out.strip():
         raise UnknownTimesError(f"systemd-analyze calendar: {answer.complaint()}")
     return _elapses(answer.out.decode("utf-8", "replace"))
 

@@ -195,6 +195,23 @@ def test_without_systemd_what_cron_can_say_is_told_and_the_rest_is_unknown(no_sy
     assert last_day.unknown == "only systemd can tell when: no systemd-analyze on this box"
 
 
+def test_an_expression_that_systemd_goes_round_in_circles_with_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd 252 does, on days on which the clocks change, and exits with 1."""
+    loop = "Infinite loop in calendar calculation: X\\nFailed to determine next elapse for X: Resource deadlock avoided"
+    good = "Normalized form: Mon *-*-* 03:00:00\\n    Next elapse: Mon 2026-11-30 03:00:00 UTC\\n"
+    (tmp_path / "systemd-analyze").write_text(
+        f'#!/bin/sh\nprintf "{loop}\\n" >&2\ncase "$*" in *Mon*) printf "\\n{good}" ;; esac; exit 1\n'
+    )
+    (tmp_path / "systemd-analyze").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    schedules = tuple(map(parse, ("Mon *-*-* 03:00:00", "*-*-* 00/7:28:00", "*-*~1")))
+    found = schedule.next_runs(schedules, now, 1, UTC)
+    assert [[f"{time:%a %H:%M}" for time in times] for times in found] == [["Mon 03:00"], ["Tue 14:28"], []]
+
+
 def test_a_hanging_systemd_analyze_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "systemd-analyze").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "systemd-analyze").chmod(0o755)

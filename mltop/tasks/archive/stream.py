@@ -1,4 +1,4 @@
-"""An archive being read: hashed and decompressed in a thread of its own, handed on in blocks."""
+"""An archive being read: hashed in one thread, decompressed in another, and handed on in blocks."""
 
 from __future__ import annotations
 
@@ -19,21 +19,42 @@ _AHEAD = 4
 
 
 class _Hashed(io.RawIOBase):
-    """A file that hashes what is read from it."""
+    """A file that hashes what is read from it; `end` after the last read, then `sha256` is known."""
 
     def __init__(self, fd: int, hashed: bool) -> None:
         super().__init__()
         self._fd = fd
-        self._is_hashed = hashed
-        self.digest = hashlib.sha256()
+        self._digest = hashlib.sha256()
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._thread = threading.Thread(target=self._hash, name="hash", daemon=True) if hashed else None
         self.size = 0
+
+    def start(self) -> None:
+        """Start hashing."""
+        if self._thread is not None:
+            self._thread.start()
+
+    def end(self) -> None:
+        """There is nothing more to hash."""
+        if self._thread is not None:
+            self._queue.put(None)
+
+    def sha256(self) -> str:
+        """Return the hash of all that was read, once `end` was called."""
+        if self._thread is not None:
+            self._thread.join()
+        return self._digest.hexdigest()
+
+    def _hash(self) -> None:
+        while (data := self._queue.get()) is not None:
+            self._digest.update(data)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         count = os.readv(self._fd, [buffer])
-        self._seen(buffer[:count])
+        self._seen(bytes(buffer[:count]))
         return count
 
     def read(self, size: int = -1, /) -> bytes:
@@ -41,9 +62,9 @@ class _Hashed(io.RawIOBase):
         self._seen(data)
         return data
 
-    def _seen(self, data: bytes | memoryview) -> None:
-        if self._is_hashed:
-            self.digest.update(data)
+    def _seen(self, data: bytes) -> None:
+        if self._thread is not None and data:
+            self._queue.put(data)
         self.size += len(data)
 
 
@@ -64,6 +85,7 @@ class Blocks:
 
     def __enter__(self) -> Blocks:
         """Start reading ahead."""
+        self._source.start()
         self._thread.start()
         return self
 
@@ -80,7 +102,7 @@ class Blocks:
     @property
     def sha256(self) -> str:
         """Of the whole file, after `drain`."""
-        return self._source.digest.hexdigest()
+        return self._source.sha256()
 
     @property
     def size(self) -> int:
@@ -137,6 +159,8 @@ class Blocks:
                 pass  # what lies behind the last frame is part of the file's hash
         except expected_errors as error:
             outcome = error
+        finally:
+            self._source.end()
         self._put(outcome)
 
     def _put(self, item: bytes | Exception | None) -> None:

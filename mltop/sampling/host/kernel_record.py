@@ -24,28 +24,29 @@ _XID = rb"NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)"
 _OOM_ACCOUNT = rb"oom-kill:constraint=.*task_memcg=([^,]*),task=.*,pid=(\d+),uid="
 _OOM = rb"(?:[Oo]ut of memory[^:]*: )?Killed process (\d+) \((.*?)\)(?:,| total-vm)"
 _UNIT = rb"([^/]+\.(?:service|scope))(?:/|$)"
-_FORMS: tuple[tuple[EventKind, bytes], ...] = (
-    ("readonly", rb"EXT[234]-fs \(([\w.-]+)\).*[Rr]emounting filesystem read-only"),
-    ("readonly", rb"XFS \(([\w.-]+)\): .*(?:has been shut down|[Ss]hutting down filesystem)"),
-    ("readonly", rb"BTRFS(?: \w+)? \(device ([\w.-]+)[^)]*\).*forced readonly"),
-    ("io-error", rb"Buffer I/O error on dev(?:ice)? (?!(?:fd|sr|loop)\d)([\w.-]+)"),
-    ("io-error", rb"(?:I/O|medium|target|protection) error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)"),
-    ("io-error", rb"EXT[234]-fs error \(device ([\w.-]+)\)"),
-    ("io-error", rb"BTRFS(?:: error| error| critical) \(device ([\w.-]+)"),
-    ("io-error", rb"XFS \(([\w.-]+)\): .*(?:I/O error|[Cc]orruption)"),
-    ("io-error", rb"(?<![\w.])(ata\d+(?:\.\d+)?): (?:exception Emask|failed command)"),
-    ("lost", rb"(?<![\w.])(ata\d+\.\d+): disabled?(?: device)?\s*$"),
-    ("lost", rb"(?:sd|scsi) (\d+:\d+:\d+:\d+): (?:\[\w+\] )?(?:Device offlined|rejecting I/O to offline)"),
-    ("lost", rb"nvme (nvme\d+): (?:Disabling device after reset|Removing after probe|Device not ready)"),
-    ("reset", rb"nvme (nvme\d+): (?:controller is down|I/O .*timeout|resetting controller)"),
-    ("lost", rb"md/raid\w*:(md\w+): Disk failure on "),
-    ("array-failed", rb"md/raid\w*:(md\w+): (?:Cannot continue operation|not enough operational)"),
-    ("memory-uncorrected", rb"EDAC (MC\d+): \d+ UE "),
-    ("memory-corrected", rb"EDAC (MC\d+): \d+ CE "),
-    ("memory-uncorrected", rb"(Memory failure): 0x[0-9a-f]+: "),
-    ("memory-uncorrected", rb"(mce): Uncorrected hardware memory error"),
-    ("memory-corrected", rb"(mce): \[Hardware Error\]: Machine check events logged"),
+_FORMS: tuple[tuple[EventKind, bytes, bytes], ...] = (
+    ("readonly", b"-fs (", rb"EXT[234]-fs \(([\w.-]+)\).*[Rr]emounting filesystem read-only"),
+    ("readonly", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:has been shut down|[Ss]hutting down filesystem)"),
+    ("readonly", b"BTRFS", rb"BTRFS(?: \w+)? \(device ([\w.-]+)[^)]*\).*forced readonly"),
+    ("io-error", b"I/O error on dev", rb"Buffer I/O error on dev(?:ice)? (?!(?:fd|sr|loop)\d)([\w.-]+)"),
+    ("io-error", b"error, dev ", rb"(?:I/O|medium|target|protection) error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)"),
+    ("io-error", b"-fs error", rb"EXT[234]-fs error \(device ([\w.-]+)\)"),
+    ("io-error", b"BTRFS", rb"BTRFS(?:: error| error| critical) \(device ([\w.-]+)"),
+    ("io-error", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:I/O error|[Cc]orruption)"),
+    ("io-error", b"ata", rb"(?<![\w.])(ata\d+(?:\.\d+)?): (?:exception Emask|failed command)"),
+    ("lost", b": disable", rb"(?<![\w.])(ata\d+\.\d+): disabled?(?: device)?\s*$"),
+    ("lost", b"offline", rb"(?:sd|scsi) (\d+:\d+:\d+:\d+): (?:\[\w+\] )?(?:Device offlined|rejecting I/O to offline)"),
+    ("lost", b"nvme nvme", rb"nvme (nvme\d+): (?:Disabling device after reset|Removing after probe|Device not ready)"),
+    ("reset", b"nvme nvme", rb"nvme (nvme\d+): (?:controller is down|I/O .*timeout|resetting controller)"),
+    ("lost", b"md/raid", rb"md/raid\w*:(md\w+): Disk failure on "),
+    ("array-failed", b"md/raid", rb"md/raid\w*:(md\w+): (?:Cannot continue operation|not enough operational)"),
+    ("memory-uncorrected", b"EDAC MC", rb"EDAC (MC\d+): \d+ UE "),
+    ("memory-corrected", b"EDAC MC", rb"EDAC (MC\d+): \d+ CE "),
+    ("memory-uncorrected", b"Memory failure: ", rb"(Memory failure): 0x[0-9a-f]+: "),
+    ("memory-uncorrected", b"mce: ", rb"(mce): Uncorrected hardware memory error"),
+    ("memory-corrected", b"mce: ", rb"(mce): \[Hardware Error\]: Machine check events logged"),
 )
+"""What it is, a word that such a message has, and the whole form: most messages have none of the words."""
 
 
 class Record(NamedTuple):
@@ -74,17 +75,17 @@ def events(records: Iterable[Record], now: float) -> Iterator[KernelEvent]:
 def _event(record: Record, age_s: float, units: dict[bytes, str]) -> KernelEvent | None:
     message = record.message
     text = clean(message, _TEXT_LIMIT)
-    if (match := re.search(_XID, message)) is not None:
+    if b"Xid" in message and (match := re.search(_XID, message)) is not None:
         card = bus_id(match[1].decode())
         code = int(match[2]) if len(match[2]) < 10 else None
         if card is None or code is None:
             return None
         return KernelEvent(kind="xid", subject=card, at_s=record.at_s, age_s=age_s, text=text, code=code)
-    if (match := re.search(_OOM, message)) is not None:
+    if b"Killed process" in message and (match := re.search(_OOM, message)) is not None:
         who, unit = f"{clean(match[2], 64)} ({match[1].decode()})", units.pop(match[1], None)
         return KernelEvent(kind="oom", subject=who, at_s=record.at_s, age_s=age_s, text=text, unit=unit)
-    for kind, form in _FORMS:
-        if (match := re.search(form, message)) is not None:
+    for kind, word, form in _FORMS:
+        if word in message and (match := re.search(form, message)) is not None:
             return KernelEvent(kind=kind, subject=clean(match[1], 64), at_s=record.at_s, age_s=age_s, text=text)
     return None
 

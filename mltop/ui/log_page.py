@@ -84,13 +84,13 @@ def _page(file: LogFile, want: Want) -> LogPage:
 def _found(file: LogFile, want: Want) -> int | None:
     if want.kind == "error":
         return file.first(ERRORS, 0, is_foreign=True)
-    pattern = re.compile(re.escape(want.needle.encode()), re.IGNORECASE)
+    needles = (want.needle.encode(),)
     if want.step < 0:
-        return file.last(pattern, want.hit if want.hit is not None else want.top)
+        return file.last(needles, want.hit if want.hit is not None else want.top)
     if want.hit is None:
-        return file.first(pattern, want.top)
+        return file.first(needles, want.top)
     behind = file.after(want.hit, 2)
-    return file.first(pattern, behind[1][0]) if len(behind) > 1 else None
+    return file.first(needles, behind[1][0]) if len(behind) > 1 else None
 
 
 def shown(data: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltop.jobs.log_file import ERRORS, LONGEST, LogFile
+from mltop.jobs.log_file import ERRORS, LONGEST, OWN, LogFile, speaks_of_error
 
 
 def of(path: Path, data: bytes) -> LogFile:
@@ -50,18 +50,38 @@ def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path) -> None:
 def test_search_both_ways(tmp_path: Path) -> None:
     data = b"".join(b"line %d\n" % number for number in range(300_000))
     with of(tmp_path / "x", data) as file:
-        wanted = re.compile(rb"LINE 250000", re.IGNORECASE)
+        wanted = (b"LINE 250000",)
         found = file.first(wanted, 0)
         assert found == data.index(b"line 250000\n")
         assert file.last(wanted, file.size) == found
         assert file.first(wanted, found + 5) is None
         assert file.last(wanted, found) is None
-        assert file.last(re.compile(rb"line 0\b"), file.size) == 0
+        assert file.last((b"LINE 0\n", b"no such"), file.size) == 0
 
 
 def test_the_first_error_is_not_the_wrappers_own_line(tmp_path: Path) -> None:
     with of(tmp_path / "x", b"# mltop fail-over by hand\nfine\nValueError: no\n# mltop failed\n") as file:
         assert file.first(ERRORS, 0, is_foreign=True) == 31
+    with of(tmp_path / "y", b"# mltop failed: error\n" * 50_000 + b"CRITICAL\n") as file:
+        assert file.first(ERRORS, 0, is_foreign=True) == file.size - 9
+        assert file.first(ERRORS, 0) == 0
+    with of(tmp_path / "z", b"all is well\n# mltop failed") as file:
+        assert file.first(ERRORS, 0, is_foreign=True) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([b"fine", b"an ERROR", b"# mltop failed", b"Killed", b"", b"x"])), st.booleans())
+def test_the_first_error_is_that_of_looking_at_each_line(texts: list[bytes], is_foreign: bool) -> None:
+    expected = [
+        n for n, text in enumerate(texts) if speaks_of_error(text) and not (is_foreign and text.startswith(OWN))
+    ]
+    data = b"".join(text + b"\n" for text in texts)
+    at = sum(len(text) + 1 for text in texts[: expected[0]]) if expected else None
+    with tempfile.NamedTemporaryFile() as named:
+        named.write(data)
+        named.flush()
+        with LogFile(Path(named.name)) as file:
+            assert file.first(ERRORS, 0, is_foreign=is_foreign) == at
 
 
 def test_a_gigabyte_opens_at_once_in_bounded_memory(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mltop.jobs.log_file import ERRORS, OWN
+from mltop.jobs.log_file import OWN, speaks_of_error
 from mltop.model.job import Run, RunState
 from mltop.ui.format import cells, clip, duration, left, right, size
 from mltop.ui.jobs_line import BAD, MARKS
@@ -135,7 +135,7 @@ def _body(view: LogView, run: Run, width: int) -> list[Line]:
 def _log_line(text: str, needle: str, *, is_hit: bool) -> Line:
     """One line; where the needle stands in it, that stands out."""
     role = Role.TITLE if is_hit else Role.DIM if text.startswith(_OWN) else Role.TEXT
-    if role is Role.TEXT and ERRORS.search(text.encode()):
+    if role is Role.TEXT and speaks_of_error(text.encode()):
         role = Role.CRITICAL
     if not needle:
         return [("▸" if is_hit else " ", Role.KEY), (text, role)]

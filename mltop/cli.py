@@ -176,6 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _judge(words: list[str], *, is_process: bool) -> int:
     """`--check`, with a parser of its own: from here on whatever is wrong is code 3, a broken install too."""
     words.remove("--check")
+    if is_process:
+        import gc
+
+        gc.disable()  # neither imports nor a run make garbage worth a collection
     try:
         from mltop.commands.check.refuse import guarded
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - there is nothing else left that could say it
@@ -188,11 +192,12 @@ def _judge(words: list[str], *, is_process: bool) -> int:
 
 
 def _check_command(words: list[str]) -> int:
-    from mltop.system.lean import import_argparse, import_msgspec
+    from mltop.system.lean import import_argparse, import_msgspec, import_pathlib
     from mltop.system.stdio import hold_standard_streams
 
     hold_standard_streams()
     import_argparse()
+    import_pathlib()
     import_msgspec()
     from mltop.commands.check.command import main as check
 

@@ -7,7 +7,7 @@ SCRIPT = """
 import sys
 from mltop.system.lean import import_msgspec
 import_msgspec()
-heavy = {"inspect", "ast", "dis", "tokenize", "dataclasses", "typing_extensions"} & set(sys.modules)
+heavy = {"inspect", "ast", "dis", "tokenize", "dataclasses", "typing_extensions", "platform"} & set(sys.modules)
 assert not heavy, heavy
 from typing import Annotated, Literal, NotRequired, TypedDict
 import msgspec
@@ -48,3 +48,21 @@ def test_argparse_speaks_and_gettext_can_be_had_later() -> None:
     done = subprocess.run([sys.executable, "-c", ARGPARSE], capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stdout) == (2, "True\n")
     assert "expected 2 arguments" in done.stderr
+
+
+PATHLIB = """
+import sys
+from mltop.system.lean import import_pathlib
+import_pathlib()
+heavy = {"urllib.parse", "ipaddress"} & set(sys.modules)
+assert not heavy, heavy
+from pathlib import Path
+print(Path("/a b").as_uri())
+import platform, urllib.parse, uuid
+print(urllib.parse.urlsplit("http://[::1]:80/").port, platform.system(), uuid.uuid4().version)
+"""
+
+
+def test_a_path_has_its_uri_and_urls_can_be_had_later() -> None:
+    done = subprocess.run([sys.executable, "-c", PATHLIB], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.stdout.splitlines(), done.stderr) == (["file:///a%20b", "80 Linux 4"], "")

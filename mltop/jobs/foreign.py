@@ -26,6 +26,8 @@ _FOLDERS = {
     "cron.weekly": Origin.CRON_WEEKLY,
     "cron.monthly": Origin.CRON_MONTHLY,
 }
+PAUSED, ADOPTED = ".mltop-off", ".mltop"
+"""What a hidden script's name ends with."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 """Names that cron and run-parts take; a file with a dot in its name is none to them (cron(8))."""
 
@@ -61,7 +63,23 @@ def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[
             found += [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
     for name, folder_origin in _FOLDERS.items():
         found += [_of_script(path, folder_origin) for path in _listed(etc / name, notes) if os.access(path, os.X_OK)]
+        found += [_of_script(path, folder_origin, enabled=False) for path in sorted((etc / name).glob(f".*{PAUSED}"))]
     return found, notes
+
+
+def hidden(script: Path, ending: str) -> Path:
+    """Where a script of cron.daily is out of run-parts' reach: none of its kinds takes a name with a dot in front."""
+    return script.with_name(f".{script.name}{ending}")
+
+
+def shown(script: Path, ending: str) -> Path:
+    """Where it belongs."""
+    return script.with_name(script.name.removeprefix(".").removesuffix(ending))
+
+
+def run_name(id: str) -> str:
+    """What a foreign job is called in the history: as the wrapper takes names, which have no dots and no capitals."""
+    return re.sub(r"[^a-z0-9_-]", "-", id.lower())[:63] if id.startswith("cron") else id
 
 
 def system_entries(path: Path, data: bytes) -> list[Entry]:
@@ -113,14 +131,16 @@ def _of_entry(entry: Entry, origin: Origin, source: str, scope: str) -> Foreign:
     return Foreign(job=job, schedules=schedules if entry.is_enabled else (), entry=entry)
 
 
-def _of_script(path: Path, origin: Origin) -> Foreign:
+def _of_script(path: Path, origin: Origin, *, enabled: bool = True) -> Foreign:
     return Foreign(
         job=Job(
-            id=f"{origin}-{path.name}",
+            id=f"{origin}-{path.name if enabled else shown(path, PAUSED).name}",
             origin=origin,
             scope="system",
             source=str(path),
             schedule=(str(origin),),
+            enabled=enabled,
+            state=None if enabled else "paused",
             command=clean(str(path), 1000),
             description="run with its folder, by cron or anacron",
         )

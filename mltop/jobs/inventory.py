@@ -12,7 +12,7 @@ import msgspec
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import SYSTEM_STATE
 from mltop.jobs.crontab.own import Crontab, CrontabError
-from mltop.jobs.foreign import Foreign, of_timers, own_crontab, system_crontabs
+from mltop.jobs.foreign import Foreign, of_timers, own_crontab, run_name, system_crontabs
 from mltop.jobs.history.history import History
 from mltop.jobs.history.summary import shared as shared_jobs
 from mltop.jobs.moment import utc
@@ -170,11 +170,17 @@ def _schedules(job: Job) -> tuple[Schedule, ...]:
 def _with_history(jobs: Sequence[Job], site: Site, shared: Mapping[str, Job]) -> tuple[list[Job], list[str]]:
     history = History(site.state)
     jobs = [_shared(job, shared.get(job.id)) if job.scope == "system" else job for job in jobs]
-    ids = [job.id for job in jobs if job.origin is not Origin.MLTOP or job.scope == "user" or site.is_root]
-    lasts = history.lasts(ids)
+    names = [job.id if job.origin is Origin.MLTOP else run_name(job.id) for job in jobs]
+    known = [
+        name
+        for job, name in zip(jobs, names, strict=True)
+        if job.origin is not Origin.MLTOP or job.scope == "user" or site.is_root
+    ]
+    lasts = history.lasts(known)
     notes = list(history.notes)
     streaks = history.streaks(lasts)
-    return [_seen(job, lasts.get(job.id), streaks.get(job.id, ())) for job in jobs], notes
+    pairs = zip(jobs, names, strict=True)
+    return [_seen(job, lasts.get(name), streaks.get(name, ())) for job, name in pairs], notes
 
 
 def _shared(job: Job, told: Job | None) -> Job:

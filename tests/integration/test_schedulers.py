@@ -357,6 +357,8 @@ def test_lines_of_cron_d_and_scripts_of_cron_daily_are_adopted_by_root(cron: Cro
     cron.run("chmod", "751", "/etc/cron.daily/tidy")
     cron.write("/etc/crontab", "PATH=/sbin:/bin:/usr/bin\n25 6 * * * root cd / && run-parts --report /etc/cron.daily\n")
     mltop = Mltop(cron)
+    id = next(job["id"] for job in mltop.json("list", "--all")["jobs"] if job["origin"] == "cron.d")
+    _paused_and_run(cron, mltop, id, line)
     mltop(
         "adopt",
         next(job["id"] for job in mltop.json("list", "--all")["jobs"] if job["origin"] == "cron.d"),
@@ -388,3 +390,25 @@ def test_lines_of_cron_d_and_scripts_of_cron_daily_are_adopted_by_root(cron: Cro
     mltop("unadopt", "a")
     assert cron.run("cat", "/etc/cron.d/theirs") == line
     assert "run a " not in cron.run("sh", "-c", "cat /etc/cron.d/*")
+
+
+def _paused_and_run(cron: CronBox, mltop: Mltop, id: str, line: str) -> None:
+    """What is the system's is run and paused where it stands."""
+    mltop("disable", id)
+    assert "# mltop:off * * * * * nobody" in cron.run("cat", "/etc/cron.d/theirs")
+    mltop("undo")
+    assert cron.run("cat", "/etc/cron.d/theirs") == line
+    mltop("disable", "cron.daily-tidy")
+    assert "tidy" not in cron.run("run-parts", "--test", "/etc/cron.daily")
+    assert "paused" in mltop("show", "cron.daily-tidy")
+    mltop("enable", "cron.daily-tidy")
+    assert cron.run("stat", "-c", "%a", "/etc/cron.daily/tidy") == "751\n"
+    mltop("run", id)
+    mltop("run", "cron.daily-tidy")
+    wait_until(
+        lambda: mltop.runs(id, "manual") and mltop.runs("cron.daily-tidy", "manual"), 20, lambda: mltop("history")
+    )
+    assert "nobody" in mltop("logs", id)
+    assert "tidied" in mltop("logs", "cron.daily-tidy")
+    assert next(job for job in mltop.json("list", "--all")["jobs"] if job["id"] == id)["last_run"]["state"] == "ok"
+    mltop("edit", id, "--set", "schedule=@daily", code=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mltop.commands.jobs.asked import PLAN_SCHEMA, Adder, Asked, CommandError, f
 from mltop.commands.jobs.edit import check_name, file_of, new_file
 from mltop.commands.jobs.foreign import timer_changes
 from mltop.commands.jobs.operate import Made, edits_of, file_changes, jobs_after, operate
+from mltop.commands.jobs.system_file import file_changed, path_of, read_file, script_moved
 from mltop.commands.parser import ExitCode
 from mltop.config.change import AddJob, RemoveJob
 from mltop.config.change import Change as ConfigChange
@@ -19,8 +19,8 @@ from mltop.jobs.adoption import Adoption, AdoptionError, came_from, name_for, of
 from mltop.jobs.crontab.adopted import adopted, has_adopted, restored
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.text import BlockFault, Entry, ended, entries, variables
-from mltop.jobs.foreign import Foreign, by_id, system_entries
-from mltop.jobs.plan.change import Change, Kind, read
+from mltop.jobs.foreign import ADOPTED, Foreign, by_id, hidden, system_entries
+from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.plan import Plan, Step, installed, plan
 from mltop.jobs.scheduler import runtime_directory
 from mltop.system.text import clean
@@ -83,7 +83,9 @@ def _adoption(asked: Asked, one: Foreign, others: Sequence[Foreign]) -> Adoption
         made = of_entry(one)
         later = _later(asked, one.entry) if one.entry.user is None else ()
         return msgspec.structs.replace(made, notes=(*made.notes, *later))
-    return of_script(one, _hidden(Path(str(one.job.source))), others)
+    if not one.job.enabled:
+        raise AdoptionError(f"it is paused: mltop jobs enable {one.job.id} first")
+    return of_script(one, hidden(Path(str(one.job.source)), ADOPTED), others)
 
 
 def _later(asked: Asked, entry: Entry) -> list[str]:
@@ -96,24 +98,20 @@ def _later(asked: Asked, entry: Entry) -> list[str]:
     ]
 
 
-def _hidden(path: Path) -> Path:
-    """Where a script is out of run-parts' reach: no version of it takes a name with a dot in front."""
-    return path.with_name(f".{path.name}.mltop")
-
-
 def _taken(asked: Asked, one: Foreign, name: str) -> _Original:
     """The original out of its scheduler's reach; raises CommandError where it is not what was looked at."""
     if one.timer is not None:
         return _Original(timer_changes(asked, one.job.id, False))
     if one.entry is None:
-        return _Original(_script_moved(Path(str(one.job.source)), is_hidden=True))
+        script = Path(str(one.job.source))
+        return _Original(script_moved(script, hidden(script, ADOPTED)))
     if one.entry.user is None:
         data = Crontab(asked.site.state, asked.site.environment).read()
         return _Original(crontab=ended(_commented(data, entries(data, "crontab"), one.job.id, name)))
-    path = Path(str(one.job.source).rpartition(":")[0])
-    data = _read(path)
+    path = path_of(one)
+    data = read_file(path)
     after = _commented(data, system_entries(path, data), one.job.id, name)
-    return _Original((_file(path.resolve(), data, after),))
+    return _Original((file_changed(path, data, after),))
 
 
 def _commented(data: bytes, found: Sequence[Entry], id: str, name: str) -> bytes:
@@ -124,32 +122,6 @@ def _commented(data: bytes, found: Sequence[Entry], id: str, name: str) -> bytes
         return adopted(data, entry, name)
     except ValueError as error:
         raise CommandError([str(error)]) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = read(path)
-    except OSError as error:
-        raise CommandError([f"{path}: {error.strerror}"]) from None
-    if data is None:
-        raise CommandError([f"{path} is not there any more"])
-    return data
-
-
-def _file(path: Path, before: bytes | None, after: bytes | None, mode: int | None = None) -> Change:
-    return Change(kind=Kind.CRON_D, path=str(path), before=before, after=after, mode=mode)
-
-
-def _script_moved(path: Path, *, is_hidden: bool) -> tuple[Change, ...]:
-    """A script under the name that hides it, or back under its own."""
-    here, there = (path, _hidden(path)) if is_hidden else (_hidden(path), path)
-    if there.exists():
-        raise CommandError([f"{there} is there already"])
-    data = _read(here)
-    if here.is_symlink():
-        raise CommandError([f"{here} is a link: it is run where it leads to, and stays"])
-    mode = stat.S_IMODE(here.stat().st_mode)
-    return _file(there, None, data, mode), _file(here, data, None, mode)
 
 
 def _unadopt(asked: Asked) -> int:
@@ -169,12 +141,12 @@ def _given_back(asked: Asked, name: str, place: str | None) -> _Original:
     if place is not None and place.endswith(".timer"):
         return _Original(timer_changes(asked, place, True))
     if place is not None and place.startswith("/"):
-        path = Path(place).resolve()
+        path = Path(place)
         if path.parent.name.startswith("cron.") and path.parent.name != "cron.d":
-            return _Original(_script_moved(path, is_hidden=False))
-        data = _read(path)
+            return _Original(script_moved(hidden(path, ADOPTED), path))
+        data = read_file(path)
         if has_adopted(data, name):
-            return _Original((_file(path, data, restored(data, name)),))
+            return _Original((file_changed(path, data, restored(data, name)),))
         raise CommandError([f"{path} has no line that became {name}: mltop jobs remove {name} takes the job away"])
     data = Crontab(asked.site.state, asked.site.environment).read()
     if not has_adopted(data, name):

@@ -1,4 +1,4 @@
-"""Changing what is not mltop's: one line of one's own crontab, or whether a timer is on."""
+"""Changing what is not mltop's: one line of one's own crontab; of the system's crontabs and timers, whether it runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mltop.commands.jobs.asked import Asked, CommandError
 from mltop.commands.jobs.operate import Made, operate
+from mltop.commands.jobs.system_file import switched
 from mltop.commands.parser import ExitCode
 from mltop.jobs.crontab.own import Crontab
 from mltop.jobs.crontab.text import Entry, edited, ended, entries, toggled
@@ -20,6 +21,8 @@ Edit = Callable[[bytes, Entry], bytes]
 
 def edit(asked: Asked, values: Sequence[str]) -> int | None:
     """Change schedule or command of a crontab's line; `None` where the id is of none."""
+    if asked.options.id.startswith(("cron.", "crontab-system-")):
+        raise CommandError(["what is the system's is run, paused or adopted here, and edited in its file"])
     if not asked.options.id.startswith("crontab-"):
         return None
     words = {key.strip(): value for key, _, value in (text.partition("=") for text in values)}
@@ -33,13 +36,18 @@ def edit(asked: Asked, values: Sequence[str]) -> int | None:
 
 
 def pause(asked: Asked, is_on: bool) -> int | None:
-    """Pause or resume a crontab's line, or a timer; `None` where the id is of neither."""
+    """Pause or resume a crontab's line, a script of cron.daily, or a timer; `None` where the id is of none."""
     id = asked.options.id
+    name = "enable" if is_on else "disable"
     if id.endswith(".timer"):
-        return _timer(asked, id, is_on)
+        return operate(asked, name, lambda: Made(Plan(changes=timer_changes(asked, id, is_on))), id)
+    if id.startswith(("cron.", "crontab-system-")):
+        if "system" not in asked.site.scopes():
+            how = "without --config" if asked.site.is_root else f"sudo mltop jobs {name} {id}"
+            raise CommandError([f"{id} is the system's: {how}"])
+        return operate(asked, name, lambda: Made(Plan(changes=switched(id, is_on))), id)
     if not id.startswith("crontab-"):
         return None
-    name = "enable" if is_on else "disable"
     return _line(asked, name, lambda data, entry: data if entry.is_enabled is is_on else toggled(data, entry))
 
 
@@ -59,11 +67,6 @@ def _planned(asked: Asked, id: str, change: Edit) -> Plan:
         raise CommandError([str(error)], ExitCode.USAGE) from None
     made = Change(kind=Kind.CRONTAB, path="crontab", before=data, after=after)
     return Plan(changes=(made,) if data != after else ())
-
-
-def _timer(asked: Asked, id: str, is_on: bool) -> int:
-    name = "enable" if is_on else "disable"
-    return operate(asked, name, lambda: Made(Plan(changes=timer_changes(asked, id, is_on))), id)
 
 
 def timer_changes(asked: Asked, id: str, is_on: bool) -> tuple[Change, ...]:

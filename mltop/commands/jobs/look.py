@@ -154,6 +154,7 @@ def _history(asked: Asked) -> int:
         found, notes = _of_unit(asked, id, limit)
     else:
         history = History(asked.site.state)
+        id = _run_name(asked, id) if id is not None else None
         found = history.runs(id, limit if id is None else max(limit, RUNS))
         notes = list(history.notes)
     told = statistics(found[:RUNS]) if id is not None else None
@@ -164,6 +165,13 @@ def _history(asked: Asked) -> int:
         text(jobs_text.runs(found, told))
         sys.stderr.write("".join(f"- {note}\n" for note in notes))
     return ExitCode.DONE
+
+
+def _run_name(asked: Asked, id: str) -> str:
+    """What its runs are called: a job of the config as it is."""
+    from mltop.jobs.foreign import run_name
+
+    return id if id in asked.config.jobs else run_name(id)
 
 
 def _of_unit(asked: Asked, id: str, limit: int) -> tuple[list[Run], list[str]]:
@@ -185,9 +193,10 @@ def _logs(asked: Asked) -> int:
 
     history = History(asked.site.state)
     options = asked.options
-    found = history.runs(options.id, 1) if options.run is None else [history.run(options.run)]
+    name = _run_name(asked, options.id)
+    found = history.runs(name, 1) if options.run is None else [history.run(options.run)]
     run: Run | None = found[0] if found else None
-    if run is None or (options.run is not None and run.job != options.id):
+    if run is None or (options.run is not None and run.job != name):
         raise CommandError(
             [f"no run of {options.id} was seen" if options.run is None else f"no run {options.run} of it"]
         )

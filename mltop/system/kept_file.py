@@ -65,6 +65,8 @@ class KeptFile:
                 data += more
         finally:
             os.close(descriptor)
+        if not data:
+            raise ValueError("it is empty")
         if len(data) > self._most:
             raise ValueError(f"more than {self._most} bytes")
         return bytes(data)

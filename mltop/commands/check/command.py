@@ -68,14 +68,19 @@ def _run(options: argparse.Namespace, started: float) -> int:
         from mltop.reports.json import schema
 
         return write(schema(), options.output, 0)
-    if options.list or options.no_state:
-        return _judged(options, None, started)
-    from mltop.commands.check.state import opened
-    from mltop.config.location import state_directory
+    from mltop.system.process import reap_children
 
-    folder = state_directory(options.state_dir)
-    with opened(None if folder is None else str(folder), lambda: _left_s(options, started)) as store:
-        return _judged(options, store, started)
+    try:
+        if options.list or options.no_state:
+            return _judged(options, None, started)
+        from mltop.commands.check.state import opened
+        from mltop.config.location import state_directory
+
+        folder = state_directory(options.state_dir)
+        with opened(None if folder is None else str(folder), lambda: _left_s(options, started)) as store:
+            return _judged(options, store, started)
+    finally:
+        reap_children(0.02)
 
 
 def _judged(options: argparse.Namespace, store: Store | None, started: float) -> int:

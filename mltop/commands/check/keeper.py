@@ -1,7 +1,7 @@
-"""Who reads and writes the stored state: a child that can be abandoned, for its folder may be on a mount that hangs.
+"""Who reads and writes the stored state: this process, or a child where the folder is on a mount that may hang.
 
-It is forked before anything heavy is imported, reads while the box is read, and waits for the disk while the report is
-written: it costs a run next to nothing.
+A child can be abandoned, but it costs a run a tenth. Either way the wait for the disk is beside the writing of the
+report: a thread has it, or the child.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from mltop.system.kept_file import BusyError, KeptFile
-from mltop.system.process import fork_child, name_at, set_name
+from mltop.system.process import Child, fork_child, name_at, set_name
 
 NAME = "check.json"
 MAX_BYTES = 1 << 20
@@ -33,87 +33,119 @@ _KEEP, _KEEP_ANEW = b"kn"
 class Keeper:
     """The run's end of it. Nothing here waits for longer than it is told."""
 
-    def __init__(self, folders: Sequence[str], name: str = NAME, *, is_private: bool = False) -> None:
-        """Fork it; it takes the first of the folders that can be written. Raises OSError."""
+    def __init__(
+        self, folders: Sequence[str], name: str = NAME, *, is_private: bool = False, may_hang: bool = True
+    ) -> None:
+        """Take the first of the folders that can be written; where they `may_hang`, by a child. Raises OSError."""
         files = [KeptFile(folder, name, MAX_BYTES, is_private=is_private) for folder in folders]
-        self._child = fork_child(lambda source, sink: _serve(files, source, sink))
         self._buffer = bytearray()
+        self._child: Child | None = None
+        self._file: KeptFile | None = None
+        if may_hang:
+            self._child = fork_child(lambda source, sink: _serve(files, source, sink))
+            self._fd = self._child.read_fd
+        else:
+            self._file, message = _opened(files)
+            self._buffer += _framed(message)
+            self._fd, self._sink = os.pipe()
 
     def hear(self, limit_s: float) -> tuple[int, bytes] | None:
         """What it says next: a kind and the rest; `None` where it says nothing in this time, or is gone."""
         deadline = time.monotonic() + limit_s
         while (message := _taken(self._buffer)) is None:
-            ready, _, _ = select.select([self._child.read_fd], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready or not (data := os.read(self._child.read_fd, 1 << 18)):
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready or not (data := os.read(self._fd, 1 << 18)):
                 return None
             self._buffer += data
         return message[0], message[1:]
 
     def keep(self, data: bytes, limit_s: float, *, anew: bool) -> bool:
         """Have it replace the content; `anew`: what is there is set aside first. False where it takes nothing."""
-        deadline = time.monotonic() + limit_s
-        view = memoryview(_framed(bytes([_KEEP_ANEW if anew else _KEEP]) + data))
-        try:
-            while view:
-                left = max(0.0, deadline - time.monotonic())
-                if not select.select([], [self._child.write_fd], [], left)[1]:
-                    return False
-                view = view[os.write(self._child.write_fd, view) :]
-        except BrokenPipeError:
-            return False
-        return True
+        message = bytes([_KEEP_ANEW if anew else _KEEP]) + data
+        if self._file is not None:
+            import _thread  # that of the interpreter itself: its end waits for none of these
+
+            _thread.start_new_thread(_store, (self._file, message, self._sink))
+            self._file = None
+            return True
+        return self._child is not None and _given(self._child.write_fd, _framed(message), limit_s)
 
     def close(self) -> None:
         """End it, without waiting for it: one that writes has been waited for, or is stuck."""
-        self._child.kill()
-        self._child.close()
+        if self._child is not None:
+            self._child.kill()
+            self._child.close()
+        elif self._file is not None:
+            self._file.close()
+
+
+def _given(sink: int, data: bytes, limit_s: float) -> bool:
+    """Write to a child as fast as it reads; false where it does not in this time."""
+    deadline, view = time.monotonic() + limit_s, memoryview(data)
+    try:
+        while view:
+            if not select.select([], [sink], [], max(0.0, deadline - time.monotonic()))[1]:
+                return False
+            view = view[os.write(sink, view) :]
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _serve(files: Sequence[KeptFile], source: int, sink: int) -> None:
     """The child: say what is there, take what shall be there, say how that went."""
     set_name(name_at(os.fsencode(files[0].folder)))
-    file, kind, words, data = _opened(files)
-    _say(sink, kind, b"%d\n%s\n" % (files.index(file), words.encode(errors="replace")) + data)
+    file, first = _opened(files)
+    _say(sink, first)
     message = _heard(source)
-    if message is None or kind in (BUSY, REFUSED):
-        return
+    if message is not None and first[0] in (READY, BAD):
+        _store(file, message, sink)
+
+
+def _store(file: KeptFile, message: bytes, sink: int) -> None:
+    """Replace the content by that of a message, and say how that goes."""
     try:
         if message[0] == _KEEP_ANEW:
             file.set_aside()
-        file.replace(message[1:], lambda: _say(sink, WRITTEN))
+        file.replace(message[1:], lambda: _say(sink, bytes([WRITTEN])))
     except BusyError:
-        _say(sink, BUSY)
+        said = bytes([BUSY])
     except OSError as error:
-        _say(sink, REFUSED if error.errno in _NOT_OURS else FAILED, (error.strerror or str(error)).encode())
+        kind = REFUSED if error.errno in _NOT_OURS else FAILED
+        said = bytes([kind]) + (error.strerror or str(error)).encode()
     else:
-        _say(sink, KEPT)
+        said = bytes([KEPT])
+    file.close()
+    _say(sink, said)
 
 
-def _opened(files: Sequence[KeptFile]) -> tuple[KeptFile, int, str, bytes]:
+def _opened(files: Sequence[KeptFile]) -> tuple[KeptFile, bytes]:
     """The first file that can be used, else the first, and what is to be said of it."""
-    refused: tuple[KeptFile, str] | None = None
-    for file in files:
-        kind = READY
+    refused: tuple[KeptFile, bytes] | None = None
+    for number, file in enumerate(files):
+        kind, words, data = READY, "", b""
         try:
             file.open()
         except BusyError:
             kind = BUSY
         except OSError as error:
-            refused = refused or (file, error.strerror or str(error))
+            refused = refused or (file, _first(REFUSED, number, error.strerror or str(error)))
             continue
         try:
-            data = file.read()
-            if data == b"":
-                raise ValueError("it is empty")
-            return file, kind, "", data or b""
+            data = file.read() or b""
         except (OSError, ValueError) as error:
-            return file, BUSY if kind == BUSY else BAD, getattr(error, "strerror", None) or str(error), b""
+            kind, words = BAD if kind == READY else kind, getattr(error, "strerror", None) or str(error)
+        return file, _first(kind, number, words, data)
     assert refused is not None
-    return refused[0], REFUSED, refused[1], b""
+    return refused
 
 
-def _say(sink: int, kind: int, rest: bytes = b"") -> None:
-    view = memoryview(_framed(bytes([kind]) + rest))
+def _first(kind: int, number: int, words: str, data: bytes = b"") -> bytes:
+    return bytes([kind]) + b"%d\n%s\n" % (number, words.encode(errors="replace")) + data
+
+
+def _say(sink: int, message: bytes) -> None:
+    view = memoryview(_framed(message))
     while view:
         view = view[os.write(sink, view) :]
 

@@ -35,6 +35,12 @@ def dead_mount(paths: Iterable[Path], limit_s: float) -> tuple[Path, str] | None
     return None
 
 
+def may_hang(paths: Iterable[Path]) -> bool:
+    """Whether a file of these is on a mount that may not answer one day, whether it does now or not."""
+    hanging = _may_hang()
+    return bool(hanging) and any(_on_the_way(path, hanging) is not None for path in paths)
+
+
 def _may_hang() -> frozenset[str]:
     try:
         lines = Path("/proc/self/mountinfo").read_bytes().split(b"\n")

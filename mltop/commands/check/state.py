@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
+from hashlib import sha256  # as the verdict has it: no import more
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltop.commands.check.keeper import BAD, BUSY, KEPT, MAX_BYTES, NAME, READY, REFUSED, WRITTEN, Keeper
-from mltop.system.process import reap_children
+from mltop.commands.check.reach import may_hang
 from mltop.system.text import clean
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class _Place:
         """Why what is there is no state."""
         self._keeper: Keeper | None = None
         try:
-            self._keeper = Keeper(folders, name, is_private=is_private)
+            self._keeper = Keeper(folders, name, is_private=is_private, may_hang=may_hang(map(Path, folders)))
         except OSError as error:
             self.kind, self.why = REFUSED, f"no process for it: {error.strerror}"
 
@@ -100,7 +101,7 @@ class Store:
     def __init__(self, folder: str | None) -> None:
         """Begin to read, beside everything else; `None`: there is no folder for it. Nothing is created yet."""
         self._started = time.monotonic()
-        self._name = NAME if folder is None else f"check-{zlib.crc32(os.fsencode(folder)):08x}.json"
+        self._name = NAME if folder is None else f"check-{sha256(os.fsencode(folder)).hexdigest()[:8]}.json"
         self._others = list(_fallbacks())
         paths = [f"{one}/{self._name}" for one in self._others]
         self._left_behind = [path for path in paths if os.path.lexists(path)]
@@ -232,25 +233,31 @@ def opened(folder: str | None, left_s: Callable[[], float]) -> Iterator[Store]:
         store.finish(left_s())
     finally:
         store.close()
-        reap_children(0.02)
 
 
 def recalled(memory: Memory, snapshot: Snapshot, surroundings: Surroundings) -> Surroundings:
     """What this run found, with the mounts that hung in the last one; GPUs that are not missed are forgotten."""
     import msgspec
 
-    from mltop.sampling.gpu.elsewhere import bound_elsewhere, life
-
-    if surroundings.is_container and (now := life(_roots())) != memory.kept.life:
-        memory.kept.gpus, memory.kept.most_gpus, memory.kept.life = [], 0, now
-    listed = {gpu.pci_bus_id for gpu in snapshot.gpus}
-    if any(one.pci_bus_id not in listed for one in memory.kept.gpus):
-        elsewhere = bound_elsewhere(_roots())
-        known = [one for one in memory.kept.gpus if one.pci_bus_id not in elsewhere]
-        if len(known) < len(memory.kept.gpus):
-            memory.kept.gpus, memory.kept.most_gpus = known, 0
+    if snapshot.gpus or memory.kept.gpus:
+        _forget_gpus(memory, snapshot, is_container=surroundings.is_container)
     stuck = {mount for mount, found in memory.last("disk.mount_stuck").items() if found.state in _BAD}
     return msgspec.structs.replace(surroundings, stuck_before=surroundings.stuck_before | stuck)
+
+
+def _forget_gpus(memory: Memory, snapshot: Snapshot, *, is_container: bool) -> None:
+    """Miss no GPU that another life of this container had, or that was given to another driver."""
+    from mltop.sampling.gpu.elsewhere import bound_elsewhere, life
+
+    kept = memory.kept
+    if is_container and (now := life(_roots())) != kept.life:
+        kept.gpus, kept.most_gpus, kept.life = [], 0, now
+    listed = {gpu.pci_bus_id for gpu in snapshot.gpus}
+    if any(one.pci_bus_id not in listed for one in kept.gpus):
+        elsewhere = bound_elsewhere(_roots())
+        known = [one for one in kept.gpus if one.pci_bus_id not in elsewhere]
+        if len(known) < len(kept.gpus):
+            kept.gpus, kept.most_gpus = known, 0
 
 
 def encoded(remembered: Remembered) -> bytes:

@@ -45,7 +45,7 @@ def _ecc_uncorrected(case: Case, gpu: Gpu, facts: GpuFacts | None) -> Judgement:
         return judgement(check, Level.WARNING, summary, value=ever, limit=limit, data=data)
     if fresh is None and ever is None:
         return unsupported(case, check, gpu, "ECC")
-    return judgement(check, Level.OK, "no uncorrected ECC errors", value=fresh or 0, limit=limit, data=data)
+    return judgement(check, Level.OK, "no uncorrected ECC errors", value=fresh, limit=limit, data=data)
 
 
 def _ecc_corrected(case: Case, gpu: Gpu, facts: GpuFacts | None) -> Judgement:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mltop.model.snapshot import Status
 from mltop.sampling.gpu.credible import NOT_AVAILABLE, Doubts
 from mltop.sampling.gpu.nvml import SUCCESS, DriverGone, GpuLost, Library, Missing
 
 Values = dict[str, Any]
 """A fact's values, by the snapshot's keys."""
+_NOT_TOLD = frozenset({Status.UNSUPPORTED, Status.NO_PERMISSION})
+"""Why a part of a fact may be missing without that being a fault."""
 
 
 class Asker:
@@ -70,9 +73,10 @@ class Asker:
             return None
 
     def parts(self, **calls: Callable[[], Any]) -> Values:
-        """Each part that is there; raises the first `Missing` where none is."""
+        """Each part that is there; raises the first `Missing` where none is. One that failed is a doubt."""
         values: Values = {}
         first: Missing | None = None
+        failed: Missing | None = None
         for key, call in calls.items():
             try:
                 values[key] = call()
@@ -81,6 +85,9 @@ class Asker:
             except Missing as missing:
                 values[key] = None
                 first = first or missing
+                failed = failed or (None if missing.status in _NOT_TOLD else missing)
         if first is not None and all(value is None for value in values.values()):
             raise first
+        if failed is not None:
+            self.doubts.say(failed.reason)
         return values

@@ -1,4 +1,5 @@
-"""A FUSE mount that answers no `statvfs`, and lets nobody open its one file, `file`, while `MOUNTPOINT.block` exists.
+"""A FUSE mount that answers no `statvfs`, lets nobody open its one file, `file`, and tells nobody whether there is a
+`state`, while `MOUNTPOINT.block` exists.
 
 Whoever asks it then is in a true D state once it is killed: no signal ends it. Run as `hung_mount.py MOUNTPOINT`.
 """
@@ -28,6 +29,8 @@ class OneFile(Operations):  # type: ignore[misc]
             return {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2, "st_uid": os.getuid()}
         if path == "/file":
             return {"st_mode": stat.S_IFREG | 0o644, "st_nlink": 1, "st_size": 4, "st_uid": os.getuid()}
+        if path == "/state":
+            self._wait()
         raise FuseOSError(errno.ENOENT)
 
     def open(self, path: str, flags: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -25,6 +26,12 @@ CHECK = [sys.executable, "-m", "mltop", "--check", "--json"]
 RUNS = 20
 ENDED = 0.6
 """Beyond `-t`: half a second by the contract, and what this machine's other work takes."""
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's runs leave is no other's."""
+    monkeypatch.setenv("MLTOP_STATE_DIR", str(tmp_path / "own-state"))
 
 
 def check(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
@@ -129,6 +136,65 @@ def test_a_mount_that_hangs_ends_in_a_shorter_time_too(mount: Path) -> None:
     made = check("-t", "1", "--only", "disk.*")
     assert time.monotonic() - started < 1 + ENDED
     assert one(made, "disk.mount_stuck", str(mount))["state"] == "WARNING"
+    assert one(check("-t", "1", "--only", "disk.*"), "disk.mount_stuck", str(mount))["state"] == "CRITICAL"  # twice
+
+
+def test_a_state_on_a_mount_that_hangs_holds_no_run_up_and_leaves_one_child(mount: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    state = mount / "state"
+    arguments = ("-t", "3", "--only", "self.state,mem.*", "--state-dir", str(state))
+
+    def told() -> dict[str, Any]:
+        started = time.monotonic()
+        made = check(*arguments, environment={"XDG_RUNTIME_DIR": str(run)})
+        assert time.monotonic() - started < 3 + ENDED
+        assert one(made, "mem.available", "")["state"] in ("OK", "WARNING", "CRITICAL")
+        return one(made, "self.state", "")
+
+    mount.with_suffix(".block").touch()
+    before = stuck("mltop-m-")
+    found = told()
+    assert (found["state"], found["reason"]) == ("UNKNOWN", "timeout")
+    assert found["summary"] == f"kept in {run}/mltop: {state}: does not answer"
+    until(lambda: stuck("mltop-m-") - before, "stuck in state D")
+    (child,) = stuck("mltop-m-") - before
+    until(lambda: _age_s(child) > 3.2, "old enough to be known as stuck")
+    since = {told()["since"] for _ in range(RUNS)}
+    assert since == {found["since"]}  # the state of before is known, for it is kept elsewhere
+    assert stuck("mltop-m-") - before == {child}
+    mount.with_suffix(".block").unlink()
+    until(lambda: child not in stuck("mltop-m-"), "gone when the mount answers")
+    assert "does not answer" not in told()["summary"]
+
+
+def test_a_full_disk_is_told_and_the_state_goes_elsewhere(tmp_path: Path) -> None:
+    state, run = tmp_path / "state", tmp_path / "run"
+    state.mkdir()
+    run.mkdir(mode=0o700)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(state)], check=False)
+    if done.returncode != 0:
+        pytest.skip("may not mount here")
+    try:
+        arguments, environment = ("--state-dir", str(state)), {"XDG_RUNTIME_DIR": str(run)}
+        assert one(check(*arguments, environment=environment), "self.state", "")["state"] == "OK"
+        with contextlib.suppress(OSError), (state / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        first = one(check(*arguments, "-w", "mem.available=@0:", environment=environment), "mem.available", "")
+        made = check(*arguments, "-w", "mem.available=@0:", environment=environment)
+        found = one(made, "self.state", "")
+        assert (found["state"], found["reason"]) == ("WARNING", "error")
+        assert found["summary"] == f"kept in {run}/mltop: {state}: No space left on device"
+        assert one(made, "mem.available", "")["since"] == first["since"]  # so that nothing alerts again
+        assert one(made, "disk.space", str(state))["state"] == "CRITICAL"
+        (state / "filler").unlink()
+        made = check(*arguments, "-w", "mem.available=@0:", environment=environment)
+        assert one(made, "self.state", "")["summary"] == f"kept in {state}"
+        assert one(made, "mem.available", "")["since"] == first["since"]
+        assert not list((run / "mltop").iterdir())
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=False, timeout=10)
 
 
 def test_a_driver_stuck_in_the_kernel_is_critical_and_gets_one_probe_in_many_runs(

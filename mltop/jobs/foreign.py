@@ -11,7 +11,7 @@ import msgspec
 
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.crontab.stray import strays
-from mltop.jobs.crontab.text import BlockFault, Entry, entries
+from mltop.jobs.crontab.text import BlockFault, Entry, entries, odd_lines
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.timer import Timer, TimersError, timers
@@ -28,6 +28,8 @@ _FOLDERS = {
 }
 PAUSED, ADOPTED = ".mltop-off", ".mltop"
 """What a hidden script's name ends with."""
+_REFUSED = (" is not in ", " is not a value")
+"""What is wrong for cron too, and not only misleading."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 """Names that cron and run-parts take; a file with a dot in its name is none to them (cron(8))."""
 
@@ -60,11 +62,31 @@ def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[
     files += [(path, Origin.CRON_D) for path in _listed(etc / "cron.d", notes) if path.name != own]
     for path, origin in files:
         if (data := _read(path, notes)) is not None:
-            found += [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
+            made = [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
+            wrong = _wrong_line(data, made)
+            if wrong is not None:
+                notes.append(f"{path}:{wrong}: cron cannot read this line, and so runs nothing of the file")
+                made = [_not_run(one, wrong) for one in made]
+            found += made
     for name, folder_origin in _FOLDERS.items():
         found += [_of_script(path, folder_origin) for path in _listed(etc / name, notes) if os.access(path, os.X_OK)]
         found += [_of_script(path, folder_origin, enabled=False) for path in sorted((etc / name).glob(f".*{PAUSED}"))]
     return found, notes
+
+
+def _wrong_line(data: bytes, found: Iterable[Foreign]) -> int | None:
+    """The first line for which cron leaves out a whole file (cron 3.0pl1 and cronie log it, and say no more)."""
+    wrong = odd_lines(data)
+    for one in found:
+        is_refused = any(words in (one.job.description or "") for words in _REFUSED)
+        if one.entry is not None and one.entry.is_enabled and is_refused:
+            wrong.append(one.entry.number)
+    return min(wrong, default=None)
+
+
+def _not_run(one: Foreign, line: int) -> Foreign:
+    job = msgspec.structs.replace(one.job, state="not run", description=f"line {line} of its file stops all of it")
+    return msgspec.structs.replace(one, job=job, schedules=())
 
 
 def hidden(script: Path, ending: str) -> Path:

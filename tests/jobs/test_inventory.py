@@ -228,3 +228,30 @@ def test_a_plain_user_sees_roots_jobs_with_their_last_run(box: Box, monkeypatch:
     assert "by-hand" not in found
     assert "unseen" not in by_id(inventory({"seen": readable}, box.site(is_root=False)))  # with --config
     assert "unseen" not in by_id(inventory({"seen": readable}, box.site(is_root=True, config=None)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("0 1 * * root /sbin/four-fields", 2),
+        ("61 1 * * * root /sbin/x", 2),
+        ("0 1 * * mond root /sbin/x", 2),
+        ("nonsense", 2),
+        ("5-1 * * * * root /sbin/never", None),
+        ("# comment", None),
+        ("A = b", None),
+    ],
+)
+def test_one_bad_line_of_cron_d_stops_its_whole_file(tmp_path: Path, wrong: str, line: int | None) -> None:
+    """cron logs it and runs nothing of the file: what stands beside it is shown as not run."""
+    etc = tmp_path / "etc"
+    (etc / "cron.d").mkdir(parents=True)
+    (etc / "cron.d" / "odd").write_text(f"30 3 * * 0 root /sbin/good\n{wrong}\n")
+    (etc / "cron.d" / "other").write_text("30 3 * * 0 root /sbin/other\n")
+    found, notes = foreign.system_crontabs(etc)
+    good, other = ({one.job.command: one for one in found}[f"as root: /sbin/{name}"] for name in ("good", "other"))
+    assert (good.job.state, bool(good.schedules)) == (("not run", False) if line else (None, True))
+    assert (other.job.state, bool(other.schedules)) == (None, True)
+    assert notes == (
+        [f"{etc}/cron.d/odd:2: cron cannot read this line, and so runs nothing of the file"] if line else []
+    )

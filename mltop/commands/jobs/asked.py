@@ -55,7 +55,10 @@ class Asked:
 
     def look(self, count: int = 1, *, is_all: bool = False) -> Inventory:
         """The inventory."""
-        return inventory(self.config.jobs, self.site, is_all=is_all, count=count, is_whole=not self.config.faults)
+        # what a config that was removed has left behind is orphaned; one that cannot be read may still want it
+        is_gone = self.site.config is not None and not os.path.lexists(self.site.config)
+        is_whole = is_gone or not self.config.faults
+        return inventory(self.config.jobs, self.site, is_all=is_all, count=count, is_whole=is_whole)
 
 
 def count(word: str) -> int:

@@ -1,0 +1,61 @@
+"""Looking writes nothing; on a terminal, a difference is shown before it is asked for a yes (J8, J20)."""
+
+from __future__ import annotations
+
+import sys
+
+import pexpect
+import pytest
+from jobs_command import CONFIG, MINE, Here, Mltop
+from scheduler_box import Box
+
+ONLY_LISTS = 'case "$1" in -l) cat "$TAB" ;; *) echo "$@" >> "$TAB.written"; exit 7 ;; esac'
+SET = ("--set", "command=true")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",), ("list", "--all"), ("list", "--json"), ("show", "hello"), ("next", "hello"), ("plan",), ("history",),
+        ("next", "--schedule", "0 3 * * *"), ("apply", "--dry-run"), ("apply", "--mine", "--dry-run"),
+        ("edit", "hello", *SET, "--apply", "--dry-run"), ("remove", "hello", "--apply", "--dry-run"),
+        ("add", "new", "--kind", "command", *SET, "--apply", "--dry-run"), ("disable", "hello", "--dry-run"),
+        ("adopt", "LINE", "--dry-run"), ("disable", "LINE", "--dry-run"), ("edit", "LINE", *SET, "--dry-run"),
+    ],
+)  # fmt: skip
+def test_looking_calls_nothing_that_writes_and_leaves_the_disk_as_it_was(here: Here, words: tuple[str, ...]) -> None:
+    here.box.program("crontab", ONLY_LISTS)
+    line = here.json("list")["jobs"][2]["id"]
+    before = sorted(here.box.folder.rglob("*"))
+    here(*(line if word == "LINE" else word for word in words))
+    assert sorted(here.box.folder.rglob("*")) == before
+    assert (here.config.read_text(), here.box.tab.read_bytes()) == (CONFIG, MINE)
+
+
+def test_a_config_that_is_gone_leaves_orphans_in_the_list(here: Here) -> None:
+    here("apply")
+    here.config.unlink()
+    found = here.json("list", code=2)
+    assert [(job["id"], job["drift"]) for job in found["jobs"]][:1] == [("hello", "orphaned")]
+    assert "no such file" in found["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("answer", "is_done"), [("n", False), ("", False), ("y", True), ("--yes", True)])
+def test_on_a_terminal_adoption_shows_the_difference_and_asks(here: Here, box: Box, answer: str, is_done: bool) -> None:
+    id = here.json("list")["jobs"][2]["id"]
+    words = ["-m", "mltop", "jobs", "adopt", id, "--as", "taken", *(["--yes"] if answer == "--yes" else [])]
+    child = pexpect.spawn(sys.executable, words, env=here.environment, timeout=20, encoding="utf-8")
+    if answer != "--yes":
+        child.expect(r"# mltop:adopted:taken[\s\S]*Do this to [\w-]+\? \[y/N\] ")
+        assert box.tab.read_bytes() == MINE
+        child.sendline(answer)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == (0 if is_done else 1)
+    assert (b"# mltop:adopted:taken " in box.tab.read_bytes()) is is_done
+    assert ("[jobs.taken]" in here.config.read_text()) is is_done
+
+
+@pytest.fixture
+def box(here: Mltop) -> Box:
+    return here.box

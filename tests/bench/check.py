@@ -102,6 +102,8 @@ def main() -> None:
         folder = Path(name)
         fake = driver.FakeNvml(driver.build(folder), folder)
         environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "HOME": name}
+        environment["MLTOP_STATE_DIR"] = str(folder / "state")
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed mltop has its bytecode
         script = [str(make_tools(folder, options.gpus)), str(options.gpus)]
         gpus = fake.env if options.gpus else {}
         runs = {

@@ -49,7 +49,7 @@ class Case:
         name = row or check
         momentary, for_s = TABLE[name].is_momentary, self.limits[name].for_s
         if self.memory is None:
-            return Level.OK if momentary and level is not Level.CRITICAL else level
+            return Level.OK if momentary and level is Level.WARNING else level
         if self.memory.is_stepwise and not momentary and for_s == TABLE[name].limit.for_s:
             for_s = 0.0
         return self.memory.settle(check, target, level, for_s, momentary=momentary)
@@ -130,7 +130,7 @@ def judgement(
         summary=summary,
         action=action,
         reason=reason,
-        value=value if value is not None and math.isfinite(value) else None,
+        value=_finite(value),
         limit=limit,
         is_quiet=is_quiet,
         data=data,
@@ -148,8 +148,12 @@ def skip(
         level=None,
         summary=summary,
         reason=reason,
-        value=value,
+        value=_finite(value),
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def aged(group: Reading, level: Level, summary: str) -> tuple[Level, str]:

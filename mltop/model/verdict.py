@@ -74,7 +74,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     warn: str | None = None
     crit: str | None = None
     since: str | None = None
-    """Since when it has been in this state, RFC 3339 in UTC, where an earlier run saw it begin."""
+    """Since when it has been in this state as far as runs have seen it, RFC 3339 in UTC; `None` without their state."""
     duration_s: float | None = None
     """How long the reading took, where it was timed."""
     data: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mltop.model.finding import Finding, Level
-from mltop.model.verdict import Mishap, Verdict
+from mltop.model.verdict import Mishap, Result, State, Verdict
 from mltop.ui.screens.health import HealthScreen, ResultScreen
 
 Start = Callable[..., Any]
@@ -100,3 +100,29 @@ async def test_a_check_that_is_left_is_given_up(kept: Start) -> None:
         bench.order("check")
         await bench.press("2")
         await bench.shows("inference")
+
+
+async def test_it_says_for_how_long_a_state_lasts_where_that_is_known(kept: Start) -> None:
+    async with kept() as bench:
+        made = Verdict(
+            time="2026-03-02T14:02:11.250Z",
+            results=(
+                result("disk.space", State.WARNING, "2026-03-02T11:01:00Z"),
+                result("mem.swap", State.OK, "2026-02-28T14:02:11Z"),
+                result("cpu.load", State.OK, "2026-03-02T14:02:11Z"),
+                result("cpu.psi", State.OK, None),
+                result("gpu.mem", State.SKIP, "2026-02-28T14:02:11Z"),
+            ),
+        )
+        bench.answer("check", made)
+        await bench.press("2")
+        await bench.shows("disk.space", "for 3h", "for 2d")
+        lines = bench.text().splitlines()
+        assert ["for " in line for line in lines if "found" in line][:5] == [True, True, False, False, False]
+        await bench.press("enter")
+        await bench.until(lambda: isinstance(bench.app.screen, ResultScreen), "the result")
+        await bench.shows("(2026-03-02T11:01:00Z) for 3h")
+
+
+def result(check: str, state: State, since: str | None) -> Result:
+    return Result(check=check, target="", target_name="x", state=state, summary="found", since=since)

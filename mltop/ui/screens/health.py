@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 
 import msgspec
 
@@ -145,7 +146,8 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
         """State, check, target, what was found."""
         check, target = _columns(width)
         role = Role.DIM if item.state is State.SKIP else Role.TEXT
-        since = f"  since {clock(item.since)}" if item.since else ""
+        lasts = "" if item.state is State.SKIP else _lasts(item, self._checked_at())
+        since = f"  {lasts}" if lasts else ""
         room = max(0, width - check - target - 10 - len(since))
         return [
             (f" {_WORDS[item.state]:<6}", _ROLES[item.state]),
@@ -180,15 +182,19 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
         """All of one result."""
         item = self.current
         if item is not None:
-            self.app.push_screen(ResultScreen(item))
+            self.app.push_screen(ResultScreen(item, self._checked_at()))
+
+    def _checked_at(self) -> str:
+        return self.verdict.time if self.verdict is not None else ""
 
 
 class ResultScreen(PageScreen):
     """All of one result."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, checked_at: str) -> None:
         super().__init__()
         self.result = result
+        self.checked_at = checked_at
 
     def title_line(self) -> Line:
         """The check, its target, its state."""
@@ -206,7 +212,7 @@ class ResultScreen(PageScreen):
             ("why", one.reason),
             ("value", f"{one.value:g}{unit}" if one.value is not None else None),
             ("limits", _limits(one)),
-            ("since", f"{clock(one.since)} ({one.since})" if one.since else None),
+            ("since", f"{clock(one.since)} ({one.since}) {_lasts(one, self.checked_at)}" if one.since else None),
             ("target", one.target),
             ("took", f"{fixed(one.duration_s, 3)} s" if one.duration_s is not None else None),
             *((key, clean(str(value), 400)) for key, value in sorted(one.data.items())),
@@ -224,6 +230,16 @@ class ResultScreen(PageScreen):
 def _columns(width: int) -> tuple[int, int]:
     """Cells of the check and of its target."""
     return (18, 16) if width < 100 else (22, 28)
+
+
+def _lasts(item: Result, checked_at: str) -> str:
+    """`for 3h`: how long it had been so when it was checked; "" where that is not known, or it has just begun."""
+    try:
+        began, checked = datetime.fromisoformat(item.since or ""), datetime.fromisoformat(checked_at)
+        lasted = (checked - began).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    return f"for {duration(lasted)}" if lasted >= 1 else ""
 
 
 def _limits(item: Result) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from mltop.jobs.crontab.text import Entry, command_and_input
+from mltop.jobs.crontab.command import command_and_input, shell_argv
+from mltop.jobs.crontab.text import Entry
 from mltop.jobs.foreign import Foreign
 from mltop.jobs.schedule.schedule import ScheduleFault, local_zone, parse
 from mltop.model.job import Origin
@@ -24,8 +25,6 @@ TAG = "adopted:"
 """Before the place that a job came from, among its tags."""
 ANACRONTAB = Path("/etc/anacrontab")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_INPUT = 'printf %s "$1" | "$2" -c "$3"'
-"""Gives a command its standard input from the arguments: nothing in either needs quotes."""
 _NOT_THE_PROGRAM = frozenset(
     {
         *("bash", "cd", "chronic", "chrt", "command", "dash", "env", "exec", "flock", "ionice", "nice", "nohup"),
@@ -105,9 +104,9 @@ def _command(entry: Entry, shell: str, notes: list[str]) -> str | list[str]:
     command = _text(raw, "its command")
     if not command.strip():
         raise AdoptionError("there is no command before its %")
-    if given is None:
-        return command if shell == "/bin/sh" else [shell, "-c", command]
-    return ["/bin/sh", "-c", _INPUT, "sh", _text(given, "its input"), shell, command]
+    if given is None and shell == "/bin/sh":
+        return command
+    return list(shell_argv(shell, command, None if given is None else _text(given, "its input")))
 
 
 def _text(data: bytes, what: str) -> str:

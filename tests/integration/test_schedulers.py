@@ -412,3 +412,29 @@ def _paused_and_run(cron: CronBox, mltop: Mltop, id: str, line: str) -> None:
     assert "tidied" in mltop("logs", "cron.daily-tidy")
     assert next(job for job in mltop.json("list", "--all")["jobs"] if job["id"] == id)["last_run"]["state"] == "ok"
     mltop("edit", id, "--set", "schedule=@daily", code=1)
+
+
+def test_a_line_is_parted_as_a_real_cron_parts_it(cron: CronBox) -> None:
+    """What the wrapper starts by hand, and an adopted job, does what the line did."""
+    from mltop.jobs.crontab.command import command_and_input, shell_argv
+
+    lines = [
+        r"printf '\%s|' 'a\\b' 'c\\\\d' 'e\x' > OUT", "cat > OUT%one%two", "cat > OUT%one%", "cat > OUT%",
+        r"cat > OUT%a\%b\\c\x%z\\", r"printf '\%s|' 'q\\\%w' > OUT", "read x; cat > OUT; echo $x >> OUT%first%rest%",
+        r"cat > OUT%\\\%x\%", "echo x > OUT \\",
+    ]  # fmt: skip
+    out = cron.folder / "out"
+    out.mkdir()
+    placed = [line.replace("OUT", str(out / str(number))) for number, line in enumerate(lines)]
+    last = f"sleep 0.2; touch {out}/all"
+    (cron.folder / "tab").write_text("".join(f"* * * * * {line}\n" for line in (*placed, last)))
+    cron.run("crontab", str(cron.folder / "tab"))
+    cron.start()
+    wait_until(lambda: len(list(out.iterdir())) == len(lines) + 1, 20, cron.said)
+    told = [(out / str(number)).read_bytes() for number in range(len(lines))]
+    cron.run("crontab", "-r")
+    for number, line in enumerate(placed):
+        command, given = command_and_input(line.encode())
+        cron.run(*shell_argv("/bin/sh", command.decode(), None if given is None else given.decode()))
+        assert (out / str(number)).read_bytes() == told[number], line
+    assert told[0] == rb"a\b|c\\d|e\x|"

@@ -196,25 +196,3 @@ def replaced(data: bytes, entry: Entry, raw: bytes) -> bytes:
         raise ValueError(f"line {entry.number} is not what it was")
     all_lines[entry.number - 1] = raw
     return b"".join(all_lines)
-
-
-def command_and_input(command: bytes) -> tuple[bytes, bytes | None]:
-    r"""What the shell gets, and its standard input, as Debian's cron parts them; `None`: there is no `%`.
-
-    The first `%` parts them, later ones are line ends, `\%` is a `%`; of two backslashes the second hides nothing. The
-    input ends with a line end, if there is any.
-    """
-    place = 0
-    head = bytearray()
-    while place < len(command) and command[place : place + 1] != b"%":
-        pair = command[place : place + 2]
-        if pair[:1] == b"\\" and len(pair) == 2:
-            head += b"%" if pair == b"\\%" else pair
-            place += 2
-        else:
-            head += pair[:1]
-            place += 1
-    if place == len(command):
-        return bytes(head), None
-    given = re.sub(rb"(\\?)%", lambda match: b"%" if match[1] else b"\n", command[place + 1 :])
-    return bytes(head), ended(given)

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from mltop.config.job import JobConfig
-from mltop.jobs.crontab.text import Entry, command_and_input
+from mltop.jobs.crontab.command import command_and_input, shell_argv
+from mltop.jobs.crontab.text import Entry
 from mltop.jobs.program import ProgramError, ask
 from mltop.jobs.scheduler import manager_off
 from mltop.jobs.systemd.manager import SystemdError, environment_for, order
@@ -65,9 +66,7 @@ def of_entry(entry: Entry, job: str, files: Sequence[str], environment: Mapping[
     given = {"HOME": home, "LOGNAME": name, "USER": name, "PATH": _CRON_PATH, "SHELL": "/bin/sh", **entry.environment}
     command, data = (part.decode("utf-8", "surrogateescape") if part is not None else None
                      for part in command_and_input(entry.command))  # fmt: skip
-    shell: tuple[str, ...] = (given["SHELL"], "-c", command or "")
-    if data is not None:  # the wrapper gives a job no standard input: a shell does, from its own arguments
-        shell = ("/bin/sh", "-c", 'printf %s "$1" | "$2" -c "$3"', "sh", data, given["SHELL"], command or "")
+    shell = shell_argv(given["SHELL"], command or "", data)  # the wrapper gives a job no standard input
     return Start(
         interpreter_argv("run", "--trigger", "manual", "--id", job, *files, "--", *shell), given, given["HOME"]
     )

@@ -189,16 +189,3 @@ def test_editing_touches_nothing_but_the_words_that_change() -> None:
             text.edited(data, entry, command=bad)
     with pytest.raises(ValueError, match="not what it was"):
         text.edited(b"0 1 * * * other\n", entry, command="z")
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (b"date", (b"date", None)),
-        (b"date +\\%F", (b"date +%F", None)),
-        (b"mail root%hello%there", (b"mail root", b"hello\nthere\n")),
-        (b"a\\%b%c\\%d", (b"a%b", b"c%d\n")),
-    ],
-)
-def test_percent_signs_part_command_and_input(command: bytes, expected: tuple[bytes, bytes | None]) -> None:
-    assert text.command_and_input(command) == expected

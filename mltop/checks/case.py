@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from mltop.config.limits import TABLE, Limits
 from mltop.model.finding import Level
 from mltop.model.snapshot import Reading, Snapshot, Status
 from mltop.model.surroundings import Surroundings
+from mltop.system.text import clean
 
 NOT_READ = frozenset({Status.STALE, Status.TIMEOUT, Status.ERROR, Status.LOST})
 """What is there is old, or should be there and is not: never OK (M13)."""
@@ -154,6 +156,22 @@ def skip(
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def surviving(
+    found: Iterable[Judgement], checks: Iterable[str], *, target: str = "", name: str = ""
+) -> Iterator[Judgement]:
+    """The judgements of a target; where one fails, the checks not told yet are UNKNOWN, and all else goes on."""
+    told = set()
+    try:
+        for one in found:
+            told.add((one.check, one.target))
+            yield one
+    except Exception as error:  # noqa: BLE001 - whatever it is: could not tell, and why
+        why = f"could not be judged: {type(error).__name__}: {clean(str(error), 160)}"
+        for check in checks:
+            if (check, target) not in told:
+                yield judgement(check, Level.UNKNOWN, why, target=target, name=name, reason="error")
 
 
 def aged(group: Reading, level: Level, summary: str) -> tuple[Level, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mltop.checks.case import NOT_READ, Case, age, judgement, skip
+from mltop.checks.case import NOT_READ, Case, age, judgement, skip, surviving
 from mltop.checks.disk_eta import eta
 from mltop.checks.judgement import Judgement
 from mltop.model.finding import Level
@@ -27,11 +27,12 @@ def disks(case: Case) -> Iterator[Judgement]:
             yield _missing(disk.mount)
         else:
             yield judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
-            yield _space(case, disk)
-            yield _inodes(case, disk)
-            if disk.mount != SHARED_MEMORY:
-                yield eta(case, disk)
-            yield _readonly(case, disk)
+            for check, one in _OF_ONE.items():
+                if disk.mount == SHARED_MEMORY and check == "disk.eta":
+                    continue
+                named = "disk.shm" if disk.mount == SHARED_MEMORY and check == "disk.space" else check
+                # map: called in there, where it may fail
+                yield from surviving(map(one, [case], [disk]), [named], target=disk.mount)
     if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
         yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)
 
@@ -109,3 +110,7 @@ def _readonly(case: Case, disk: Disk) -> Judgement:
 def _quiet(unread: Judgement) -> Judgement:
     """That a mount was not read is told once, by its space."""
     return msgspec.structs.replace(unread, is_quiet=True)
+
+
+_OF_ONE = {"disk.space": _space, "disk.inodes": _inodes, "disk.eta": eta, "disk.readonly": _readonly}
+"""What is judged of each mount that answers."""

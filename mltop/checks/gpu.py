@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip
+from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip, surviving
 from mltop.checks.gpu_health import health
 from mltop.checks.gpu_known import compared, gone, named
 from mltop.checks.judgement import Judgement
@@ -43,6 +43,8 @@ _FACTS = {
     "gpu.mem": ("memory",),
 }
 """What each check reads, by the names of `sampling.answer`."""
+_OF_ONE = ("gpu.responsive", "gpu.xid", *_FACTS)
+"""The checks of each GPU."""
 _REBOOT = "drain and reboot the node"
 
 
@@ -64,7 +66,7 @@ def gpus(case: Case) -> Iterator[Judgement]:
         elif is_muted and driver.reason != "permission":
             yield _muted(gpu, case.snapshot.driver)
         else:
-            yield from _one(case, gpu)
+            yield from surviving(_one(case, gpu), _OF_ONE, target=gpu_identity(gpu), name=gpu_label(gpu))
 
 
 def _driver(case: Case) -> Judgement:

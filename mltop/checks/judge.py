@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from mltop.checks.case import Case, judgement
+from mltop.checks.case import Case, surviving
 from mltop.checks.catalogue import CATALOGUE, FAMILIES, ORDER
 from mltop.checks.judgement import Judgement
 from mltop.checks.memory import Memory
 from mltop.config.limits import Limits
-from mltop.model.finding import Finding, Level
+from mltop.model.finding import Finding
 from mltop.model.snapshot import Snapshot
 from mltop.model.surroundings import Surroundings
-from mltop.system.text import clean
 
 __all__ = ["Memory", "judge", "judgements"]
 
@@ -42,20 +41,7 @@ def judgements(
     case = Case(snapshot, limits or Limits(), memory, surroundings)
     for name in FAMILIES:
         if name in families:
-            yield from _family(name, case)
+            members = [check.id for check in CATALOGUE if check.family == name]
+            yield from surviving(FAMILIES[name](case), members, name=name)
     if memory is not None:
         memory.forget([check.id for check in CATALOGUE if check.family in families and check.id in checks])
-
-
-def _family(name: str, case: Case) -> Iterator[Judgement]:
-    """A family's judgements. Where one fails, what it did not get to is UNKNOWN, and the other families go on."""
-    told = set()
-    try:
-        for one in FAMILIES[name](case):
-            told.add((one.check, one.target))
-            yield one
-    except Exception as error:  # noqa: BLE001 - whatever it is: could not tell, and why
-        why = f"could not be judged: {type(error).__name__}: {clean(str(error), 160)}"
-        for check in CATALOGUE:
-            if check.family == name and (check.id, "") not in told:
-                yield judgement(check.id, Level.UNKNOWN, why, name=name, reason="error")

@@ -18,10 +18,11 @@ from mltop.jobs.moment import utc
 from mltop.jobs.schedule.schedule import ScheduleFault, parse
 from mltop.reports.plain import size
 from mltop.tasks.archive import name, shelf
+from mltop.tasks.archive.found import Scan
 from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.archive.prune import prune_by_hand
 from mltop.tasks.archive.record import Archive, State
-from mltop.tasks.archive.scan import Scan, scan
+from mltop.tasks.archive.scan import scan
 from mltop.tasks.archive.target import Target, how_to_restore
 from mltop.tasks.configured import hooks_of
 from mltop.tasks.outcome import CancelledError, TaskError, UsageError

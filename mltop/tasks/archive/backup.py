@@ -8,25 +8,28 @@ a final name; whatever ends the run before it, only files at work are left, and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
 from mltop import __version__
-from mltop.tasks.archive import compression, manifest, name, shelf
-from mltop.tasks.archive.fill import fill
+from mltop.tasks.archive import compression, name, shelf
+from mltop.tasks.archive.fill import Filling
+from mltop.tasks.archive.found import Scan
 from mltop.tasks.archive.job import BackupJob
+from mltop.tasks.archive.last import LastNames
+from mltop.tasks.archive.ledger import Ledger
 from mltop.tasks.archive.lock import Lock, clock, clock_fault, path_of
 from mltop.tasks.archive.prune import prune, purge
-from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State, Statistics
-from mltop.tasks.archive.scan import Scan, scan
+from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State
+from mltop.tasks.archive.scan import scan
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.verify import HOW, ReadBack, read_back
-from mltop.tasks.archive.weights import check_weights
+from mltop.tasks.archive.weights import damaged
 from mltop.tasks.archive.write import Writer
 from mltop.tasks.outcome import (
     Control,
@@ -98,22 +101,20 @@ class _Run:
         self.last = next((head for head in reversed(heads) if head.state is State.VERIFIED), None)
         began = time.monotonic()
         self.control.begin("scan")
-        found = scan(self.job, self.target.identity, self.control)
-        if not found.found:
+        found = scan(self.job, self.target.identity, self.control, damaged)
+        if not found.count:
             raise TaskError("no source could be read", found.problems[0].hint if found.problems else None)
         self.scan_s = time.monotonic() - began
-        fingerprint = found.fingerprint(self.job)
-        if self._is_unchanged(found, fingerprint):
+        if self._is_unchanged(found, found.fingerprint(self.job)):
             return self._unchanged(found)
         self._check_space(found)
-        check_weights(found, self.job.strict_models)
-        return self._make(found, fingerprint)
+        return self._make(found)
 
     def _is_unchanged(self, found: Scan, fingerprint: str) -> bool:
         last = self.last
         return (
             self.job.skip_unchanged
-            and not found.problems
+            and not any(each.kind != "damaged" for each in found.problems)
             and last is not None
             and last.fingerprint == fingerprint
             and last.compression == self.job.compression
@@ -148,21 +149,23 @@ class _Run:
             was = self.last.statistics
             shared = min(1.0, found.stored_bytes / max(1, was.stored_bytes))
             return int(shared * was.archive_bytes) + max(0, found.stored_bytes - was.stored_bytes)
-        headers = _HEADER_BYTES * len(found.found)
+        headers = _HEADER_BYTES * found.count
         return found.stored_bytes + (headers if self.job.compression == "none" else headers // 8)
 
-    def _make(self, found: Scan, fingerprint: str) -> BackupReport:
+    def _make(self, expected: Scan) -> BackupReport:
         created = clock()
         sequence = shelf.next_sequence(self.target, self.job.job)
         archive_id = name.make_id(self.job.job, created.wall, sequence)
         file_name = archive_id + name.ENDINGS[self.job.compression]
+        ledger = Ledger(self.target.path)
         try:
-            writer = self._write(found, name.partial(file_name))
-            entries = manifest.encode_entries(writer.entries)
-            back = self._read_back(name.partial(file_name), file_name, writer.entries)
+            filling = Filling(self.job, self.target, expected, ledger, self.control, LastNames(self._last_entries))
+            writer = self._write(filling, name.partial(file_name))
+            back = self._read_back(name.partial(file_name), file_name, ledger)
             self.control.check()
-            sums = manifest.sums(writer.entries)
-            problems = (*found.problems, *writer.problems)
+            found = filling.found
+            weights = [each for each in expected.problems if each.kind == "damaged"]
+            problems = (*found.problems, *weights, *writer.problems)
             head = Head(
                 id=archive_id,
                 job=self.job.job,
@@ -176,33 +179,34 @@ class _Run:
                 sources=found.sources,
                 compression=self.job.compression,
                 level=self.job.level,
-                fingerprint=fingerprint,
-                statistics=_statistics(found, writer.entries, back.size),
+                fingerprint=found.fingerprint(self.job),
+                statistics=ledger.statistics(back.size, found.excluded, found.excluded_bytes),
                 archive_sha256=back.sha256,
-                sums_sha256=hashlib.sha256(sums).hexdigest(),
-                entries_sha256=hashlib.sha256(entries).hexdigest(),
-                entries=len(writer.entries),
+                sums_sha256=ledger.sums_sha256,
+                entries_sha256=ledger.entries_sha256,
+                entries=ledger.count,
                 verified_at=datetime.now(UTC),
                 problems=problems,
-                notes=(*found.notes, *writer.notes),
+                notes=(*found.notes, *(each for each in expected.notes if each.kind == "damaged"), *writer.notes),
             )
-            self.target.commit(head, entries, sums)
+            self.target.commit(head, ledger.entry_blocks(), ledger.sums_blocks())
         finally:
+            ledger.close()
             self.target.abandon(file_name)
         return self._finish(head)
 
-    def _write(self, found: Scan, at_work: str) -> Writer:
+    def _write(self, filling: Filling, at_work: str) -> Writer:
         began = time.monotonic()
-        writer = fill(self.job, self.target, found, at_work, self.control, self._was_in_last)
+        writer = filling.write(at_work)
         self.write_s = time.monotonic() - began
         return writer
 
-    def _read_back(self, at_work: str, file_name: str, entries: list[Entry]) -> ReadBack:
+    def _read_back(self, at_work: str, file_name: str, ledger: Ledger) -> ReadBack:
         began = time.monotonic()
         fd = self.target.open(at_work)
         try:
-            self.control.begin("verify", len(entries), sum(entry.size for entry in entries))
-            back = read_back(fd, file_name, entries, self.control)
+            self.control.begin("verify", ledger.count, ledger.source_bytes)
+            back = read_back(fd, file_name, ledger, self.control)
         finally:
             os.close(fd)
         if back.problems:
@@ -262,25 +266,5 @@ class _Run:
             free_bytes=self.target.free_bytes(),
         )
 
-    def _was_in_last(self, path: str) -> bool:
-        if self.last is None:
-            return False
-        try:
-            _, entries = self.target.manifest(self.last.id)
-        except (OSError, CorruptError):
-            return True  # not known: rather one warning too many
-        return any(entry.name == path for entry in entries)
-
-
-def _statistics(found: Scan, entries: list[Entry], archive_bytes: int) -> Statistics:
-    kinds = [entry.kind for entry in entries]
-    return Statistics(
-        files=kinds.count("file"),
-        directories=kinds.count("dir"),
-        links=kinds.count("symlink") + kinds.count("hardlink"),
-        source_bytes=sum(entry.size for entry in entries),
-        stored_bytes=sum(entry.size if entry.stored_bytes is None else entry.stored_bytes for entry in entries),
-        archive_bytes=archive_bytes,
-        excluded=found.excluded,
-        excluded_bytes=found.excluded_bytes,
-    )
+    def _last_entries(self) -> Iterable[Entry]:
+        return () if self.last is None else self.target.entries(self.last.id)

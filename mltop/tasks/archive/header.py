@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Sequence
 
 from mltop.tasks.archive import ustar
-from mltop.tasks.archive.scan import Found
+from mltop.tasks.archive.found import Found
 
 BLOCK = ustar.BLOCK
 END = bytes(2 * BLOCK)

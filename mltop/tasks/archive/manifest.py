@@ -7,7 +7,7 @@ anywhere shows. `sums` is the same content as `sha256sum` writes and reads it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -28,9 +28,17 @@ _head = msgspec.json.Decoder(Head)
 _entry = msgspec.json.Decoder(Entry)
 
 
-def encode_entries(entries: Iterable[Entry]) -> bytes:
-    """Return the lines of the entries; their SHA-256 belongs in the head."""
-    return _encoder.encode_lines(list(entries))
+def encode_entry(entry: Entry) -> bytes:
+    """Return the line of an entry; the SHA-256 of them all belongs in the head."""
+    return _encoder.encode(entry) + b"\n"
+
+
+def decode_entry(line: bytes) -> Entry:
+    """Return the entry in a line; raises `CorruptError`."""
+    try:
+        return _entry.decode(line)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(f"the manifest is of another format: {error}") from error
 
 
 def encode_head(head: Head) -> bytes:
@@ -59,26 +67,31 @@ def decode(data: bytes) -> tuple[Head, tuple[Entry, ...]]:
     head = decode_head(line)
     if hashlib.sha256(lines).hexdigest() != head.entries_sha256:
         raise CorruptError("the manifest is damaged: its entries do not match their checksum")
-    try:
-        entries = tuple(_entry.decode_lines(lines))
-    except msgspec.MsgspecError as error:
-        raise CorruptError(f"the manifest is of another format: {error}") from error
-    return head, entries
+    return head, tuple(decode_entry(each) for each in lines.splitlines())
 
 
-def sums(entries: Iterable[Entry]) -> bytes:
-    """Return the checksums of all whole files in the format of coreutils, for `sha256sum -c` in the restored folder.
+def sums_line(entry_name: str, content: Entry) -> bytes:
+    """Return the line for `sha256sum -c` in the restored folder, as coreutils writes it; nothing where none can be.
 
     A name with a backslash or a line end is escaped as coreutils does it, the line then begins with a backslash.
+    `content` is the entry itself, or the file that a hard link is another name of.
     """
-    lines = []
-    by_name = {entry.name: entry for entry in entries}
-    for entry in by_name.values():
-        content = by_name.get(entry.link or "", entry) if entry.kind == "hardlink" else entry
-        if content.sha256 is None or content.status != "ok":
-            continue
-        name = entry.name.encode("utf-8", "surrogateescape")
-        escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-        mark = b"\\" if escaped != name else b""
-        lines.append(mark + content.sha256.encode() + b"  " + escaped + b"\n")
-    return b"".join(lines)
+    if content.sha256 is None or content.status != "ok":
+        return b""
+    text = entry_name.encode("utf-8", "surrogateescape")
+    escaped = text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    mark = b"\\" if escaped != text else b""
+    return mark + content.sha256.encode() + b"  " + escaped + b"\n"
+
+
+def sums(entries: Callable[[], Iterable[Entry]]) -> Iterator[bytes]:
+    """Yield the lines of the checksums of all entries, which are gone through twice: a link's content comes before it.
+
+    Only what links point to is kept in memory.
+    """
+    wanted = {entry.link for entry in entries() if entry.kind == "hardlink"}
+    contents: dict[str, Entry] = {}
+    for entry in entries():
+        if entry.name in wanted:
+            contents[entry.name] = entry
+        yield sums_line(entry.name, contents.get(entry.link or "", entry) if entry.kind == "hardlink" else entry)

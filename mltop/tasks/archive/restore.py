@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from mltop.tasks.archive import name
 from mltop.tasks.archive.exclude import Excludes
+from mltop.tasks.archive.expected import Expected
 from mltop.tasks.archive.extract import Extraction, Outcome, Rules, refuse_kind
 from mltop.tasks.archive.link import Links
 from mltop.tasks.archive.member import Member, Members
@@ -96,13 +97,20 @@ def restore(target: Target, job: RestoreJob, control: Control | None = None) -> 
     )
 
 
+class _Wanted(NamedTuple):
+    entries: int
+    size: int
+    stored: int
+    """Bytes without the holes of sparse files."""
+
+
 class _Restore:
     def __init__(self, job: RestoreJob, control: Control) -> None:
         self.job, self.control = job, control
         self.path = job.archive_id
         self.selection = Selection(job.select)
         self.head: Head | None = None
-        self.expected: dict[int, Entry] = {}
+        self.expected: Expected | None = None
         self.extraction: Extraction | None = None
         self.results: list[Restored] = []
         self.counts: dict[str, int] = {}
@@ -114,23 +122,18 @@ class _Restore:
     def go(self, target: Target) -> None:
         file_name = self._find(target)
         self.path = f"{target.path}/{file_name}"
-        wanted = [entry for entry in self.expected.values() if self.selection.wants(entry.name)]
-        if self.head and not wanted:
-            raise UsageError(f"nothing in {self.job.archive_id} matches {' '.join(self.job.select)}")
-        for entry in wanted:
-            if entry.kind == "hardlink" and entry.link is not None and not self.selection.wants(entry.link):
-                self._stand_in.setdefault(entry.link, entry.name)
+        wanted = self._wanted(target)
         with Place(self.job.to, self.job.dry_run) as place:
             rules = self._rules(place, wanted)
             self.extraction = Extraction(place, rules, self.control)
-            self.control.begin("restore", len(wanted) or None, sum(entry.size for entry in wanted) or None)
+            self.control.begin("restore", wanted.entries or None, wanted.size or None)
             try:
                 self._read(target, file_name, self.extraction)
                 self._make_symlinks(self.extraction)
             finally:
                 for parts, reason in self.extraction.finish_folders():
                     self._note("/".join(parts), "dir", Outcome("failed", reason))
-        self._missing(wanted)
+        self._missing()
 
     def code(self) -> Exit:
         if self._is_corrupt:
@@ -141,19 +144,33 @@ class _Restore:
         if name.FOREIGN.fullmatch(self.job.archive_id + ".tar.gz"):
             return self.job.archive_id + ".tar.gz"
         try:
-            self.head, entries = target.manifest(self.job.archive_id)
+            self.head = target.head(self.job.archive_id)
+            target.check_entries(self.job.archive_id)
         except FileNotFoundError as error:
             message = f"there is no archive {self.job.archive_id} with a manifest in {target.path}"
             raise UsageError(message) from error
-        self.expected = {entry.member: entry for entry in entries}
+        self.expected = Expected(target.entries(self.job.archive_id))
         return self.head.archive
 
-    def _rules(self, place: Place, wanted: list[Entry]) -> Rules:
+    def _wanted(self, target: Target) -> _Wanted:
+        """Add up what is wanted, and find whose first name is not."""
+        count = size = stored = 0
+        for entry in target.entries(self.job.archive_id) if self.head else ():
+            if not self.selection.wants(entry.name):
+                continue
+            count, size = count + 1, size + entry.size
+            stored += entry.size if entry.stored_bytes is None else entry.stored_bytes
+            if entry.kind == "hardlink" and entry.link is not None and not self.selection.wants(entry.link):
+                self._stand_in.setdefault(entry.link, entry.name)
+        if self.head and not count:
+            raise UsageError(f"nothing in {self.job.archive_id} matches {' '.join(self.job.select)}")
+        return _Wanted(count, size, stored)
+
+    def _rules(self, place: Place, wanted: _Wanted) -> Rules:
         free = place.free_bytes()
         limit = free if self.job.max_bytes is None else self.job.max_bytes
-        needed = sum(entry.size if entry.stored_bytes is None else entry.stored_bytes for entry in wanted)
-        if needed > limit and place.is_empty():
-            raise NoSpaceError(f"{needed} bytes are needed, {limit} may be written in {place.path}")
+        if wanted.stored > limit and place.is_empty():
+            raise NoSpaceError(f"{wanted.stored} bytes are needed, {limit} may be written in {place.path}")
         return Rules(
             overwrite=self.job.overwrite,
             links=self.job.links,
@@ -173,13 +190,12 @@ class _Restore:
             os.close(fd)
 
     def _member(self, members: Members, member: Member, extraction: Extraction) -> None:
-        entry = self.expected.get(member.index)
-        if self.head and entry is None:
+        entry = self.expected.at(member.index) if self.expected else None
+        if self.expected and entry is None:
             return  # an earlier copy of a file that was read again
-        if entry and (entry.name, entry.kind, entry.size) != (member.name, member.kind, member.size):
-            return  # something else is in its place: it will be missing
-        if entry:
-            del self.expected[member.index]
+        if self.expected and entry and (entry.name, entry.kind, entry.size) != (member.name, member.kind, member.size):
+            self.expected.missed.append(entry)  # something else is in its place
+            return
         stand_in = self._stand_in.get(member.name)
         if not self.selection.wants(member.name) and stand_in is None:
             if member.kind == "dir":
@@ -231,10 +247,9 @@ class _Restore:
                 outcome = Outcome("failed", os_reason(error))
             self._note(member.name, "symlink", outcome)
 
-    def _missing(self, wanted: list[Entry]) -> None:
-        left = self.expected.keys()
-        for entry in wanted:
-            if entry.member in left:
+    def _missing(self) -> None:
+        for entry in self.expected.finish() if self.expected else ():
+            if self.selection.wants(entry.name):
                 self._is_corrupt = True
                 self._note(entry.name, entry.kind, Outcome("failed", "it is not in the archive"), entry.size)
         if not self.counts:

@@ -5,18 +5,18 @@ path; the walk goes on.
 """
 
 # Names are surrogate-escaped strings and every microsecond is paid 100,000 times
-# ruff: noqa: PTH100, PTH110, PTH111, PTH115, PTH116, PTH117, PTH118, PTH119
+# ruff: noqa: PTH110, PTH115, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from mltop.tasks.archive.exclude import Excludes, is_cache
+from mltop.tasks.archive.found import LARGE_BYTES, Found, Scan, facts_of, name_sources
 from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.archive.record import Source
 from mltop.tasks.outcome import Control, Problem, RefusedError, UsageError, os_reason, problem
@@ -25,74 +25,34 @@ _HUB = re.compile(r"(^|/)(models|datasets|spaces)--[^/]+/(blobs|snapshots)/")
 """In a Hugging Face hub: its links are the weights, the newer ones to a blob store that repositories share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing in a source: where it is, what it is called in the tar, and its `lstat` (`stat` when followed)."""
+def scan(
+    job: BackupJob,
+    target_identity: tuple[int, int] | None,
+    control: Control,
+    look: Callable[[Found], Problem | None] | None = None,
+) -> Scan:
+    """Walk all sources of `job` for their sum. `target_identity` is device and inode of the target, which is left out.
 
-    path: str
-    name: str
-    status: os.stat_result
-    link: str | None = None
-    is_followed: bool = False
-
-
-@dataclass(slots=True)
-class Scan:
-    """All that a walk found."""
-
-    sources: tuple[Source, ...] = ()
-    found: list[Found] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    """What makes the backup partial."""
-    notes: list[Problem] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    excluded: int = 0
-    excluded_bytes: int = 0
-    source_bytes: int = 0
-    """Apparent size of all files, each inode once."""
-    stored_bytes: int = 0
-    """The same without the holes of sparse files."""
-
-    @property
-    def files(self) -> int:
-        """How many files it found."""
-        return sum(stat.S_ISREG(each.status.st_mode) for each in self.found)
-
-    def fingerprint(self, job: BackupJob) -> str:
-        """Return the hash of all that would show a change without reading a file, and of the options that choose."""
-        digest = hashlib.sha256()
-        options = (self.sources, job.exclude, job.exclude_caches, job.external)
-        digest.update(repr(options).encode("utf-8", "backslashreplace"))
-        for each in sorted(self.found, key=lambda found: found.name):
-            s = each.status
-            facts: tuple[object, ...] = (s.st_mode, s.st_uid, s.st_gid)
-            if not stat.S_ISDIR(s.st_mode):
-                # a folder's own times move with files that are excluded; its content is listed anyway
-                facts = (*facts, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev, each.link)
-            digest.update(repr((each.name, facts)).encode("utf-8", "backslashreplace"))
-        return digest.hexdigest()
-
-
-def name_sources(paths: Iterable[str]) -> tuple[Source, ...]:
-    """Return each source with its name in the tar: its last component, or the whole path where two are the same."""
-    absolute = [os.path.abspath(os.path.expanduser(path)) for path in dict.fromkeys(paths)]
-    names = [os.path.basename(path) or "root" for path in absolute]
-    return tuple(
-        Source(path=path, name=name if names.count(name) == 1 else path.strip("/"))
-        for path, name in zip(absolute, names, strict=True)
-    )
-
-
-def scan(job: BackupJob, target_identity: tuple[int, int] | None, control: Control) -> Scan:
-    """Walk all sources of `job`. `target_identity` is device and inode of the target folder, which is left out."""
-    result = Scan(sources=name_sources(job.sources))
-    walk = _Walk(job, result, target_identity, control)
-    for source in result.sources:
-        walk.source(source)
-    # folder by folder: GNU tar sets a folder's time when it sees the first thing that is not in it
-    result.found.sort(key=lambda found: found.name.split("/"))
+    `look` says what is wrong with a thing itself; that is a problem where the job is strict, else a note.
+    """
+    result = Scan()
+    for found in walk(job, target_identity, control, result):
+        if look is not None and (fault := look(found)) is not None:
+            (result.problems if job.strict_models else result.notes).append(fault)
     _check_exclusions(job, result)
     return result
+
+
+def walk(job: BackupJob, target_identity: tuple[int, int] | None, control: Control, result: Scan) -> Iterator[Found]:
+    """Yield what is in the sources of `job`, folder by folder, and note in `result` what there is to say of it.
+
+    A folder comes before what is in it, and all that is in it before anything else: GNU tar sets a folder's time when
+    it sees the first thing that is not in it.
+    """
+    result.sources = name_sources(job.sources)
+    of = _Walk(job, result, target_identity, control)
+    for source in sorted(result.sources, key=lambda each: each.name.split("/")):
+        yield from of.source(source)
 
 
 def _check_exclusions(job: BackupJob, result: Scan) -> None:
@@ -104,16 +64,26 @@ def _check_exclusions(job: BackupJob, result: Scan) -> None:
         )
 
 
+class _Folder(NamedTuple):
+    path: str
+    name: str
+    """In the tar."""
+    relative: str
+    """Below its source."""
+    above: tuple[tuple[int, int], ...]
+    """Device and inode of it and all that it is in."""
+
+
 class _Walk:
     def __init__(self, job: BackupJob, result: Scan, target: tuple[int, int] | None, control: Control) -> None:
         self.job, self.result, self.target, self.control = job, result, target, control
         self.excludes = Excludes(job.exclude)
         self.counted: set[tuple[int, int]] = set()
         self.roots = tuple(os.path.realpath(source.path).rstrip("/") + "/" for source in result.sources)
-        self.pending: list[tuple[str, str, str, tuple[tuple[int, int], ...]]] = []
-        """Folders to list; a list and not recursion, because trees can be deeper than Python's stack."""
+        self.below: _Folder | None = None
+        """The folder that was found just now, to be gone into next."""
 
-    def source(self, source: Source) -> None:
+    def source(self, source: Source) -> Iterator[Found]:
         root = os.path.realpath(source.path)
         try:
             status = os.stat(root)
@@ -124,35 +94,48 @@ class _Walk:
             return
         if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{source.path} is neither a folder nor a file")
-        self._add(Found(root, source.name, status))
-        if stat.S_ISDIR(status.st_mode):
-            self.pending.append((root, source.name, "", ((status.st_dev, status.st_ino),)))
-        while self.pending:
-            self._folder(*self.pending.pop())
+        yield self._add(Found(root, source.name, status))
+        if not stat.S_ISDIR(status.st_mode):
+            return
+        # a list and not recursion: trees can be deeper than Python's stack
+        open_folders = [self._open(_Folder(root, source.name, "", ((status.st_dev, status.st_ino),)))]
+        while open_folders:
+            folder, entries = open_folders[-1]
+            entry = next(entries, None)
+            if entry is None:
+                open_folders.pop()
+                continue
+            found = self._of(folder, entry)
+            if found is not None:
+                yield found
+            if self.below is not None:
+                open_folders.append(self._open(self.below))
+                self.below = None
 
-    def _folder(self, path: str, name: str, relative: str, above: tuple[tuple[int, int], ...]) -> None:
+    def _open(self, folder: _Folder) -> tuple[_Folder, Iterator[os.DirEntry[str]]]:
         self.control.check()
         try:
-            with os.scandir(path) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+            with os.scandir(folder.path) as listing:
+                return folder, iter(sorted(listing, key=lambda entry: entry.name))
         except OSError as error:
-            hint = f"give the user of this job the right to read it: setfacl -R -m u:USER:rX {path}"
-            self._problem("unreadable", path, os_reason(error), hint)
-            return
-        for entry in entries:
-            below = f"{relative}/{entry.name}" if relative else entry.name
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # gone between the listing and the look: as if it had gone a moment earlier
-            except OSError as error:
-                self._problem("unreadable", entry.path, os_reason(error))
-                continue
-            self._entry(entry.path, f"{name}/{entry.name}", below, status, above)
+            hint = f"give the user of this job the right to read it: setfacl -R -m u:USER:rX {folder.path}"
+            self._problem("unreadable", folder.path, os_reason(error), hint)
+            return folder, iter(())
+
+    def _of(self, folder: _Folder, entry: os.DirEntry[str]) -> Found | None:
+        below = f"{folder.relative}/{entry.name}" if folder.relative else entry.name
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None  # gone between the listing and the look: as if it had gone a moment earlier
+        except OSError as error:
+            self._problem("unreadable", entry.path, os_reason(error))
+            return None
+        return self._entry(entry.path, f"{folder.name}/{entry.name}", below, status, folder.above)
 
     def _entry(
         self, path: str, name: str, relative: str, status: os.stat_result, above: tuple[tuple[int, int], ...]
-    ) -> None:
+    ) -> Found | None:
         is_folder = stat.S_ISDIR(status.st_mode)
         identity = (status.st_dev, status.st_ino)
         if is_folder and identity == self.target:
@@ -163,73 +146,80 @@ class _Walk:
         elif is_folder:
             if identity in above:
                 self._problem("external", path, "a loop of links: not followed again")
-                return
-            self._add(Found(path, name, status))
-            self.pending.append((path, name, relative, (*above, identity)))
+                return None
+            self.below = _Folder(path, name, relative, (*above, identity))
+            return self._add(Found(path, name, status))
         elif stat.S_ISLNK(status.st_mode):
-            self._link(path, name, relative, status, above)
+            return self._link(path, name, relative, status, above)
         elif stat.S_ISREG(status.st_mode):
-            self._add(Found(path, name, status))
+            return self._add(Found(path, name, status))
         else:
             self.result.notes.append(problem("special", path, "a socket, FIFO or device: not a file, left out"))
+        return None
 
     def _link(
         self, path: str, name: str, relative: str, status: os.stat_result, above: tuple[tuple[int, int], ...]
-    ) -> None:
+    ) -> Found | None:
         try:
             target = os.readlink(path)
         except OSError as error:
             self._problem("unreadable", path, os_reason(error))
-            return
+            return None
         kept = Found(path, name, status, link=target)
         resolved = os.path.realpath(path)
         in_hub = _HUB.search(path) is not None
         if not os.path.exists(resolved):
-            self._dangling(kept, target, in_hub)
-        elif f"{resolved}/".startswith(self.roots):
+            return self._dangling(kept, target, in_hub)
+        if f"{resolved}/".startswith(self.roots):
             if os.path.isabs(target):
                 message = f"an absolute link into the source, to {target}: restored elsewhere it points back here"
                 self.result.notes.append(problem("external", path, message))
-            self._add(kept)
-        elif self.job.external == "follow" or (self.job.external == "auto" and in_hub):
-            self._follow(path, name, relative, resolved, above)
-        else:
-            self._external(kept, target)
+            return self._add(kept)
+        if self.job.external == "follow" or (self.job.external == "auto" and in_hub):
+            return self._follow(path, name, relative, resolved, above)
+        return self._external(kept, target)
 
-    def _follow(self, path: str, name: str, relative: str, resolved: str, above: tuple[tuple[int, int], ...]) -> None:
+    def _follow(
+        self, path: str, name: str, relative: str, resolved: str, above: tuple[tuple[int, int], ...]
+    ) -> Found | None:
         try:
             status = os.stat(resolved)
         except OSError as error:
             self._problem("unreadable", path, os_reason(error))
-            return
+            return None
         if stat.S_ISREG(status.st_mode):
             self.result.notes.append(problem("followed", path, f"holds the content of {resolved}"))
-            self._add(Found(resolved, name, status, is_followed=True))
-        else:
-            self._entry(resolved, name, relative, status, above)
+            return self._add(Found(resolved, name, status, is_followed=True))
+        return self._entry(resolved, name, relative, status, above)
 
-    def _dangling(self, kept: Found, target: str, in_hub: bool) -> None:
-        self._add(kept)
+    def _dangling(self, kept: Found, target: str, in_hub: bool) -> Found:
         if in_hub:
             self._problem("dangling", kept.path, f"its content is not there: {target}", "download the model again")
         else:
             self.result.notes.append(problem("dangling", kept.path, f"a link to nothing: {target}"))
+        return self._add(kept)
 
-    def _external(self, kept: Found, target: str) -> None:
-        self._add(kept)
+    def _external(self, kept: Found, target: str) -> Found:
         if self.job.external != "keep":
             message = f"a link out of the source, to {target}: only the link is in the archive"
             self._problem("external", kept.path, message, 'set external to "follow" or "keep"')
+        return self._add(kept)
 
-    def _add(self, found: Found) -> None:
-        self.result.found.append(found)
-        status = found.status
+    def _add(self, found: Found) -> Found:
+        result, status = self.result, found.status
+        result.digest.update(repr((found.name, facts_of(found))).encode("utf-8", "backslashreplace"))
+        result.count += 1
+        result.names.append(hash(found.name))
+        result.files += stat.S_ISREG(status.st_mode)
         identity = (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode) and status.st_size > LARGE_BYTES:
+            result.large[hash(found.name)] = found.name
         if stat.S_ISREG(status.st_mode) and identity not in self.counted:
             if status.st_nlink > 1 or found.is_followed:
                 self.counted.add(identity)
-            self.result.source_bytes += status.st_size
-            self.result.stored_bytes += _stored(status)
+            result.source_bytes += status.st_size
+            result.stored_bytes += _stored(status)
+        return found
 
     def _problem(self, kind: str, path: str, message: str, hint: str | None = None) -> None:
         self.result.problems.append(problem(kind, path, message, hint))

@@ -10,6 +10,8 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from types import TracebackType
 
 from mltop.tasks.archive import manifest, mount, name
@@ -116,6 +118,35 @@ class Target:
         head, entries = manifest.decode(self.read(archive_id + name.MANIFEST))
         return self._checked(head, archive_id), entries
 
+    def entries(self, archive_id: str) -> Iterator[Entry]:
+        """Yield the entries of a manifest, one in memory at a time; raises `CorruptError` or `OSError`.
+
+        Whether they are those of its head shows at the end only.
+        """
+        digest = hashlib.sha256()
+        with os.fdopen(self.open(archive_id + name.MANIFEST), "rb") as file:
+            head = manifest.decode_head(file.readline(manifest.MAX_HEAD))
+            for line in file:
+                digest.update(line)
+                yield manifest.decode_entry(line)
+        if digest.hexdigest() != head.entries_sha256:
+            raise CorruptError("the manifest is damaged: its entries do not match their checksum")
+
+    def entry_blocks(self, archive_id: str) -> Iterator[bytes]:
+        """Yield the lines of a manifest but for the first, in blocks; raises `OSError`."""
+        with os.fdopen(self.open(archive_id + name.MANIFEST), "rb") as file:
+            file.readline(manifest.MAX_HEAD)
+            while block := file.read(BLOCK):
+                yield block
+
+    def check_entries(self, archive_id: str) -> None:
+        """Raise `CorruptError` when the entries of a manifest are not those of its head; `OSError`."""
+        digest = hashlib.sha256()
+        for block in self.entry_blocks(archive_id):
+            digest.update(block)
+        if digest.hexdigest() != self.head(archive_id).entries_sha256:
+            raise CorruptError("the manifest is damaged: its entries do not match their checksum")
+
     def read(self, file_name: str) -> bytes:
         """Return all of a file; raises `OSError`."""
         with os.fdopen(self.open(file_name), "rb") as file:
@@ -127,13 +158,13 @@ class Target:
             raise CorruptError(f"the manifest is of another archive: {head.id}")
         return head
 
-    def replace(self, file_name: str, data: bytes) -> None:
-        """Write a small file whole or not at all."""
-        self.stage(file_name, data)
+    def replace(self, file_name: str, blocks: Iterable[bytes]) -> None:
+        """Write a file whole or not at all."""
+        self.stage(file_name, blocks)
         self.rename(name.partial(file_name), file_name)
         self.sync()
 
-    def stage(self, file_name: str, data: bytes) -> None:
+    def stage(self, file_name: str, blocks: Iterable[bytes]) -> None:
         """Write a file under its name at work, synced."""
         at_work = name.partial(file_name)
         self.remove(at_work)
@@ -142,9 +173,10 @@ class Target:
                 at_work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd
             )
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view[:BLOCK]) :]
+                for block in blocks:
+                    view = memoryview(block)
+                    while view:
+                        view = view[os.write(fd, view[:BLOCK]) :]
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -171,18 +203,18 @@ class Target:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
                 raise
 
-    def commit(self, head: Head, entries: bytes, sums: bytes) -> None:
+    def commit(self, head: Head, entries: Iterable[bytes], sums: Iterable[bytes]) -> None:
         """Give an archive that is whole, synced and verified its final name; its manifest comes last.
 
         All three files lie ready before the first is renamed, so `sweep` can finish what a crash leaves.
         """
         manifest_name, sums_name = head.id + name.MANIFEST, head.id + name.SUMS
         self.stage(sums_name, sums)
-        self.stage(manifest_name, manifest.encode_head(head) + entries)
+        self.stage(manifest_name, chain((manifest.encode_head(head),), entries))
         self._finish(head)
         if _HOW_TO_NAME not in self.names():
             with contextlib.suppress(OSError, TaskError):  # the backup is good without it
-                self.replace(_HOW_TO_NAME, _HOW_TO.encode())
+                self.replace(_HOW_TO_NAME, (_HOW_TO.encode(),))
 
     def abandon(self, archive: str) -> None:
         """Remove the files at work of an archive, unless it has its final name: then `sweep` can finish it."""
@@ -210,12 +242,11 @@ class Target:
     def _finishable(self, archive_id: str) -> Head | None:
         """Return the head of a manifest at work whose archive already has its final name."""
         try:
-            head, entries = manifest.decode(self.read(name.partial(archive_id + name.MANIFEST)))
+            head, _ = manifest.decode(self.read(name.partial(archive_id + name.MANIFEST)))
         except (CorruptError, OSError):
             return None
-        expected = head.entries_sha256 == hashlib.sha256(manifest.encode_entries(entries)).hexdigest()
         whole = self.size(head.archive) == head.statistics.archive_bytes
-        return head if expected and whole and self.size(archive_id + name.MANIFEST) is None else None
+        return head if whole and self.size(archive_id + name.MANIFEST) is None else None
 
 
 def _job_of(file_name: str) -> str | None:

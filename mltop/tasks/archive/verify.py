@@ -6,14 +6,16 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 
 import msgspec
 
 from mltop.tasks.archive import manifest, name
 from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.content import ZEROS
+from mltop.tasks.archive.expected import Expected
 from mltop.tasks.archive.member import Member, Members
 from mltop.tasks.archive.record import Entry, Head, State, VerifyReport
 from mltop.tasks.archive.stream import Blocks
@@ -33,8 +35,10 @@ class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
 
 
-def read_back(fd: int, file_name: str, entries: Sequence[Entry] | None, control: Control) -> ReadBack:
+def read_back(fd: int, file_name: str, entries: Iterable[Entry] | None, control: Control) -> ReadBack:
     """Read a whole archive from `fd` and compare it with `entries` (`None`: whether it is a whole tar at all).
+
+    They come in the order of their members, and are gone through once.
 
     Raises `CorruptError` when it cannot be read to its end.
     """
@@ -76,8 +80,8 @@ def _zeros(digest: hashlib._Hash, count: int) -> None:
 
 
 class _Comparison:
-    def __init__(self, entries: Sequence[Entry] | None) -> None:
-        self._expected = {entry.member: entry for entry in entries} if entries is not None else None
+    def __init__(self, entries: Iterable[Entry] | None) -> None:
+        self._expected = None if entries is None else Expected(entries)
         self.problems: list[Problem] = []
         self.files = self.source_bytes = 0
 
@@ -87,7 +91,7 @@ class _Comparison:
             self.source_bytes += member.size
         if self._expected is None:
             return
-        entry = self._expected.pop(member.index, None)
+        entry = self._expected.at(member.index)
         if entry is None:
             return  # an earlier copy of a file that was read again
         same = (entry.name, entry.kind, entry.size, entry.link or "") == (
@@ -102,7 +106,7 @@ class _Comparison:
             self.problems.append(problem("corrupt", entry.name, "its content is not what was backed up"))
 
     def finish(self) -> None:
-        for entry in (self._expected or {}).values():
+        for entry in self._expected.finish() if self._expected is not None else ():
             self.problems.append(problem("missing", entry.name, "it is not in the archive"))
 
 
@@ -132,7 +136,8 @@ def verify(target: Target, archive_id: str, control: Control, level: int = 2) ->
 
 
 def _own(target: Target, archive_id: str, control: Control, level: int) -> VerifyReport:
-    head, entries = target.manifest(archive_id)
+    head = target.head(archive_id)
+    target.check_entries(archive_id)
     size = target.size(head.archive)
     problems: list[Problem] = []
     sha256 = None
@@ -144,27 +149,25 @@ def _own(target: Target, archive_id: str, control: Control, level: int) -> Verif
     if level >= 1:
         control.begin("verify", head.statistics.files, head.statistics.source_bytes if level >= 2 else size)
         try:
-            sha256 = _read_own(target, head, entries, control, level, problems)
+            sha256 = _read_own(target, head, control, level, problems)
         except CorruptError as error:
             return _note(target, head, level, State.CORRUPT, tuple(problems), str(error))
         if sha256 != head.archive_sha256:
             problems.insert(0, problem("corrupt", head.archive, "its SHA-256 is not the one in the manifest"))
-        problems += _check_sums(target, head, entries)
+        problems += _check_sums(target, head)
     if problems:
         return _note(target, head, level, State.CORRUPT, tuple(problems), problems[0].message)
     state = State.PARTIAL if head.problems else State.VERIFIED
     return _note(target, head, level, state, (), None)
 
 
-def _read_own(
-    target: Target, head: Head, entries: tuple[Entry, ...], control: Control, level: int, problems: list[Problem]
-) -> str:
+def _read_own(target: Target, head: Head, control: Control, level: int, problems: list[Problem]) -> str:
     fd = target.open(head.archive)
     try:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         if level < 2:
             return _plain_hash(fd, control)
-        found = read_back(fd, head.archive, entries, control)
+        found = read_back(fd, head.archive, target.entries(head.id), control)
         problems += found.problems
         return found.sha256
     finally:
@@ -180,13 +183,20 @@ def _plain_hash(fd: int, control: Control) -> str:
     return digest.hexdigest()
 
 
-def _check_sums(target: Target, head: Head, entries: tuple[Entry, ...]) -> list[Problem]:
+def _check_sums(target: Target, head: Head) -> list[Problem]:
     file_name = head.id + name.SUMS
+    digest = hashlib.sha256()
     try:
-        data = target.read(file_name)
+        fd = target.open(file_name)
+        try:
+            there = _plain_hash(fd, Control())
+        finally:
+            os.close(fd)
+        for line in manifest.sums(lambda: target.entries(head.id)):
+            digest.update(line)
     except OSError as error:
         return [problem("missing", file_name, f"the checksums cannot be read: {os_reason(error)}")]
-    same = hashlib.sha256(data).hexdigest() == head.sums_sha256 and data == manifest.sums(entries)
+    same = there == head.sums_sha256 == digest.hexdigest()
     return [] if same else [problem("corrupt", file_name, "the checksums are not those of the manifest")]
 
 
@@ -229,8 +239,7 @@ def _note(
 def restate(target: Target, head: Head) -> bool:
     """Write a manifest again with another head and the same entries; whether that could be done."""
     try:
-        _, _, lines = target.read(head.id + name.MANIFEST).partition(b"\n")
-        target.replace(head.id + name.MANIFEST, manifest.encode_head(head) + lines)
+        target.replace(head.id + name.MANIFEST, chain((manifest.encode_head(head),), target.entry_blocks(head.id)))
     except (OSError, TaskError):
         return False
     return True

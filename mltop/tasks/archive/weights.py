@@ -13,9 +13,9 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from mltop.tasks.archive.found import Found
 from mltop.tasks.archive.gguf import NotGgufError, expected_size
-from mltop.tasks.archive.scan import Scan
-from mltop.tasks.outcome import problem
+from mltop.tasks.outcome import Problem, problem
 
 _MAX_HEADER = 100 << 20
 """safetensors' own limit."""
@@ -23,12 +23,11 @@ _EOCD = b"PK\x05\x06"
 _EOCD_REACH = 22 + 65535
 
 
-def check_weights(found: Scan, strict: bool) -> None:
-    """Add a note (a problem when `strict`) for each model file in `found` that is not whole."""
-    for each in found.found:
-        if stat.S_ISREG(each.status.st_mode) and (fault := damage(each.path)):
-            report = problem("damaged", each.path, fault, "the file in the source is not whole: write it again")
-            (found.problems if strict else found.notes).append(report)
+def damaged(found: Found) -> Problem | None:
+    """Return the problem of a model file in the source that is not whole."""
+    if not stat.S_ISREG(found.status.st_mode) or not (fault := damage(found.path)):
+        return None
+    return problem("damaged", found.path, fault, "the file in the source is not whole: write it again")
 
 
 def damage(path: str) -> str | None:

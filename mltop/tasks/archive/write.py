@@ -5,30 +5,30 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Container
 
 from mltop.tasks.archive import header
 from mltop.tasks.archive.compression import Packer
 from mltop.tasks.archive.content import Content, Taken
+from mltop.tasks.archive.found import LARGE_BYTES, Found
+from mltop.tasks.archive.ledger import Ledger
 from mltop.tasks.archive.record import Entry, Kind
-from mltop.tasks.archive.scan import Found
 from mltop.tasks.outcome import Control, Problem, display, os_reason, problem
 
 ATTEMPTS = 3
 _PAUSES_S = (0.1, 0.5)
 _SMALL = 64 << 10
 """Up to here a file goes out in one piece with its header."""
-_LARGE_TO_VANISH = 1 << 20
 
 
 class Writer:
     """The tar stream. A file that was rewritten while it was read is stored again as a later member, which wins."""
 
-    def __init__(self, packer: Packer, control: Control, was_in_last: Callable[[str], bool]) -> None:
-        self._packer, self._control, self._was_in_last = packer, control, was_in_last
+    def __init__(self, packer: Packer, ledger: Ledger, control: Control, last: Container[str]) -> None:
+        self._packer, self._ledger, self._control, self._last = packer, ledger, control, last
         self._members = 0
-        self._inodes: dict[tuple[int, int], str] = {}
-        self.entries: list[Entry] = []
+        self._inodes: dict[tuple[int, int], Entry] = {}
+        """The first name of each file that has several."""
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
 
@@ -43,8 +43,8 @@ class Writer:
             self._packer.write(header.symlink(found))
             self._note(found, "symlink", target=found.link)
         elif first := self._inodes.get((found.status.st_dev, found.status.st_ino)):
-            self._packer.write(header.hardlink(found, first))
-            self._note(found, "hardlink", target=first)
+            self._packer.write(header.hardlink(found, first.name))
+            self._note(found, "hardlink", target=first.name, content=first)
         else:
             self._file(found)
 
@@ -103,9 +103,9 @@ class Writer:
         return entry
 
     def _keep(self, found: Found, entry: Entry) -> None:
-        self.entries.append(entry)
+        self._ledger.add(entry)
         if found.status.st_nlink > 1 or found.is_followed:
-            self._inodes[(found.status.st_dev, found.status.st_ino)] = found.name
+            self._inodes[(found.status.st_dev, found.status.st_ino)] = entry
         if entry.status == "changed":
             hint = "back up when nothing writes to it, or raise settle_s"
             self.problems.append(problem("changed", found.path, entry.reason or "changed", hint))
@@ -118,15 +118,15 @@ class Writer:
         if stored is not None:  # an inconsistent copy is in the tar already: say so rather than lose it
             self._keep(found, stored)
         elif isinstance(error, FileNotFoundError):
-            matters = found.status.st_size > _LARGE_TO_VANISH or self._was_in_last(found.name)
+            matters = found.status.st_size > LARGE_BYTES or found.name in self._last
             report = problem("vanished", found.path, "it went away before it was read")
             (self.problems if matters else self.notes).append(report)
         else:
             hint = "give the user of this job the right to read it" if isinstance(error, PermissionError) else None
             self.problems.append(problem("unreadable", found.path, os_reason(error), hint))
 
-    def _note(self, found: Found, kind: Kind, target: str | None = None) -> None:
-        self.entries.append(_entry(found, kind, self._members, target=target))
+    def _note(self, found: Found, kind: Kind, target: str | None = None, content: Entry | None = None) -> None:
+        self._ledger.add(_entry(found, kind, self._members, target=target), content)
         self._members += 1
 
     def _pause(self, seconds: float) -> None:

@@ -47,8 +47,8 @@ def shelf_of(backup: Any, source: Path, target: Path) -> Callable[..., list[str]
                 changed = msgspec.structs.replace(
                     head, id=archive_id, archive=archive, created=when, sequence=first + index, state=state
                 )
-                folder.stage(archive, content)
-                folder.commit(changed, manifest.encode_entries(entries), manifest.sums(entries))
+                folder.stage(archive, (content,))
+                folder.commit(changed, map(manifest.encode_entry, entries), manifest.sums(lambda: entries))
                 ids.append(archive_id)
         return ids
 

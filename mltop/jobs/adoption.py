@@ -147,10 +147,10 @@ def _of_folder(folder: str, origin: Origin, others: Iterable[Foreign]) -> tuple[
     return f"@{origin.removeprefix('cron.')}", {}
 
 
-def of_timer(one: Foreign, runtime: str) -> Adoption:
+def of_timer(one: Foreign, state: str, runtime: str) -> Adoption:
     """A timer: the job starts its service and waits for it, so that all that the unit says goes on to hold.
 
-    `runtime` is the folder in which a user's manager is found.
+    `state` is that of the timer, as `switch` has it; `runtime` is the folder in which a user's manager is found.
     """
     timer = one.timer
     assert timer is not None
@@ -176,7 +176,7 @@ def of_timer(one: Foreign, runtime: str) -> Adoption:
         table["jitter"] = _duration(timer.jitter_s)
     if user:
         table["env"] = {"XDG_RUNTIME_DIR": runtime}
-    table["tags"] = [TAG + one.job.id]
+    table["tags"] = [f"{TAG}{one.job.id}: {state}"]
     return Adoption(table=table, notes=("its output stays in the journal: the job starts the unit",))
 
 
@@ -187,9 +187,13 @@ def _duration(seconds: float) -> str:
     return f"{max(1, round(seconds))}s"
 
 
-def came_from(tags: Iterable[str]) -> str | None:
-    """The place that a job came from, by its tags."""
-    return next((tag.removeprefix(TAG) for tag in tags if tag.startswith(TAG)), None)
+def came_from(tags: Iterable[str]) -> tuple[str, str] | None:
+    """The place that a job came from, by its tags, and the state in which a timer was."""
+    found = next((tag.removeprefix(TAG) for tag in tags if tag.startswith(TAG)), None)
+    if found is None:
+        return None
+    place, _, state = found.partition(": ")
+    return place, state
 
 
 def name_for(one: Foreign, taken: Collection[str]) -> str:

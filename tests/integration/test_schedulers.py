@@ -292,6 +292,19 @@ def test_a_timer_becomes_a_job_and_goes_back(systemd: SystemdBox) -> None:
     assert standing(systemd, "spare.timer") == ("disabled", "inactive")
 
 
+def test_a_timer_that_was_off_goes_back_off(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    make_timer(systemd)
+    make_timer(systemd, "fixed", install="")
+    systemd.run("systemctl", "disable", "--now", "spare.timer")
+    for name in ("spare", "fixed"):
+        before = standing(systemd, f"{name}.timer")
+        mltop("adopt", f"{name}.timer", "--as", name)
+        assert standing(systemd, f"{name}.timer")[1] == "inactive"
+        mltop("unadopt", name)
+        assert standing(systemd, f"{name}.timer") == before
+
+
 def test_the_journal_has_the_history_of_a_foreign_timer(systemd: SystemdBox) -> None:
     mltop = Mltop(systemd)
     systemd.run("systemctl", "log-target", "journal")

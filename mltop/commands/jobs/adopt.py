@@ -9,7 +9,7 @@ import msgspec
 
 from mltop.commands.jobs.asked import PLAN_SCHEMA, Adder, Asked, CommandError, found_job
 from mltop.commands.jobs.edit import check_name, file_of, new_file
-from mltop.commands.jobs.foreign import timer_changes
+from mltop.commands.jobs.foreign import timer_brought, timer_changes, timer_state
 from mltop.commands.jobs.operate import Made, edits_of, file_changes, jobs_after, operate
 from mltop.commands.jobs.system_file import file_changed, path_of, read_file, script_moved
 from mltop.commands.parser import ExitCode
@@ -78,7 +78,8 @@ def _check_scope(asked: Asked, one: Foreign) -> None:
 
 def _adoption(asked: Asked, one: Foreign, others: Sequence[Foreign]) -> Adoption:
     if one.timer is not None:
-        return of_timer(one, str(runtime_directory(asked.site.environment)))
+        state = timer_state(asked, one.job.id).decode().strip()
+        return of_timer(one, state, str(runtime_directory(asked.site.environment)))
     if one.entry is not None:
         made = of_entry(one)
         later = _later(asked, one.entry) if one.entry.user is None else ()
@@ -127,20 +128,21 @@ def _commented(data: bytes, found: Sequence[Entry], id: str, name: str) -> bytes
 def _unadopt(asked: Asked) -> int:
     name = asked.options.id
     jobs = asked.sound().jobs
-    place = came_from(jobs[name].tags) if name in jobs else None
+    origin = came_from(jobs[name].tags) if name in jobs else None
 
     def make() -> Made:
         change = (file_of(asked, name), RemoveJob(name)) if name in jobs else None
-        return Made(_moved(asked, name, change, _given_back(asked, name, place)))
+        return Made(_moved(asked, name, change, _given_back(asked, name, origin)))
 
     return operate(asked, "unadopt", make, name)
 
 
-def _given_back(asked: Asked, name: str, place: str | None) -> _Original:
+def _given_back(asked: Asked, name: str, origin: tuple[str, str] | None) -> _Original:
     """The original as it was; raises CommandError where there is none."""
-    if place is not None and place.endswith(".timer"):
-        return _Original(timer_changes(asked, place, True))
-    if place is not None and place.startswith("/"):
+    place, state = origin or ("crontab", "")
+    if place.endswith(".timer"):
+        return _Original(timer_brought(asked, place, f"{state}\n".encode()))
+    if place.startswith("/"):
         path = Path(place)
         if path.parent.name.startswith("cron.") and path.parent.name != "cron.d":
             return _Original(script_moved(hidden(path, ADOPTED), path))

@@ -16,6 +16,7 @@ from mltop.commands.jobs.operate import Made, edits_of, file_changes, jobs_after
 from mltop.commands.parser import ExitCode
 from mltop.config.assignment import assignment
 from mltop.config.change import AddJob, Change, RemoveJob, RemoveKey, SetKey
+from mltop.config.derived import backup_of
 from mltop.config.edit import Edit, preview_text
 from mltop.config.jobs import JOB_ID, job_files
 from mltop.config.kind import KINDS
@@ -83,6 +84,8 @@ def new_file(asked: Asked) -> Path:
 
 def file_of(asked: Asked, id: str) -> Path:
     """The file that holds the job, which may be one that cannot be read; raises CommandError."""
+    if (backup := backup_of(id)) is not None:
+        raise CommandError([f"{id} follows from {backup}: mltop jobs edit {backup} --set drill=SCHEDULE changes it"])
     if id in asked.config.jobs:
         return Path(asked.config.jobs[id].file)
     for document in job_files(asked.options.config).documents:

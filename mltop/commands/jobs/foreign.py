@@ -72,11 +72,29 @@ def _planned(asked: Asked, id: str, change: Edit) -> Plan:
 def timer_changes(asked: Asked, id: str, is_on: bool) -> tuple[Change, ...]:
     """What switches somebody's timer; raises CommandError."""
     scope, unit = switch.scope_and_unit(id)
-    environment = asked.site.environment
+    before = timer_state(asked, id)
     try:
-        before = switch.state(scope, environment, unit)
-        after = switch.on(scope, environment, unit, before) if is_on else switch.off(unit, before)
+        after = switch.on(scope, asked.site.environment, unit, before) if is_on else switch.off(unit, before)
     except SystemdError as error:
         raise CommandError([str(error)]) from None
+    return _brought(id, before, after)
+
+
+def timer_brought(asked: Asked, id: str, after: bytes) -> tuple[Change, ...]:
+    """What brings somebody's timer into a state; raises CommandError."""
+    return _brought(id, timer_state(asked, id), after)
+
+
+def _brought(id: str, before: bytes, after: bytes) -> tuple[Change, ...]:
+    scope, unit = switch.scope_and_unit(id)
     kind = Kind.SYSTEM_TIMER if scope == "system" else Kind.USER_TIMER
     return (Change(kind=kind, path=unit, before=before, after=after),) if before != after else ()
+
+
+def timer_state(asked: Asked, id: str) -> bytes:
+    """How somebody's timer stands; raises CommandError."""
+    scope, unit = switch.scope_and_unit(id)
+    try:
+        return switch.state(scope, asked.site.environment, unit)
+    except SystemdError as error:
+        raise CommandError([str(error)]) from None

@@ -167,6 +167,14 @@ def _history(asked: Asked) -> int:
     return ExitCode.DONE
 
 
+def _journal_command(asked: Asked, id: str) -> str:
+    from mltop.jobs.systemd.switch import scope_and_unit, service_of
+
+    scope, unit = scope_and_unit(id)
+    user = "--user " if scope == "user" else ""
+    return f"journalctl {user}-u {service_of(scope, asked.site.environment, unit)}"
+
+
 def _run_name(asked: Asked, id: str) -> str:
     """What its runs are called: a job of the config as it is."""
     from mltop.jobs.foreign import run_name
@@ -196,6 +204,8 @@ def _logs(asked: Asked) -> int:
     name = _run_name(asked, options.id)
     found = history.runs(name, 1) if options.run is None else [history.run(options.run)]
     run: Run | None = found[0] if found else None
+    if run is None and options.id.endswith(".timer"):
+        raise CommandError([f"what {options.id} runs writes to the journal: {_journal_command(asked, options.id)}"])
     if run is None or (options.run is not None and run.job != name):
         raise CommandError(
             [f"no run of {options.id} was seen" if options.run is None else f"no run {options.run} of it"]

@@ -72,7 +72,7 @@ def test_the_difference_is_shown_and_a_dry_run_writes_nothing(here: Here) -> Non
     ("above", "command", "expected"),
     [
         (b"", rb"date +\%Y", "date +%Y"),
-        (b"", rb"echo 'a\\b'", r"echo 'a\\b'"),
+        (b"", rb"echo 'a\\b'", r"echo 'a\b'"),
         (b"SHELL=/bin/bash\n", b"a <(b)", ["/bin/bash", "-c", "a <(b)"]),
         (b"", b'grep -v " #" f', 'grep -v " #" f'),
         (b"", b"x \xc3\xa9", "x é"),

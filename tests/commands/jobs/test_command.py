@@ -105,6 +105,8 @@ def test_an_edit_without_apply_leaves_the_scheduler(mltop: Mltop) -> None:
         (("next",), 2, "expected a job, or --schedule"),
         (("next", "--schedule", "0 0 31 2 *"), 2, "never run"),
         (("logs", "hello"), 1, "no run of hello was seen"),
+        (("logs", "apt-daily.timer"), 1, "journalctl -u apt-daily.service"),
+        (("disable", "hello.drill"), 1, "follows from hello"),
         (("adopt", "x"), 1, "no job 'x'"),
         (("adopt", "hello"), 1, "own job already"),
         (("unadopt", "hello"), 1, "was not adopted"),

@@ -6,7 +6,6 @@ A file that has grown to its limit is renamed to `NAME.1`, over the one before i
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mltop.system.file import append
+from mltop.system.file import append, lock_within
 
 SCHEMA = "mltop.event/1"
 MAX_BYTES = 64 << 20
@@ -53,7 +52,7 @@ def _opened(path: Path, coming: int, max_bytes: int) -> int:
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
         try:
-            _lock(descriptor)
+            lock_within(descriptor, _PATIENCE_S)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a plain file", str(path))
@@ -73,14 +72,3 @@ def _is_at(path: Path, status: os.stat_result) -> bool:
         return os.path.samestat(status, path.stat())
     except FileNotFoundError:
         return False
-
-
-def _lock(descriptor: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
@@ -426,24 +425,8 @@ def test_a_state_that_cannot_be_written_stops_no_job(box: Box) -> None:
 
 
 def test_on_a_terminal_output_is_live_and_ends_with_a_line(box: Box) -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mltop",
-            "run",
-            "--id",
-            "job",
-            *sh(f"echo hello; while [ ! -e {box.folder}/go ]; do :; done"),
-        ],
-        env=box.environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    words = sh(f"echo hello; while [ ! -e {box.folder}/go ]; do :; done")
+    process, ours = box.on_terminal(sys.executable, "-m", "mltop", "run", "--id", "job", *words)
     assert _read_until(ours, b"hello\r\n") == b"hello\r\n"
     assert process.poll() is None
     (box.folder / "go").touch()
@@ -467,16 +450,8 @@ def _read_until(descriptor: int, end: bytes) -> bytes:
 
 
 def test_a_terminal_that_takes_nothing_delays_nothing(box: Box) -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mltop", "run", "--id", "job", "--", "seq", "1", "100000"],
-        env=box.environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    words = ("--id", "job", "--", "seq", "1", "100000")
+    process, ours = box.on_terminal(sys.executable, "-m", "mltop", "run", *words)
     assert process.wait(FALLBACK_S) == 0  # nobody reads `ours`
     os.close(ours)
     assert "\n100000\n" in box.log()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -51,6 +52,16 @@ class Box:
         )
         self._started.append(process)
         return process
+
+    def on_terminal(self, *argv: str) -> tuple[subprocess.Popen[bytes], int]:
+        """A command on a terminal of its own, and our end of that."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            argv, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        self._started.append(process)
+        return process, ours
 
     def run(self, *words: str, **environment: str) -> tuple[int, str, str]:
         process = self.start(*words, **environment)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mltop.jobs.history.entry import Entry
 from mltop.jobs.place import make
-from mltop.system.file import append
+from mltop.system.file import append, lock_within
 
 MAX_BYTES = 16 << 20
 """A table that nobody mends for a year does not fill the disk."""
@@ -27,7 +25,7 @@ def spool(path: Path, entry: Entry) -> None:
     make(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _lock(descriptor)
+        lock_within(descriptor, PATIENCE_S)
         if os.fstat(descriptor).st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, "the spool is full", str(path))
         append(descriptor, encode(entry))
@@ -57,7 +55,7 @@ class Spooled:
             self._descriptor = -1  # not there; or not ours to empty: left to who can
             return
         try:
-            _lock(self._descriptor)
+            lock_within(self._descriptor, PATIENCE_S)
             self.entries += _decoded(_content(self._descriptor))
         except OSError:
             self.close()
@@ -72,17 +70,6 @@ class Spooled:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def _lock(descriptor: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _content(descriptor: int) -> bytes:

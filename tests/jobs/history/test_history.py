@@ -15,7 +15,7 @@ import pytest
 
 from mltop.jobs import moment
 from mltop.jobs.history import spool, table
-from mltop.jobs.history.entry import Entry
+from mltop.jobs.history.entry import RUN_FIELDS, Entry
 from mltop.jobs.history.history import History
 from mltop.jobs.history.retention import Retention
 from mltop.jobs.runner import alive
@@ -28,6 +28,10 @@ def a_run(number: int, job: str = "backup", state: RunState = RunState.OK, **mor
     started = moment.utc(NOW + number)
     given = {"id": f"run-{number:06d}", "job": job, "state": state, "started_at": started, "boot_id": alive.boot_id()}
     return msgspec.convert(given | more, Run)
+
+
+def test_an_entry_has_the_fields_of_a_run_in_their_order() -> None:
+    assert Run.__struct_fields__ == RUN_FIELDS
 
 
 @pytest.fixture

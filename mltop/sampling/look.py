@@ -12,7 +12,7 @@ from mltop import __version__
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
 from mltop.model.surroundings import Gap, Surroundings
 from mltop.sampling.gpu.answer import Answer
-from mltop.sampling.gpu.owner import GpuProbe
+from mltop.sampling.gpu.owner import GpuProbe, GpuReadings
 from mltop.sampling.gpu.patience import Patience
 from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.reader import Reader
@@ -60,6 +60,8 @@ class Look:
         self._reader = Reader()
         self._probe: GpuProbe | None = None
         self._driver_s: float | None = None
+        self._driven: GpuReadings | None = None
+        """Once it is whole: it does not age while slower things are waited for."""
         self._families = families
         if "gpu" in families:  # first: it takes longest
             patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
@@ -82,7 +84,7 @@ class Look:
         disks = self._wait(other)
         driver, gpus = Driver(), tuple[Gpu, ...]()
         if self._probe is not None:
-            driven = self._probe.read(time.monotonic())
+            driven = self._driven or self._probe.read(time.monotonic())
             driver, gpus = driven.driver, driven.gpus
         snapshot = Snapshot(
             host=self._line("sys/kernel/hostname") or clean(os.uname().nodename, 256),
@@ -125,13 +127,14 @@ class Look:
         disks: tuple[Disk, ...] = ()
         while True:
             now = time.monotonic()
-            self._reader.poll(now)
-            if self._disks is not None:
-                disks = self._disks.read(now)
-            self._facts.poll()
             if self._probe is not None:
                 self._probe.poll(now)
                 self._follow(self._probe, now)
+            self._reader.poll(now)
+            if self._disks is not None and (not disks or any(self._is_waited_for(disk) for disk in disks)):
+                disks = self._disks.read(now)
+            self._facts.poll()
+            self._reader.hand_out(now)  # what was asked for since: nothing would wake this loop for it
             other.poll()
             left = self._left_s(disks, other, now)
             if left <= 0:
@@ -152,8 +155,8 @@ class Look:
                 probe.request(now)
             else:
                 self._driver_s = now - self._started
-                self._facts.ask_for_containers(probe.read(now).gpus, now)
-                self._reader.poll(now)
+                self._driven = probe.read(now)
+                self._facts.ask_for_containers(self._driven.gpus, now)
 
     def _left_s(self, disks: tuple[Disk, ...], other: Other, now: float) -> float:
         """How long there is still something to wait for, in seconds."""

@@ -124,10 +124,14 @@ class Reader:
                 self._end(worker)
         if self._active is not None:
             self._watch(self._active, now)
-        if self._queue and (self._active is None or not self._active.items):
-            self._hand_out(now)
+        self.hand_out(now)
         if self._ending:
             self._ending = [child for child in self._ending if child.reap() is None]
+
+    def hand_out(self, now: float) -> None:
+        """Have a child begin with what was asked for, where none is at work; takes nothing that children have said."""
+        if self._queue and (self._active is None or not self._active.items):
+            self._hand_out(now)
 
     def close(self) -> None:
         """End every child, without waiting for any."""

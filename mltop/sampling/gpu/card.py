@@ -9,7 +9,7 @@ import msgspec
 
 from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Gpu, GpuProcess, Mig, Status
-from mltop.sampling.gpu.answer import FAST, ONCE, SLOW_CADENCE_S, Answer, GpuSaid, overdue_s
+from mltop.sampling.gpu.answer import FAST, FOR_VERDICT, ONCE, SLOW_CADENCE_S, Answer, GpuSaid, overdue_s
 from mltop.sampling.host.kernel_log import Xid
 
 _CORE = ("temperature", "memory", "utilization", "power")
@@ -18,6 +18,8 @@ _OF_CARD = ("identity", "temperature", "memory", "utilization", "power")
 _PROCESS_LISTS = ("compute", "graphics", "mps")
 _NOT_FIELDS = frozenset({*_PROCESS_LISTS, "shares", "mig"})
 _FOR_VERDICT_ONLY = frozenset(GpuFacts.__struct_fields__)
+_KEPT = frozenset({*_OF_CARD, "compute", *(fact for fact, cadence in SLOW_CADENCE_S.items() if cadence == ONCE)})
+"""Facts that are shown however old they are: the group's age is theirs, or they do not change."""
 _IDLE_HELD_SHARE = 0.1
 """M22: over 10 % of its memory at 0 % utilisation."""
 _XID_FALLEN_OFF_BUS = 79
@@ -170,14 +172,16 @@ class Card:
     def _fresh(self, fact: str, now: float, interval_s: float) -> Answer | None:
         """The answer, unless it is a slow one that is overdue (D5)."""
         answer = self._answers.get(fact)
-        if answer is None or fact in _OF_CARD or fact == "compute" or SLOW_CADENCE_S.get(fact) == ONCE:
+        if answer is None or fact in _KEPT:
             return answer
         return answer if now - answer.at <= overdue_s(fact, interval_s) else None
 
     def _values(self, now: float, interval_s: float) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for fact in self._answers:
-            if fact not in _NOT_FIELDS and (answer := self._fresh(fact, now, interval_s)) is not None:
+        for fact, answer in self._answers.items():
+            if fact in _NOT_FIELDS or fact in FOR_VERDICT:
+                continue
+            if fact in _KEPT or now - answer.at <= overdue_s(fact, interval_s):
                 values.update(answer.values)
         for key in _FOR_VERDICT_ONLY & values.keys():
             del values[key]

@@ -42,8 +42,9 @@ class Memory:
         kept = self.kept
         if boot_id != kept.boot_id or now < kept.moment:
             kept.counters.clear()
-            for targets in kept.held.values():
-                for held in targets.values():
+            for check, targets in kept.held.items():
+                kept.held[check] = {target: held for target, held in targets.items() if not held.is_of_boot}
+                for held in kept.held[check].values():
                     held.since = None
         kept.boot_id, kept.moment = boot_id, now
 
@@ -82,9 +83,9 @@ class Memory:
         return held is not None and held.level is level
 
     def keep(self, check: str, target: str, level: Level) -> None:
-        """Note a level that a check settled by itself."""
+        """Note a level that a check settled by itself, for this boot."""
         self._touched.add((check, target))
-        self._hold(check, target, level)
+        self._hold(check, target, level).is_of_boot = True
 
     def _of(self, check: str, target: str) -> Held | None:
         return self.kept.held.get(check, {}).get(target)

@@ -24,6 +24,8 @@ class Held(msgspec.Struct, array_like=True, omit_defaults=True):
     level: Level
     since: float | None = None
     """Since which moment it would be a WARNING but has not lasted yet."""
+    is_of_boot: bool = False
+    """Whether another boot begins anew: what a check noted by itself, not by a limit."""
 
 
 class KnownGpu(msgspec.Struct, omit_defaults=True):

@@ -187,3 +187,16 @@ def test_a_time_that_cannot_be_is_not_believed(since: float) -> None:
     memory = Memory(Remembered(found={"a": {"": Found(State.OK, since)}}))
     assert memory.since("a", "", State.OK, 500) == 500
     assert rfc3339(since)
+
+
+def test_a_mount_that_became_read_only_between_two_runs_has_failed_until_the_next_boot(make: Any) -> None:
+    def state(memory: Memory, *, readonly: bool, boot: str = "b1") -> Level | None:
+        one = msgspec.structs.replace(disk(50), is_readonly=readonly)
+        return level("disk.readonly", make(0, disks=(one,), boot_id=boot), memory)
+
+    memory = Memory(is_stepwise=True)
+    assert state(memory, readonly=False) is Level.OK
+    for _ in range(2):
+        memory = later(memory)
+        assert state(memory, readonly=True) is Level.CRITICAL
+    assert state(later(memory), readonly=True, boot="b2") is Level.WARNING  # it was so from the start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ def test_lines_for_people_have_one_remedy_each(box: Box) -> None:
     assert lines[0].startswith("fault    config.faults")
     assert all(line.count("; remedy: ") == 1 for line in lines)
     assert checklist.splitlines()[0].startswith("[ ] a daily backup: no job does it (mltop init")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root's state needs no HOME")
+def test_without_a_home_that_is_said_once(box: Box) -> None:
+    del box.environment["HOME"], box.environment["MLTOP_STATE_DIR"]
+    _, made = box.document("doctor")
+    assert [one["state"] for one in symptoms(made, "state.home")] == ["fault"]
 
 
 def test_wrong_usage_is_2(box: Box) -> None:

@@ -336,6 +336,12 @@ def test_what_mltop_cannot_do_is_125_and_in_the_history(box: Box, config: str, s
     assert any(word in (box.last().reason or "") for word in says.split("|"))
 
 
+def test_a_drill_that_its_config_stops_is_in_the_history_too(box: Box) -> None:
+    box.write('[jobs.m]\nkind = "backup"\nsource = "/a"\ntarget = "/b"\ntimeout = "soon"\n')
+    assert box.run("m.drill")[0] == 125
+    assert (box.last().job, box.last().state, box.last().exit_code) == ("m.drill", "failed", 125)
+
+
 def test_an_unknown_job_is_125(box: Box) -> None:
     box.write("")
     code, _, err = box.run("nobody")

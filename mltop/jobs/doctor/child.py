@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from mltop.jobs.doctor.symptom import Report, unknown
+from mltop.jobs.doctor.symptom import Report, fault, unknown
+from mltop.jobs.site import SiteError
 from mltop.system.process import Child, fork_child, reap_children, set_name
 from mltop.system.text import clean
 
@@ -38,6 +39,9 @@ def _child(look: Look) -> Callable[[int, int], object]:
         set_name("mltop-doctor")
         try:
             answer = msgspec.json.encode(look())
+        except SiteError:
+            where = fault("state.home", "there is no HOME to keep state in", "set HOME, or give --state-dir")
+            answer = msgspec.json.encode(Report((where,)))
         except Exception as error:  # noqa: BLE001 - whatever it is, this part could not be looked at, and that is said
             answer = msgspec.json.encode(f"{type(error).__name__}: {error}")
         while answer:

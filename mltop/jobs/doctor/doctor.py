@@ -9,6 +9,7 @@ from mltop.jobs.doctor import box, cron, files, kept, schedule, state, wrapper
 from mltop.jobs.doctor.child import DEADLINE_S, reports
 from mltop.jobs.doctor.scene import Scene
 from mltop.jobs.doctor.symptom import Report
+from mltop.model.doctor import Symptom
 from mltop.sampling.root import Roots
 
 
@@ -28,5 +29,8 @@ def examined(
         "kept": lambda: kept.look(of()),
     }
     found = reports(looks, deadline_s)
-    symptoms = tuple(symptom for report in found for symptom in report.symptoms)
-    return Report(symptoms, tuple(habit for report in found for habit in report.habits))
+    symptoms: list[Symptom] = []
+    for symptom in (one for report in found for one in report.symptoms):
+        if symptom not in symptoms:  # no HOME is no HOME to every look
+            symptoms.append(symptom)
+    return Report(tuple(symptoms), tuple(habit for report in found for habit in report.habits))

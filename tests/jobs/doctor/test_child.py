@@ -8,6 +8,7 @@ import time
 
 from mltop.jobs.doctor.child import reports
 from mltop.jobs.doctor.symptom import Report, ok
+from mltop.jobs.site import SiteError
 from mltop.model.doctor import Health
 
 
@@ -37,6 +38,15 @@ def test_each_look_answers_for_itself() -> None:
     ]
     assert "within 1 s" in found[1].symptoms[0].summary
     assert "Input/output error" in found[2].symptoms[0].summary
+
+
+def homeless() -> Report:
+    raise SiteError("no HOME to keep state in: set it, or give --state-dir")
+
+
+def test_no_home_is_a_fault_with_its_remedy() -> None:
+    (found,) = reports({"state": homeless}, 5.0)
+    assert [(one.id, one.state) for one in found.symptoms] == [("state.home", Health.FAULT)]
 
 
 def test_no_child_is_left() -> None:

@@ -1,8 +1,8 @@
 """GPUs that were here before: one that is listed no more is gone, until it is back or is not expected any longer.
 
 A card stays known by its uuid, else by its bus id, over runs and boots. It is forgotten where another card is in its
-slot, or where the box has as many as the config expects (`expect.gpus`); `sampling` knows of cards that were given to
-another driver, and of containers that are started anew.
+slot, where the box has as many as the config expects (`expect.gpus`), or where all that are listed are others;
+`sampling` knows of cards that were given to another driver, and of containers that are started anew.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def gone(case: Case) -> Iterator[Judgement]:
         return
     snapshot, known = case.snapshot, case.memory.kept.gpus
     is_whole = _is_whole(snapshot)
-    kept = [one for one in known if not _is_forgotten(one, snapshot)]
+    kept = [] if _are_strangers(known, snapshot) else [one for one in known if not _is_forgotten(one, snapshot)]
     missing = []
     for one in kept:
         row = next((gpu for gpu in snapshot.gpus if _is_it(one, gpu)), None)
@@ -85,6 +85,12 @@ def _is_whole(snapshot: Snapshot) -> bool:
         return True
     told = [gpu for gpu in snapshot.gpus if gpu.index is not None and (gpu.uuid or gpu.pci_bus_id)]
     return driver.status is Status.OK and driver.gpu_count is not None and len(told) >= driver.gpu_count
+
+
+def _are_strangers(known: list[KnownGpu], snapshot: Snapshot) -> bool:
+    """Whether there are GPUs and none is known: a virtual machine that began on another host, a disk in another box."""
+    is_any = any(gpu.status is not Status.LOST for gpu in snapshot.gpus)
+    return is_any and _is_whole(snapshot) and not any(_is_it(one, gpu) for one in known for gpu in snapshot.gpus)
 
 
 def _is_forgotten(known: KnownGpu, snapshot: Snapshot) -> bool:

@@ -62,6 +62,8 @@ def test_a_box_that_lost_all_of_them_misses_all(make: Any, memory: Memory) -> No
 def test_the_driver_that_cannot_tell_neither_misses_nor_forgets_any(make: Any, memory: Memory) -> None:
     silent = make(0, driver=Driver(status=Status.TIMEOUT, reason="driver not answering"))
     assert counts(memory, silent) == {}
+    unnamed = {index: {"uuid": None, "pci_bus_id": None} for index in range(8)}
+    assert list(counts(memory, make(gpus=unnamed))) == [""]
     part = without(make(), 3, gpu_count=8)  # not all of the eight have answered
     assert "GPU-3" not in counts(memory, part)
     assert counts(memory, without(make(), 3))["GPU-3"].level is Level.CRITICAL
@@ -80,6 +82,12 @@ def test_another_card_in_its_slot_replaces_it(make: Any, memory: Memory) -> None
     found = counts(memory, make(gpus={3: {"uuid": "GPU-new"}}))
     assert list(found) == [""]
     assert found[""].level is Level.OK
+
+
+def test_a_disk_in_another_box_misses_nothing(make: Any, memory: Memory) -> None:
+    others = {index: {"uuid": f"GPU-other-{index}", "pci_bus_id": f"0000:{0xA0 + index:02x}:00.0"} for index in (0, 1)}
+    found = counts(memory, make(2, gpus=others))
+    assert {target: one.level for target, one in found.items()} == {"": Level.OK}
 
 
 def test_cards_that_moved_to_other_slots_are_the_same(make: Any, memory: Memory) -> None:

@@ -182,7 +182,11 @@ def _judge(words: list[str], *, is_process: bool) -> int:
         gc.disable()  # neither imports nor a run make garbage worth a collection
     try:
         from mltop.commands.check.refuse import guarded
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - there is nothing else left that could say it
+    except KeyboardInterrupt:
+        from mltop.commands.check.refuse import refuse
+
+        return refuse(words, ("interrupted",))
+    except Exception as error:  # noqa: BLE001 - there is nothing else left that could say it
         os.write(2, f"mltop: cannot judge: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
         return 3
     code = guarded(words, lambda: _check_command(words), is_process=is_process)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 UNKNOWN = 3
@@ -23,6 +23,12 @@ class _Run:
     has_written = False
     """Half a report is on standard output: no document may follow it."""
     is_plugin = False
+    is_process = False
+    """A signal ends the process where it stands."""
+    is_replacing = False
+    """A file is being replaced: a signal lets that be cleaned up."""
+    arguments: Sequence[str] = ()
+    started = 0.0
 
 
 _run = _Run()
@@ -45,7 +51,10 @@ def guarded(
     plugin says on standard output what it has to say.
     """
     started = time.monotonic()
-    _run.has_written, _run.is_plugin = False, is_plugin
+    if _run.is_process:  # within the guard of the process
+        return _code(arguments, judge, started)
+    _run.has_written, _run.is_plugin, _run.is_process = False, is_plugin, is_process
+    _run.arguments, _run.started = arguments, started
     before = [(number, signal.signal(number, _end)) for number in _SIGNALS]
     try:
         return _code(arguments, judge, started)
@@ -99,21 +108,23 @@ def write_out(text: str) -> None:
         data = data[os.write(1, data) :]
 
 
-def refuse(arguments: Sequence[str], lines: Sequence[str], started: float) -> int:
-    """There is no verdict: a line on standard error for each reason, and for JSON one document that says so."""
+def refuse(arguments: Sequence[str], lines: Sequence[str], started: float | None = None) -> int:
+    """There is no verdict: a line on standard error for each reason, and for JSON one document that says so.
+
+    `started` by the monotonic clock, where it has.
+    """
     _stop_listening()
     lines = [_line(line) for line in lines]
     if not _run.is_plugin:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed
-            sys.stderr.write("".join(f"mltop: {line}\n" for line in lines))
-            sys.stderr.flush()
+        with contextlib.suppress(OSError):  # standard error may be closed
+            os.write(2, "".join(f"mltop: {line}\n" for line in lines).encode("utf-8", "replace"))
     if _run.has_written:
         return UNKNOWN
-    with contextlib.suppress(OSError, ImportError):  # standard output may be what is wrong
+    with contextlib.suppress(OSError):  # standard output may be what is wrong
         if _run.is_plugin or _wants(arguments, "nagios"):  # monitoring servers read nothing else
             write_out(f"MLTOP UNKNOWN - {lines[0].replace('|', '/')}"[:80] + "\n")
         elif _wants(arguments, "json"):
-            write_out(_document(lines, started))
+            write_out(_document(lines, time.monotonic() if started is None else started))
         elif _wants(arguments, "checkmk"):
             write_out(f'3 "mltop" - {lines[0]}\n')
     return UNKNOWN
@@ -131,32 +142,43 @@ def _end(number: int, frame: FrameType | None) -> None:
     is_late = number == signal.SIGALRM
     reason = "not done in the time of this run (-t)" if is_late else f"ended by {signal.Signals(number).name}"
     _run.ended_by = reason
+    if _run.is_process and not _run.is_replacing:
+        # raised, it would go through C code too that is not made for it: msgspec's crashes while it makes a class
+        os._exit(refuse(_run.arguments, (reason,), _run.started))
     raise NoVerdictError(reason)
 
 
-def _document(lines: Sequence[str], started: float) -> str:
-    """`mltop.check/1` with every key, of a run that came to nothing; a test holds it against the schema."""
-    import json  # msgspec may be what is missing
+@contextlib.contextmanager
+def replacing() -> Iterator[None]:
+    """While a file is replaced a signal is raised, so that nothing is left behind."""
+    _run.is_replacing = True
+    try:
+        yield
+    finally:
+        _run.is_replacing = False
 
+
+def _document(lines: Sequence[str], started: float) -> str:
+    """`mltop.check/1` with every key, of a run that came to nothing; a test holds it against the schema.
+
+    Written by hand: msgspec may be what is missing, and a signal may come in the middle of any import.
+    """
     from mltop import __version__
 
-    made = {
-        "schema": "mltop.check/1",
-        "version": __version__,
-        "host": _line(os.uname().nodename),
-        "boot_id": None,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "duration_s": round(time.monotonic() - started, 3),
-        "profile": "default",
-        "state": "UNKNOWN",
-        "exit_code": UNKNOWN,
-        "complete": False,
-        "counts": {"ok": 0, "warning": 0, "critical": 0, "unknown": 0, "skip": 0},
-        "disabled": [],
-        "results": [],
-        "errors": [{"message": line, "where": None, "remedy": None} for line in lines],
-    }
-    return json.dumps(made) + "\n"
+    errors = ",".join(f'{{"message":{_quoted(line)},"where":null,"remedy":null}}' for line in lines)
+    return (
+        f'{{"schema":"mltop.check/1","version":{_quoted(__version__)},"host":{_quoted(_line(os.uname().nodename))},'
+        f'"boot_id":null,"time":"{time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}",'
+        f'"duration_s":{time.monotonic() - started:.3f},"profile":"default","state":"UNKNOWN","exit_code":{UNKNOWN},'
+        '"complete":false,"counts":{"ok":0,"warning":0,"critical":0,"unknown":0,"skip":0},"disabled":[],"results":[],'
+        f'"errors":[{errors}]}}\n'
+    )
+
+
+def _quoted(text: str) -> str:
+    """A printable text as JSON has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _wants(arguments: Sequence[str], name: str) -> bool:

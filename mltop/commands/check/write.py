@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mltop.commands.check.refuse import NoVerdictError, end_if_told, write_out
+from mltop.commands.check.refuse import NoVerdictError, end_if_told, replacing, write_out
 
 
 def write(text: str, path: str | None, code: int) -> int:
@@ -14,7 +14,8 @@ def write(text: str, path: str | None, code: int) -> int:
 
             from mltop.system.file import write_atomic
 
-            write_atomic(Path(path), text.encode("utf-8", "replace"), 0o644)
+            with replacing():
+                write_atomic(Path(path), text.encode("utf-8", "replace"), 0o644)
         else:
             write_out(text)
     except OSError as error:

@@ -5,22 +5,21 @@ under a name at work and get their own only when they are whole. So neither what
 the folder already can make a write land elsewhere, on every Python (`tarfile`'s filters are not needed).
 """
 
+# Descriptors
+# ruff: noqa: PTH100, PTH103, PTH111, PTH112, PTH116, PTH120, PTH208
+
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from types import TracebackType
 
-# Descriptors
-# ruff: noqa: PTH100, PTH103, PTH111, PTH112, PTH116, PTH120, PTH208
+from mltop.tasks.archive.new_file import AT_WORK, NO_LINKS, NewFile, sweep
 from mltop.tasks.outcome import TaskError, os_reason
 
 Parts = tuple[str, ...]
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-AT_WORK = ".mltop-restore-"
 FOLDER_AT_WORK = 0o1700
 """The mode of a folder until it is finished: nobody else's, and told apart when a killed restore is taken up again."""
 
@@ -52,6 +51,7 @@ class Place:
         self._dry_run = dry_run
         self._near: tuple[Parts, int] | None = None
         self.made_folders: set[Parts] = set()
+        self._swept: set[Parts] = set()
         self.fd = -1
         try:
             if not dry_run:
@@ -103,6 +103,9 @@ class Place:
         if self._near:
             os.close(self._near[1])
         self._near = parts, fd
+        if not self._dry_run and parts not in self._swept:
+            self._swept.add(parts)
+            sweep(fd)
         return fd
 
     def _step(self, fd: int, part: str, parts: Parts) -> int:
@@ -117,6 +120,7 @@ class Place:
             raise
         os.mkdir(part, FOLDER_AT_WORK, dir_fd=fd)
         self.made_folders.add(parts)
+        self._swept.add(parts)
         return os.open(part, _FOLDER, dir_fd=fd)
 
     def existing(self, parts: Parts) -> os.stat_result | None:
@@ -158,7 +162,134 @@ class Place:
             try:
                 os.link(target[-1], parts[-1], src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
+                    raise
+                self._copy(source, target[-1], parts)
+        finally:
+            os.close(source)
+
+    def _copy(self, folder_fd: int, name: str, parts: Parts) -> None:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+        try:
+            status = os.fstat(fd)
+            file = self.new_file(parts)
+            offset = 0
+            while count := os.sendfile(file.fd, fd, offset, 1 << 30):
+                offset += count
+            file.place(
+                status.st_size, status.st_mode, status.st_mtime_ns, (status.st_uid, status.st_gid), replace=False
+            )
+        finally:
+            os.close(fd)
+
+    def symlink(self, parts: Parts, target: str, mtime_ns: int) -> None:
+        """Make a symbolic link."""
+        fd = self.folder(parts[:-1])
+        os.symlink(target, parts[-1], dir_fd=fd)
+        os.utime(parts[-1], ns=(mtime_ns, mtime_ns), dir_fd=fd, follow_symlinks=False)
+
+    def finish_folder(
+        self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
+    ) -> None:
+        """Give a folder its owner, mode and time; children first."""
+        fd = self.folder(parts)
+        if owner is not None:
+            os.fchown(fd, *owner)
+        if mode is not None:
+            os.fchmod(fd, mode & 0o1777)
+        if mtime_ns is not None:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+
+
+def free_bytes(self) -> int:
+        """Return what may be written here, with a reserve of 2 % (at most 1 GiB) left alone."""
+        return free_bytes(self.fd if self.fd >= 0 else self.path)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, or it is not there."""
+        return self.fd < 0 or not os.listdir(self.fd)
+
+    def folder(self, parts: Parts) -> int:
+        """Return a descriptor of a folder below, made where it is missing; it stays open until the next call.
+
+        Raises `EntryRefusedError` where a link or a file is in the way, `FileNotFoundError` in a dry run.
+        """
+        if self._near and self._near[0] == parts:
+            return self._near[1]
+        if self.fd < 0:
+            raise FileNotFoundError(errno.ENOENT, "not there", self.path)
+        fd = os.dup(self.fd)
+        try:
+            for index, part in enumerate(parts):
+                below = self._step(fd, part, parts[: index + 1])
+                os.close(fd)
+                fd = below
+        except BaseException:
+            os.close(fd)
+            raise
+        if self._near:
+            os.close(self._near[1])
+        self._near = parts, fd
+        if not self._dry_run and parts not in self._swept:
+            self._swept.add(parts)
+            sweep(fd)
+        return fd
+
+    def _step(self, fd: int, part: str, parts: Parts) -> int:
+        try:
+            return os.open(part, _FOLDER, dir_fd=fd)
+        except FileNotFoundError:
+            if self._dry_run:
+                raise
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise EntryRefusedError(f"{'/'.join(parts)} is a link or a file, not a folder") from error
+            raise
+        os.mkdir(part, FOLDER_AT_WORK, dir_fd=fd)
+        self.made_folders.add(parts)
+        self._swept.add(parts)
+        return os.open(part, _FOLDER, dir_fd=fd)
+
+    def existing(self, parts: Parts) -> os.stat_result | None:
+        """Return the `lstat` of what is there by that name, or `None`."""
+        try:
+            if not parts:
+                return os.stat(self.fd) if self.fd >= 0 else None
+            return os.stat(parts[-1], dir_fd=self.folder(parts[:-1]), follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open(self, parts: Parts) -> int:
+        """Return a descriptor of a regular file that is there, to read."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(parts[-1], flags, dir_fd=self.folder(parts[:-1]))
+
+    def new_file(self, parts: Parts) -> NewFile:
+        """Begin a file."""
+        return NewFile(os.dup(self.folder(parts[:-1])), parts[-1])
+
+    def link_of(self, parts: Parts) -> str | None:
+        """Return where a symbolic link that is there points to, or `None` when it is none."""
+        try:
+            return os.readlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+        except OSError:
+            return None
+
+    def remove(self, parts: Parts) -> None:
+        """Remove a file or a link; never a folder."""
+        os.unlink(parts[-1], dir_fd=self.folder(parts[:-1]))
+
+    def hardlink(self, parts: Parts, target: Parts) -> None:
+        """Make another name of a regular file in this folder, or a copy where the file system has no hard links."""
+        source = os.dup(self.folder(target[:-1]))
+        try:
+            if not stat.S_ISREG(os.stat(target[-1], dir_fd=source, follow_symlinks=False).st_mode):
+                raise EntryRefusedError("it is another name of something that is no file")
+            into = self.folder(parts[:-1])
+            try:
+                os.link(target[-1], parts[-1], src_dir_fd=source, dst_dir_fd=into, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
                     raise
                 self._copy(source, target[-1], parts)
         finally:
@@ -207,6 +338,7 @@ class NewFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self.fd = os.open(self._at_work, flags, 0o600, dir_fd=folder_fd)
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that nobody takes it for one that was left
         except BaseException:
             os.close(folder_fd)
             raise
@@ -247,7 +379,7 @@ class NewFile:
         except FileExistsError:
             raise
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             # a file system without hard links: looked at first, then renamed
             if self._name in os.listdir(self._folder):
@@ -265,6 +397,20 @@ class NewFile:
     def _close(self) -> None:
         os.close(self.fd)
         os.close(self._folder)
+
+
+def _sweep(fd: int) -> None:
+    """Remove the files at work that a killed restore left in a folder; those of one at work are locked, and stay."""
+    for each in os.listdir(fd):
+        if _LEFT.fullmatch(each) is None:
+            continue
+        with contextlib.suppress(OSError):  # not ours
+            file = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(each, dir_fd=fd)
+            finally:
+                os.close(file)
 
 
 def free_bytes(folder: int | str) -> int:

@@ -29,6 +29,8 @@ def prune(target: Target, job: BackupJob, now: Clock, last: Clock | None, dry_ru
     `last` is the clock at the end of the last run, from the lock's stamp. Never raises for a guard: the report says it.
     """
     try:
+        if not dry_run:
+            _finish_moves(target, job.job)
         owned = [each for each in shelf.archives(target, job.job) if each.state in (State.VERIFIED, State.PARTIAL)]
         if not job.accept_clock and (fault := clock_fault(now, last)):
             # R6: with a clock that is wrong every age is wrong
@@ -112,6 +114,22 @@ def _to_trash(target: Target, gone: list[str], now: Clock) -> None:
     finally:
         os.close(into)
     target.sync()
+
+
+def _finish_moves(target: Target, job: str) -> None:
+    """Move the rest of what a killed run left between the shelf and the trash after its manifest, which is there."""
+    for archive_id, at in trash(target, job):
+        left = shelf.files_of(target, archive_id)
+        if not left or archive_id + name.MANIFEST in left:
+            continue
+        into = _trash_fd(target, f"{at:{_STAMP}}")
+        try:
+            for each in left:
+                os.rename(each, each, src_dir_fd=target.fd, dst_dir_fd=into)
+            os.fsync(into)
+        finally:
+            os.close(into)
+        target.sync()
 
 
 def _make_folder(fd: int, folder: str) -> None:

@@ -1,0 +1,90 @@
+"""A file that is being restored: under a name at work until it is whole, and swept away when its restore was killed."""
+
+# Descriptors
+# ruff: noqa: PTH208
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What `link` ends with on a file system that has no hard links, or no more of them."""
+AT_WORK = ".mltop-restore-"
+_LEFT = re.compile(re.escape(AT_WORK) + "[0-9a-f]{16}")
+
+
+class NewFile:
+    """A file at work: it has its own name only after `place`; `discard` leaves nothing."""
+
+    def __init__(self, folder_fd: int, name: str) -> None:
+        """Make it; owns `folder_fd`."""
+        self._folder, self._name = folder_fd, name
+        self._at_work = AT_WORK + secrets.token_hex(8)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self.fd = os.open(self._at_work, flags, 0o600, dir_fd=folder_fd)
+        except BaseException:
+            os.close(folder_fd)
+            raise
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that nobody takes it for one that was left
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Write all of `data` at `offset`."""
+        while data:
+            count = os.pwrite(self.fd, data, offset)
+            data, offset = data[count:], offset + count
+
+    def place(self, size: int, mode: int, mtime_ns: int, owner: tuple[int, int] | None, replace: bool) -> None:
+        """Finish it and give it its name; without `replace`, `FileExistsError` when there is something by that name."""
+        try:
+            if os.fstat(self.fd).st_size != size:
+                os.ftruncate(self.fd, size)  # a hole at the end
+            if owner is not None:
+                os.fchown(self.fd, *owner)
+            os.fchmod(self.fd, mode & 0o777)
+            os.utime(self.fd, ns=(mtime_ns, mtime_ns))
+            if replace:
+                os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            else:
+                self._name_if_free()
+        except BaseException:
+            self._remove()
+            raise
+        finally:
+            self._close()
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        self._remove()
+        self._close()
+
+    def _name_if_free(self) -> None:
+        try:
+            os.link(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            # a file system without hard links: looked at first, then renamed
+            if self._name in os.listdir(self._folder):
+                raise FileExistsError(errno.EEXIST, "it is there", self._name) from error
+            os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            return
+        self._remove()
+
+    def _remove(self) -> None:
+        try:
+            os.unlink(self._at_work, dir_fd=self._folder)
+        except FileNotFoundError:
+            return
+
+    def _close(self) -> None:
+        os.close(self.fd)
+        os.close(self._folder)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from mltop.checks import disk, gpu, host, job, own
+from mltop.checks import disk, gpu, host, job, kernel, own
 from mltop.checks.case import Case
 from mltop.checks.judgement import Judgement
 from mltop.checks.service.judge import services
@@ -49,16 +49,27 @@ CATALOGUE: tuple[Check, ...] = (
     Check("disk.mount_missing", "disk", "mounts that are gone"),
     Check("disk.mount_stuck", "disk", "mounts that do not answer"),
     Check("disk.readonly", "disk", "local file systems that are read-only"),
+    Check("disk.kernel_errors", "disk", "what the kernel log has of drives, file systems and RAID, for a day"),
+    Check("disk.smart", "disk", "the drives' own health (smartctl, as root)"),
     Check("disk.space", "disk", "space used, as df has it"),
     Check("disk.inodes", "disk", "inodes used"),
     Check("disk.eta", "disk", "when it will be full at the rate of the last hours"),
-    Check("disk.shm", "disk", "shared memory used"),
+    Check("disk.shm", "disk", "shared memory used, of containers with a GPU too"),
+    Check("io.psi", "disk", "time that all processes wait for I/O"),
+    Check("mem.oom", "memory", "processes killed for want of memory, for half an hour"),
+    Check("mem.edac", "memory", "errors that the memory controllers count"),
     Check("mem.available", "memory", "memory that can still be had"),
     Check("mem.psi", "memory", "time that all processes wait for memory"),
     Check("mem.swap", "memory", "swap used"),
     Check("cpu.load", "cpu", "load of 15 minutes by the number of CPUs"),
     Check("cpu.psi", "cpu", "time that processes wait for a CPU"),
-    Check("cpu.thermal", "cpu", "slowdown by heat"),
+    Check("cpu.thermal", "cpu", "temperature against the processor's own limits, and slowdown by heat"),
+    Check("proc.dstate", "kernel", "processes that stand still in uninterruptible sleep"),
+    Check("proc.zombie", "kernel", "processes that nobody collects"),
+    Check("proc.fds", "kernel", "open files of the whole system"),
+    Check("proc.pids", "kernel", "threads against the limits of the kernel and of the control group"),
+    Check("time.sync", "kernel", "whether the clock is kept, and how far it is off"),
+    Check("net.link", "kernel", "network ports: links lost, errors, what is expected"),
     Check("svc.unit", "services", "systemd units (docker and ssh where they are enabled)"),
     Check("api", "services", "model APIs over HTTP"),
     Check("redis", "services", "Redis servers: PING"),
@@ -82,6 +93,7 @@ FAMILIES: Mapping[str, Callable[[Case], Iterator[Judgement]]] = {
     "disk": disk.disks,
     "memory": host.memory,
     "cpu": host.cpu,
+    "kernel": kernel.kernel,
     "services": services,
     "jobs": job.jobs,
     "self": own.own,

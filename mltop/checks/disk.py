@@ -8,7 +8,9 @@ import msgspec
 
 from mltop.checks.case import NOT_READ, Case, age, judgement, skip, surviving
 from mltop.checks.disk_eta import eta
+from mltop.checks.disk_health import health
 from mltop.checks.judgement import Judgement
+from mltop.checks.mount_table import expected, missing, readonly
 from mltop.model.finding import Level
 from mltop.model.snapshot import Disk, Status
 
@@ -19,12 +21,12 @@ _NEVER_BEARABLE = frozenset({"/", "/var", "/var/lib/docker"})
 
 def disks(case: Case) -> Iterator[Judgement]:
     """The `disk.*` family, a mount at a time; a stuck mount is one finding."""
-    yield from _expected(case)
+    yield from expected(case)
     for disk in case.snapshot.disks:
         if disk.status is Status.TIMEOUT:
             yield _stuck(case, disk)
         elif disk.status in (Status.ABSENT, Status.LOST):
-            yield _missing(disk.mount)
+            yield missing(disk.mount)
         else:
             yield judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
             for check, one in _OF_ONE.items():
@@ -35,26 +37,7 @@ def disks(case: Case) -> Iterator[Judgement]:
                 yield from surviving(map(one, [case], [disk]), [named], target=disk.mount)
     if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
         yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)
-
-
-def _expected(case: Case) -> Iterator[Judgement]:
-    """Mounts that the config expects; where only the snapshot is known, its rows say which of them are gone."""
-    mounts = case.surroundings.mounts if case.surroundings is not None else None
-    if not case.limits.mounts:
-        yield skip("disk.mount_missing", "no mounts are expected (expect.mounts)", name="mounts")
-    elif case.surroundings is not None:
-        for mount in case.limits.mounts:
-            if mounts is None:
-                summary = "not read: /proc/self/mountinfo"
-                yield judgement("disk.mount_missing", Level.UNKNOWN, summary, target=mount, reason="error")
-            elif mount in mounts:
-                yield judgement("disk.mount_missing", Level.OK, "mounted", target=mount)
-            else:
-                yield _missing(mount)
-
-
-def _missing(mount: str) -> Judgement:
-    return judgement("disk.mount_missing", Level.CRITICAL, "not mounted", "mount it", target=mount, reason="absent")
+    yield from health(case)
 
 
 def _stuck(case: Case, disk: Disk) -> Judgement:
@@ -85,26 +68,13 @@ def _inodes(case: Case, disk: Disk) -> Judgement:
 
 
 def _readonly(case: Case, disk: Disk) -> Judgement:
-    """A local file system that is read-only is suspect; one that became so under our eyes has failed.
-
-    A network mount or an overlay is often read-only by intent.
-    """
+    """A network mount or an overlay is often read-only by intent."""
     if disk.is_readonly is None or disk.status in NOT_READ:
         return _quiet(case.unread("disk.readonly", disk, "word on being writable", target=disk.mount))
     if disk.is_network or disk.fstype == "overlay":
         what = "a network mount" if disk.is_network else "an overlay"
         return skip("disk.readonly", f"{what} may be read-only by intent", target=disk.mount, reason="unsupported")
-    was_writable = case.memory is not None and case.memory.is_known("disk.readonly", disk.mount, Level.OK)
-    level = Level.OK
-    if disk.is_readonly:
-        level = Level.CRITICAL if was_writable else Level.WARNING
-        if case.memory is not None:
-            level = max(level, case.memory.level("disk.readonly", disk.mount))
-    if case.memory is not None:
-        case.memory.keep("disk.readonly", disk.mount, level)
-    summary = "read-only" if disk.is_readonly else "writable"
-    action = "see the kernel log, then fsck"
-    return judgement("disk.readonly", level, summary, action, target=disk.mount, reason="read-only")
+    return readonly(case, disk)
 
 
 def _quiet(unread: Judgement) -> Judgement:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mltop.checks.case import NOT_READ, Case, judgement, skip
+from mltop.checks.fact import facts, steady, unread
+from mltop.checks.heat import thermal
 from mltop.checks.judgement import Judgement
+from mltop.checks.memory_health import health
 from mltop.model.finding import Level
-from mltop.model.snapshot import Cpu, Memory
+from mltop.model.host_facts import Stall
+from mltop.model.snapshot import Cpu, Memory, Status
+
+_HALF_MINUTE = 0.39
 
 
 def cpu(case: Case) -> Iterator[Judgement]:
@@ -21,11 +27,18 @@ def cpu(case: Case) -> Iterator[Judgement]:
         yield case.unread("cpu.load", now, "load", name="CPU")
     if now.status in NOT_READ:
         return
-    if now.psi_some_avg10 is not None:
+    stall = facts(case).cpu_stall
+    if stall is not None and stall.some_avg300 is not None and stall.status is Status.OK:
+        summary = f"pressure {stall.some_avg300:.0f} % (some, 5 min)"
+        yield steady(case, "cpu.psi", stall.some_avg300, summary, "more runs than the CPUs can carry", name="CPU")
+    elif stall is not None:
+        yield unread("cpu.psi", stall, name="CPU")
+    elif now.psi_some_avg10 is not None:
         yield case.measured("cpu.psi", now.psi_some_avg10, f"pressure {now.psi_some_avg10:.0f} %", name="CPU")
     else:
         yield case.unread("cpu.psi", now, "pressure in this kernel", name="CPU")
-    yield _thermal(case, now)
+    heat = facts(case).thermal
+    yield _thermal(case, now) if heat is None else thermal(case, heat)
 
 
 def _thermal(case: Case, now: Cpu) -> Judgement:
@@ -43,24 +56,52 @@ def _thermal(case: Case, now: Cpu) -> Judgement:
 
 
 def memory(case: Case) -> Iterator[Judgement]:
-    """`mem.available`, `mem.psi`, `mem.swap`."""
+    """`mem.available`, `mem.psi`, `mem.swap`, `mem.oom`, `mem.edac`."""
+    yield from health(case)
     now = case.snapshot.memory
     if now.available_bytes is not None and now.total_bytes:
-        percent = 100.0 * now.available_bytes / now.total_bytes
+        percent, whose = _available(case, 100.0 * now.available_bytes / now.total_bytes)
         # full, and nothing waits for it: well enough
         most = Level.WARNING if now.psi_some_avg10 == 0 else Level.CRITICAL
-        summary, action = f"{percent:.1f} % available", "end or move a process, or add swap"
+        summary, action = f"{percent:.1f} % available{whose}", "end or move a process, or add swap"
         yield case.measured("mem.available", percent, summary, action, name="memory", most=most, group=now)
     else:
         yield case.unread("mem.available", now, "number of available memory", name="memory")
     if now.status in NOT_READ:
         return
-    if now.psi_full_avg10 is not None:
+    stall = facts(case).memory_stall
+    if stall is not None:
+        yield _stall(case, stall)
+    elif now.psi_full_avg10 is not None:
         summary = f"pressure {now.psi_full_avg10:.0f} %"
         yield case.measured("mem.psi", now.psi_full_avg10, summary, "processes wait for memory", name="memory")
     else:
         yield case.unread("mem.psi", now, "pressure in this kernel", name="memory")
     yield _swap(case, now)
+
+
+def _available(case: Case, percent: float) -> tuple[float, str]:
+    """The host's, or what the control group leaves where that is less."""
+    group = facts(case).memory_group
+    if group is None or not group.limit_bytes or group.used_bytes is None:
+        return percent, ""
+    left = 100.0 * max(0, group.limit_bytes - group.used_bytes) / group.limit_bytes
+    return (left, " within its control group") if left < percent else (percent, "")
+
+
+def _stall(case: Case, stall: Stall) -> Judgement:
+    """WARNING by the average of a minute; CRITICAL where the last 10 s are that bad, and have been for 30 s.
+
+    After 30 s at a level the average of a minute has come 0.39 (1 - 1/sqrt(e)) of the way to it.
+    """
+    now, minute = stall.full_avg10, stall.full_avg60
+    if stall.status is not Status.OK or now is None or minute is None:
+        return unread("mem.psi", stall, name="memory")
+    value = now if now > minute and minute >= _HALF_MINUTE * now else minute
+    limit = case.limits["mem.psi"]
+    worst = limit.level(value) if limit.level(value) is Level.CRITICAL else None
+    summary = f"pressure {minute:.0f} % (full, 60 s), {now:.0f} % (10 s)"
+    return steady(case, "mem.psi", value if worst else minute, summary, "processes wait for memory", name="memory")
 
 
 def _swap(case: Case, now: Memory) -> Judgement:

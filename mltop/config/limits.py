@@ -61,6 +61,11 @@ TABLE: Mapping[str, Row] = {
     "disk.inodes": _row("%", warn=90, crit=97, clear=80, clear_crit=90),
     # hours until it is full: node mixin < 24 h with < 40 % available, < 4 h with < 20 %
     "disk.eta": _row("h", "low", warn=24, crit=4, clear=30, clear_crit=6),
+    # of its rated life: GCM 80/100, our steps are whole; temperature: awesome-prometheus-alerts 60/70
+    "disk.smart": _row("%", warn=81, crit=101),
+    "disk.smart.temp": _row("C", warn=61, crit=71, clear=58, clear_crit=68),
+    # full avg60: our judgement
+    "io.psi": _row("%", warn=20, crit=60, clear=15, clear_crit=50),
     # data loaders die of a bus error when it is full: pytorch#5040
     "disk.shm": _row("%", warn=80, crit=95, clear=75, clear_crit=90),
     # node mixin 90 % for 15 m, Netdata < 10 clear 15
@@ -75,6 +80,23 @@ TABLE: Mapping[str, Row] = {
     "cpu.psi": _row("%", warn=60, clear=50, for_s=300, momentary=True),
     # no default in C: what is too hot differs by CPU; its own throttling says it
     "cpu.thermal": _row("C", for_s=300),
+    # a share of the time since the last run for which it slowed itself down: our judgement, as for GPUs
+    "cpu.thermal.share": _row("% of the time", warn=2),
+    # without having been on a CPU: GCM 300 s, gpud five looks a minute apart
+    "proc.dstate": _row("s", warn=300),
+    # gpud
+    "proc.zombie": _row("processes", warn=1000, crit=2000, for_s=300),
+    "proc.zombie.share": _row("% of the pids", warn=20, crit=80, for_s=300),
+    # node mixin 70/90 for 15 m; gpud 80/95
+    "proc.fds": _row("%", warn=70, crit=90, for_s=900),
+    # gpud 80/95, Netdata 90/95
+    "proc.pids": _row("%", warn=80, crit=95),
+    # node mixin: 50 ms for 10 m
+    "time.sync": _row("s", warn=0.05, for_s=600),
+    # of the packets within an hour: node mixin
+    "net.link": _row("%", warn=1),
+    # within a day: Azure
+    "net.link.losses": _row("losses", warn=5),
     # below the temperature at which the card slows itself down; gpud's margin logic
     "gpu.temp_margin": _row("C", "low", warn=5, crit=2, clear=8, clear_crit=4, for_s=120),
     # where the card names no limit of its own
@@ -140,6 +162,8 @@ class Limits(msgspec.Struct, frozen=True):
     configured: Mapping[str, Limit] = {}
     mounts: tuple[str, ...] = ()
     """Mounts that must be there (`expect.mounts`)."""
+    links: tuple[str, ...] = ()
+    """Network ports that must be up (`expect.links`)."""
 
     def __getitem__(self, check: str) -> Limit:
         """The limit of a check; raises KeyError for one that has none."""

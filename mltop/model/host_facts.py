@@ -20,6 +20,7 @@ EventKind = Literal[
     "io-error",
     "reset",
     "lost",
+    "shut-down",
     "array-failed",
     "memory-corrected",
     "memory-uncorrected",
@@ -195,6 +196,8 @@ class TableMount(msgspec.Struct, frozen=True, kw_only=True):
     is_mounted: bool
     is_readonly: bool
     """The table wants it read-only."""
+    is_optional: bool = False
+    """`nofail`."""
     may_be_absent: bool = False
     """`nofail`, and its device is not there."""
 

@@ -45,10 +45,11 @@ def worst(states: Iterable[State]) -> State:
 
 _FAMILIES = {"mem": "memory", "svc": "services", "api": "services", "redis": "services", "pg": "services"}
 _FAMILIES |= {"tcp": "services", "docker": "services", "job": "jobs", "backup": "jobs", "host": "self"}
+_FAMILIES |= {"io": "disk", "proc": "kernel", "time": "kernel", "net": "kernel"}
 
 
 def family_of(check: str) -> str:
-    """The family of a check, by its id: `disk`, `memory`, `cpu`, `gpu`, `services`, `jobs`, `self`."""
+    """The family of a check, by its id: `disk`, `memory`, `cpu`, `gpu`, `services`, `kernel`, `jobs`, `self`."""
     first = check.partition(".")[0]
     return _FAMILIES.get(first, first)
 

@@ -26,7 +26,7 @@ _OOM = rb"(?:[Oo]ut of memory[^:]*: )?Killed process (\d+) \((.*?)\)(?:,| total-
 _UNIT = rb"([^/]+\.(?:service|scope))(?:/|$)"
 _FORMS: tuple[tuple[EventKind, bytes, bytes], ...] = (
     ("readonly", b"-fs (", rb"EXT[234]-fs \(([\w.-]+)\).*[Rr]emounting filesystem read-only"),
-    ("readonly", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:has been shut down|[Ss]hutting down filesystem)"),
+    ("shut-down", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:has been shut down|[Ss]hutting down filesystem)"),
     ("readonly", b"BTRFS", rb"BTRFS(?: \w+)? \(device ([\w.-]+)[^)]*\).*forced readonly"),
     ("io-error", b"I/O error on dev", rb"Buffer I/O error on dev(?:ice)? (?!(?:fd|sr|loop)\d)([\w.-]+)"),
     ("io-error", b"error, dev ", rb"(?:I/O|medium|target|protection) error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)"),

@@ -18,9 +18,10 @@ _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PAR
 
 def read_mount_table(roots: Roots) -> MountTable:
     """What fstab wants against what is mounted; a container's fstab is nobody's. Raises OSError."""
-    mounts = visible(parse(read_bytes(roots.proc / "self" / "mountinfo")))
+    every = parse(read_bytes(roots.proc / "self" / "mountinfo"))
+    mounts = visible(every)
     devices = {mount.path: _device(roots, mount) for mount in mounts}
-    expected = () if is_container(roots) else tuple(_expected(roots, mounts))
+    expected = () if is_container(roots) else tuple(_expected(roots, every))
     return MountTable(
         age_s=0.0,
         expected=expected,
@@ -51,6 +52,7 @@ def _expected(roots: Roots, mounts: Sequence[Mount]) -> Iterator[TableMount]:
             path=_shown(path),
             is_mounted=is_mounted,
             is_readonly="ro" in options,
+            is_optional="nofail" in options,
             may_be_absent=not is_mounted and "nofail" in options and not _is_there(roots, spec),
         )
 

@@ -152,7 +152,8 @@ def _given_back(asked: Asked, name: str, origin: tuple[str, str] | None) -> _Ori
         raise CommandError([f"{path} has no line that became {name}: mltop jobs remove {name} takes the job away"])
     data = Crontab(asked.site.state, asked.site.environment).read()
     if not has_adopted(data, name):
-        raise CommandError([f"{name} was not adopted: no line of your crontab became it"])
+        gone = f"the line that became {name} is gone from your crontab: mltop jobs remove {name} takes the job away"
+        raise CommandError([gone if origin else f"{name} was not adopted: no line of your crontab became it"])
     return _Original(crontab=restored(data, name))
 
 

@@ -11,7 +11,7 @@ from mltop.config.change import SetKey
 from mltop.jobs.conversion import ConversionError, exempt_days
 from mltop.jobs.plan.plan import plan
 from mltop.jobs.schedule.schedule import ScheduleFault, parse
-from mltop.jobs.scheduler import backend
+from mltop.jobs.scheduler import backend, has_linger
 
 
 def add_to(one: Adder) -> None:
@@ -61,4 +61,6 @@ def _compared(asked: Asked) -> list[str]:
     where, why = backend(to, job.scope, asked.site.environment, is_root=asked.site.is_root)
     if where is None:
         raise CommandError([f"{id} stays where it is: {why}"])
+    if to == "systemd" and job.scope == "user" and not has_linger(asked.site.environment):
+        notes.append("your timers stop when you log out, which cron does not: loginctl enable-linger")
     return notes

@@ -132,17 +132,24 @@ def _by_editor(asked: Asked, file: Path) -> int:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="mltop-edit-") as folder:
         copy = Path(folder) / file.name
-        copy.write_bytes(file.read_bytes())
         try:
+            before = file.read_bytes()
+            copy.write_bytes(before)
             code = subprocess.run([*shlex.split(editor), str(copy)], check=False).returncode
         except (OSError, ValueError) as error:
             raise CommandError([f"{editor}: {error}"]) from None
         if code != 0:
             raise CommandError([f"{editor} ended with {code}: nothing was changed"])
-        text = copy.read_text("utf-8")
+        try:
+            text = copy.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError([f"what {editor} left cannot be read: {error}; nothing was changed"]) from None
 
     def edits() -> list[Edit]:
-        return [preview_text(file, text, job_files(asked.options.config), check_schedule=parse)]
+        made = preview_text(file, text, job_files(asked.options.config), check_schedule=parse)
+        if made.before != before:
+            raise CommandError([f"{file} was changed while you edited it: nothing of yours is written; edit it again"])
+        return [made]
 
     return _operate(asked, edits, is_applied=asked.options.apply)
 

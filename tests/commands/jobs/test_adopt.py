@@ -172,6 +172,17 @@ def test_a_removed_job_can_still_be_given_back(here: Here) -> None:
     assert (here.box.tab.read_bytes(), here.config.read_text()) == (MINE, CONFIG)
 
 
+def test_a_line_that_somebody_took_away_since_is_said(here: Here) -> None:
+    adopt(here, MINE)
+    here.box.tab.write_bytes(
+        b"".join(line for line in here.box.tab.read_bytes().splitlines(True) if b"adopted" not in line)
+    )
+    config, tab = here.config.read_text(), here.box.tab.read_bytes()
+    here("unadopt", "taken", code=1)
+    assert "mltop jobs remove taken" in here.said
+    assert (here.config.read_text(), here.box.tab.read_bytes()) == (config, tab)
+
+
 def test_an_adopted_line_runs_as_cron_ran_it(here: Here) -> None:
     out = here.box.folder / "out"
     adopt(here, b'OUT=%s\n0 1 * * * read x; echo "$x $OUT" > $OUT%%in\n' % str(out).encode())

@@ -56,6 +56,32 @@ def test_on_a_terminal_adoption_shows_the_difference_and_asks(here: Here, box: B
     assert ("[jobs.taken]" in here.config.read_text()) is is_done
 
 
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ('echo "# mine" >> "$1"', 0, "done"),
+        ('echo "# mine" >> "$1"; echo "# theirs" >> "$MLTOP_CONFIG"', 1, "changed while you edited"),
+        ('echo "bogus = 1" >> "$1"', 2, "unknown key"),
+        ('printf "\\377" >> "$1"', 1, "cannot be read"),
+        ('rm "$1"', 1, "cannot be read"),
+        ("exit 3", 1, "ended with 3"),
+    ],
+)
+def test_an_editor_works_on_a_copy_that_is_judged_first(here: Here, script: str, code: int, said: str) -> None:
+    editor = here.box.program("editor", script)
+    environment = here.environment | {"EDITOR": str(editor)}
+    words = ["-m", "mltop", "jobs", "edit", "hello"]
+    child = pexpect.spawn(sys.executable, words, env=environment, timeout=20, encoding="utf-8")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert said in (child.before or "")
+    assert child.exitstatus == code
+    text = here.config.read_text()
+    assert text.startswith(CONFIG)
+    assert ("# mine" in text) is (code == 0)
+    assert here.box.tab.read_bytes() == MINE
+
+
 @pytest.fixture
 def box(here: Mltop) -> Box:
     return here.box

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip, surviving
+from mltop.checks.fact import facts, unread
 from mltop.checks.gpu_health import health
 from mltop.checks.gpu_known import compared, gone, named
 from mltop.checks.judgement import Judgement
 from mltop.checks.xid import RECENT_S, xid
 from mltop.model.finding import Level
+from mltop.model.host_facts import KernelEvent
 from mltop.model.identity import gpu_identity, gpu_label
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
 from mltop.model.surroundings import Gap
@@ -214,7 +216,15 @@ def _answering(case: Case, gpu: Gpu) -> Judgement:
 
 
 def _xid(case: Case, gpu: Gpu) -> Judgement:
+    """The worst of a day, where the whole log is known; else the last one."""
     target, name = gpu_identity(gpu), gpu_label(gpu)
+    log = facts(case).kernel_log
+    if log is not None:
+        if log.status is not Status.OK and gpu.xid_last is None:
+            return unread("gpu.xid", log, target=target, name=name)
+        events = [one for one in log.events if one.kind == "xid" and one.subject == gpu.pci_bus_id]
+        if events:
+            return _worst_xid(events, target, name)
     if gpu.xid_last is not None and gpu.xid_last_age_s is not None and gpu.xid_last_age_s <= RECENT_S:
         known = xid(gpu.xid_last)
         summary = f"Xid {gpu.xid_last} {known.words}"
@@ -225,3 +235,13 @@ def _xid(case: Case, gpu: Gpu) -> Judgement:
     if case.surroundings is not None and case.surroundings.kernel_log is not None:
         return skip("gpu.xid", case.surroundings.kernel_log, target=target, name=name, reason="permission")
     return judgement("gpu.xid", Level.OK, "no Xid within a day", target=target, name=name)
+
+
+def _worst_xid(events: Sequence[KernelEvent], target: str, name: str) -> Judgement:
+    """A later harmless one does not hide it."""
+    worst = max(events, key=lambda one: (xid(one.code or 0).level, one.at_s))
+    known = xid(worst.code or 0)
+    times = sum(one.code == worst.code for one in events)
+    summary = f"Xid {worst.code} {known.words}" + (f", {times} times" if times > 1 else "")
+    data = {"xid": worst.code, "age_s": round(worst.age_s, 1), "codes": sorted({one.code or 0 for one in events})}
+    return judgement("gpu.xid", known.level, summary, known.action, target=target, name=name, reason="xid", data=data)

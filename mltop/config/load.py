@@ -48,7 +48,8 @@ def load(
     if faults:
         raise Fault(faults)
     tables: dict[str, Any] = {name: kind(**merged.get(name, {})) for name, kind in _STRUCTS.items()}
-    judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in tables["expect"].mounts))
+    expect = tables["expect"]
+    judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in expect.mounts), expect.links)
     return Settings(limits=judged, files=tuple(str(document.path) for document in files.documents), **tables)
 
 

@@ -15,6 +15,7 @@ Interval = Annotated[float, msgspec.Meta(ge=0.25, le=3600, description="a number
 Graphs = Annotated[Literal["braille", "block", "ascii"], msgspec.Meta(description='"braille", "block" or "ascii"')]
 Pane = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Mount = Annotated[str, msgspec.Meta(pattern="^/", max_length=4096)]
+Port = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=4096, description="a whole number >= 0")]
 
 
@@ -34,6 +35,8 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True):
 
     gpus: Count | None = None
     mounts: Annotated[tuple[Mount, ...], msgspec.Meta(description="a list of absolute paths")] = ()
+    links: Annotated[tuple[Port, ...], msgspec.Meta(description="a list of network ports")] = ()
+    """Interfaces (`eth0`) and InfiniBand ports (`mlx5_0/1`) that must be up."""
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):

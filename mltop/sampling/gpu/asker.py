@@ -51,9 +51,9 @@ class Asker:
                 if isinstance(missing, GpuLost | DriverGone):
                     raise missing
                 first = first or missing
-            elif found.number is not None and self.doubts.number("counter", found.number, 0, NOT_AVAILABLE):
+            elif (number := found.number) is not None and self.doubts.number("counter", number, 0, NOT_AVAILABLE):
                 name = names[found.field]
-                sums[name] = sums.get(name, 0) + found.number
+                sums[name] = sums.get(name, 0) + number
         if not sums and first is not None:
             raise first
         return sums

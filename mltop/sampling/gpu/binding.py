@@ -6,7 +6,7 @@ NVIDIA's own binding defines all that NVML has: importing it takes a quarter of 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import c_char, c_int, c_longlong, c_ubyte, c_uint, c_ulonglong
 from typing import Any, NamedTuple
 
@@ -177,11 +177,9 @@ FUNCTIONS: dict[str, Signature] = {
 """By the name that the newest of its symbols goes by, or by that without its version."""
 
 
-class Answered(NamedTuple):
-    """NVML's return code, and what was filled in: one value, a tuple of several, `None` where nothing was."""
-
-    code: int
-    value: Any
+Answered = tuple[int, Any]
+"""NVML's return code, and what was filled in: one value, a tuple of several, `None` where nothing was."""
+_Call = Callable[[tuple[object, ...]], Answered]
 
 
 class Binding:
@@ -190,6 +188,7 @@ class Binding:
     def __init__(self) -> None:
         self._library = ctypes.CDLL(LIBRARY)
         self._found: dict[str, Any] = {}
+        self._calls: dict[str, list[_Call]] = {}
 
     def symbol(self, name: str) -> Any:
         """The library's function of this name, `None` where it has none."""
@@ -199,20 +198,22 @@ class Binding:
 
     def call(self, function: str, arguments: tuple[object, ...]) -> Answered | None:
         """Call one of `FUNCTIONS`; `None` where this library has no symbol for it."""
-        signature = FUNCTIONS[function]
+        calls = self._calls.get(function)
+        if calls is None:
+            calls = self._calls[function] = self._prepared(function)
         answered: Answered | None = None
-        for symbol in signature.symbols or (function,):
-            if (call := self.symbol(symbol)) is not None:
-                answered = _called(call, signature.fills, arguments)
-                if answered.code != FUNCTION_NOT_FOUND:
-                    break
+        for call in calls:
+            answered = call(arguments)
+            if answered[0] != FUNCTION_NOT_FOUND:
+                break
         return answered
 
     def fields(self, handle: object, wanted: Sequence[tuple[int, int]]) -> Answered | None:
         """nvmlDeviceGetFieldValues of ids and their scopes, as an array of `Field`; `None` without the symbol."""
-        values = (Field * len(wanted))(*(Field(field=field, scope=scope) for field, scope in wanted))
+        array: Any = Field * len(wanted)
+        values = array(*wanted)  # a pair fills the first two members
         call = self.symbol("nvmlDeviceGetFieldValues")
-        return None if call is None else Answered(int(call(handle, len(wanted), values)), values)
+        return None if call is None else (call(handle, len(wanted), values), values)
 
     def words(self, code: int) -> str:
         """What the library calls an error."""
@@ -222,17 +223,38 @@ class Binding:
         call.restype = ctypes.c_char_p
         return bytes(call(code) or b"").decode(errors="replace") or f"NVML error {code}"
 
+    def _prepared(self, function: str) -> list[_Call]:
+        signature = FUNCTIONS[function]
+        symbols = [self.symbol(symbol) for symbol in signature.symbols or (function,)]
+        one = signature.fills[0] if len(signature.fills) == 1 else None
+        make = _number_call if one in (c_int, c_uint, c_ulonglong) else _call
+        return [make(symbol, signature.fills) for symbol in symbols if symbol is not None]
 
-def _called(call: Any, fills: tuple[Any, ...], arguments: tuple[object, ...]) -> Answered:
-    filled = [_empty(kind) for kind in fills]
-    places: list[object] = []
-    for fill in filled:
-        places.append(ctypes.byref(fill))
-        if isinstance(fill, ctypes.Array):  # a text: its room comes after it
-            places.append(len(fill))
-    code = int(call(*arguments, *places))
-    values = [_plain(fill) for fill in filled]
-    return Answered(code, values[0] if len(values) == 1 else tuple(values) or None)
+
+def _number_call(symbol: Any, fills: tuple[Any, ...]) -> _Call:
+    """Of the many that fill in one number, always at the same place."""
+    number = fills[0]()
+    place = ctypes.byref(number)
+
+    def call(arguments: tuple[object, ...]) -> Answered:
+        return symbol(*arguments, place), number.value
+
+    return call
+
+
+def _call(symbol: Any, fills: tuple[Any, ...]) -> _Call:
+    def call(arguments: tuple[object, ...]) -> Answered:
+        filled = [_empty(kind) for kind in fills]
+        places: list[object] = []
+        for fill in filled:
+            places.append(ctypes.byref(fill))
+            if isinstance(fill, ctypes.Array):  # a text: its room comes after it
+                places.append(len(fill))
+        code = symbol(*arguments, *places)
+        values = [_plain(fill) for fill in filled]
+        return code, values[0] if len(values) == 1 else tuple(values) or None
+
+    return call
 
 
 def _empty(kind: Any) -> Any:

@@ -22,7 +22,7 @@ class Doubts:
 
     def number(self, what: str, value: float, low: float, high: float) -> bool:
         """Whether `value` lies between `low` and `high` and is no sentinel; notes it where that is not so."""
-        if low <= value <= high and value not in _BLANK and value not in _BLANK_64:
+        if low <= value <= high and (value < _BLANK.start or not (value in _BLANK or value in _BLANK_64)):
             return True
         self._words.append(f"{what} out of range ({value})")
         return False

@@ -112,11 +112,10 @@ class Library:
         return (GpuLost if status is Status.LOST else Missing)(code, status, reason)
 
     def _value(self, answered: Answered | None) -> Any:
-        if answered is None:
-            raise self.why_not(FUNCTION_NOT_FOUND)
-        if answered.code != SUCCESS:
-            raise self.why_not(answered.code)
-        return clean(answered.value) if isinstance(answered.value, bytes) else answered.value
+        code, value = (FUNCTION_NOT_FOUND, None) if answered is None else answered
+        if code != SUCCESS:
+            raise self.why_not(code)
+        return clean(value) if isinstance(value, bytes) else value
 
     def _words(self, code: int) -> str:
         return clean(f"NVML error {code}" if self._binding is None else self._binding.words(code)).lower()

@@ -18,7 +18,8 @@ from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.content import ZEROS
 from mltop.tasks.archive.link import Links, arrange
 from mltop.tasks.archive.member import Member, Members
-from mltop.tasks.archive.place import FOLDER_AT_WORK, EntryRefusedError, NewFile, Parts, Place, parts_of
+from mltop.tasks.archive.new_file import NewFile
+from mltop.tasks.archive.place import FOLDER_AT_WORK, EntryRefusedError, Parts, Place, parts_of
 from mltop.tasks.archive.record import Entry, Source
 from mltop.tasks.outcome import Control, CorruptError, NoSpaceError, os_reason
 

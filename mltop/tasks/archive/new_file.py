@@ -88,3 +88,17 @@ class NewFile:
     def _close(self) -> None:
         os.close(self.fd)
         os.close(self._folder)
+
+
+def sweep(fd: int) -> None:
+    """Remove the files at work that a killed restore left in a folder; those of one at work are locked, and stay."""
+    for each in os.listdir(fd):
+        if _LEFT.fullmatch(each) is None:
+            continue
+        with contextlib.suppress(OSError):  # not ours
+            file = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(each, dir_fd=fd)
+            finally:
+                os.close(file)

@@ -313,7 +313,7 @@ enabled = "yes"
             '40: jobs.g.on_overlap: expected "skip", "wait:10m", "queue", "replace" or "allow", got "wait"',
             "37: jobs.g.command: expected a list of words, or a text for /bin/sh -c, got a list",
             "39: jobs.g.alert.afer: unknown key; did you mean after?",
-            '45: jobs.h.profile: expected "default" or "seed", got "none"',
+            '45: jobs.h.profile: expected "default", "seed", "gate", "inference", "training" or "desktop", got "none"',
             "43: jobs.h.run_as: only for jobs of the system, in /etc/mltop",
             '44: jobs.h.backend: "cron.d" is only for jobs of the system, in /etc/mltop',
             "46: jobs.i: rules are missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pexpect
@@ -30,6 +31,22 @@ def test_looking_calls_nothing_that_writes_and_leaves_the_disk_as_it_was(here: H
     here(*(line if word == "LINE" else word for word in words))
     assert sorted(here.box.folder.rglob("*")) == before
     assert (here.config.read_text(), here.box.tab.read_bytes()) == (CONFIG, MINE)
+
+
+@pytest.mark.parametrize(
+    "schedule", ["30 4 * * 1-5", "@weekly", "every 15m", "Mon..Fri 03:30", "*-*-01 05:00", "hourly"]
+)
+def test_every_form_of_schedule_is_told_with_its_next_ten_runs_zone_and_distance(here: Here, schedule: str) -> None:
+    """J17; the screen asks the same functions."""
+    lines = here("next", "--schedule", schedule).splitlines()
+    assert len(lines) == 10
+    assert all(re.fullmatch(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d \S+ \([+-]\d\d:\d\d\)", line) for line in lines)
+
+
+@pytest.mark.parametrize("schedule", ["every 7m", "0 0 30 2 *", "61 * * * *", "tomorrow", "@often", "* * * *", ""])
+def test_what_is_no_schedule_or_never_comes_is_refused_in_a_line(here: Here, schedule: str) -> None:
+    here("next", "--schedule", schedule, code=2)
+    assert len(here.said.splitlines()) == 1
 
 
 def test_a_config_that_is_gone_leaves_orphans_in_the_list(here: Here) -> None:

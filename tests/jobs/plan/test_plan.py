@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from mltop.config.job import JobConfig
 from mltop.jobs import scheduler as schedulers
 from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.line import Call, line, owned
+from mltop.jobs.foreign import system_entries
 from mltop.jobs.plan import plan as module
 from mltop.jobs.plan.apply import ApplyError, apply, undo
 from mltop.jobs.plan.operation import Operations
-from mltop.jobs.plan.plan import Plan, plan
+from mltop.jobs.plan.plan import CRON_D, Plan, plan
 from mltop.jobs.schedule.schedule import ScheduleFault
 from mltop.jobs.systemd import place as unit_place
 from mltop.model.job import Drift
@@ -244,6 +246,23 @@ def test_a_file_of_cron_d_has_the_user_column_and_goes_with_its_last_job(box: Bo
     assert not module.CRON_D.exists()
     undo(site)
     assert module.CRON_D.read_text().splitlines() == [head, row]
+
+
+def test_a_file_of_cron_d_is_one_that_cron_reads_and_takes_its_place_whole(box: Box) -> None:
+    """Root's, 0644, a name without a dot, a user column; what it was stays readable until it is replaced (J16)."""
+    folder = module.CRON_D.parent
+    folder.mkdir()
+    site = box.site(config=None, is_root=True)
+    apply([command("a", "0 2 * * *", backend="cron.d", scope="system")], site)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", CRON_D.name)
+    with module.CRON_D.open("rb") as old:
+        apply([command("a", "0 3 * * *", backend="cron.d", scope="system")], site)
+        assert b"0 2 * * * root " in old.read(), "renamed into place, not written over"
+    assert [path.name for path in folder.iterdir()] == ["mltop"], "nothing is left beside it"
+    status = module.CRON_D.stat()
+    assert (status.st_uid, status.st_mode & 0o7777) == (os.geteuid(), 0o644)
+    (entry,) = system_entries(CRON_D, module.CRON_D.read_bytes())
+    assert (entry.schedule, entry.user) == (b"0 3 * * *", b"root")
 
 
 def test_a_backend_that_changes_moves_the_job(box: Box) -> None:

@@ -451,3 +451,22 @@ def test_a_line_is_parted_as_a_real_cron_parts_it(cron: CronBox) -> None:
         cron.run(*shell_argv("/bin/sh", command.decode(), None if given is None else given.decode()))
         assert (out / str(number)).read_bytes() == told[number], line
     assert told[0] == rb"a\b|c\\d|e\x|"
+
+
+@pytest.mark.parametrize("wrong", ["61 * * * * root true", "* * * * root true", "0 1 * * mond root true", "nonsense"])
+def test_a_real_cron_runs_nothing_of_a_file_with_a_bad_line_and_the_list_says_so(cron: CronBox, wrong: str) -> None:
+    out = cron.folder / "out"
+    out.mkdir()
+    (cron.folder / "cron.d" / "odd").write_text(f"* * * * * root touch {out}/odd\n{wrong}\n")
+    (cron.folder / "cron.d" / "fine").write_text(f"* * * * * root touch {out}/fine\n")
+    mltop = Mltop(cron, "--config", "/dev/null", "--state-dir", str(cron.folder / "state"))
+    found = {
+        job["id"].rpartition("-")[0]: job for job in mltop.json("list", "--all")["jobs"] if job["origin"] == "cron.d"
+    }
+    assert (found["cron.d-odd"]["state"], found["cron.d-odd"]["next_runs"]) == ("not run", [])
+    assert found["cron.d-fine"]["next_runs"] != []
+    cron.start()
+    wait_until((out / "fine").exists, 20, cron.said)
+    (out / "fine").unlink()
+    wait_until((out / "fine").exists, 20, cron.said)
+    assert not (out / "odd").exists()

@@ -45,15 +45,16 @@ def cron_off(environment: Mapping[str, str]) -> str | None:
 
 def cron_daemon(proc: Path = Path("/proc")) -> int | None:
     """The pid of a cron daemon; `None` where none lives. Raises OSError where processes cannot be seen."""
-    for entry in os.scandir(proc):
-        if not entry.name.isdigit():
-            continue
-        try:
-            name = (proc / entry.name / "comm").read_bytes().strip().decode("utf-8", "replace")
-        except OSError:
-            continue
-        if name in _DAEMONS:
-            return int(entry.name)
+    with os.scandir(proc) as entries:
+        for entry in entries:
+            if not entry.name.isdigit():
+                continue
+            try:
+                name = (proc / entry.name / "comm").read_bytes().strip().decode("utf-8", "replace")
+            except OSError:
+                continue
+            if name in _DAEMONS:
+                return int(entry.name)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
@@ -103,7 +104,7 @@ class Memory:
         none so young), so that an event is told for that long. `name` tells several counters of one target apart.
         `None` where there is no note: on the first look, after another boot, after the counter went backwards.
         """
-        if value != value:
+        if not math.isfinite(value):
             return None
         self._touched.add((check, target))
         now, counters = self.kept.moment, self.kept.counters.setdefault(check, {}).setdefault(target, {})

@@ -42,7 +42,8 @@ def test_a_counter_of_another_boot_or_that_went_back_began_anew() -> None:
 def test_what_is_no_number_is_neither_growth_nor_noted() -> None:
     memory = Memory()
     grown(memory, 10, 5)
-    assert grown(memory, 20, math.nan) is None
+    for nothing in (math.nan, math.inf, -math.inf):
+        assert grown(memory, 20, nothing) is None
     assert grown(memory, 30, 6) == Growth(1, 20)
 
 

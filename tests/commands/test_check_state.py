@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import driver
+import msgspec
 import pytest
+
+from mltop.checks.remembered import Found, Held, KnownGpu, Remembered
+from mltop.commands.check.keeper import MAX_BYTES
+from mltop.commands.check.state import encoded
+from mltop.model.finding import Level
+from mltop.model.verdict import State
 
 CHECK = [sys.executable, "-m", "mltop", "--check", "--json"]
 
@@ -269,6 +276,20 @@ def test_killed_at_any_moment_it_leaves_a_whole_file(box: Box) -> None:
 def test_a_deadline_that_is_short_leaves_room_for_it(box: Box) -> None:
     assert box.check("-t", "0.5", "--only", "self.*,mem.*")[STATE]["state"] == "OK"
     assert box.file.exists()
+
+
+@pytest.mark.parametrize("part", ["found", "held", "space", "counters"])
+def test_a_state_is_bounded_and_keeps_the_gpus(part: str) -> None:
+    many = range(40_000)
+    whole = {
+        "found": {"disk.space": {f"/{number}": Found(State.OK, 1.0) for number in many}},
+        "held": {"disk.space": {f"/{number}": Held(Level.OK, 1.0) for number in many}},
+        "space": {f"/{number}": [(1.0, 2.0)] for number in many},
+        "counters": {"gpu.nvlink": {f"GPU-{number}": {"crc": [(1.0, 2.0)]} for number in many}},
+    }
+    data = encoded(Remembered(gpus=[KnownGpu(uuid="GPU-1")], **{part: whole[part]}))
+    assert len(data) <= MAX_BYTES
+    assert msgspec.json.decode(data, type=Remembered).gpus[0].uuid == "GPU-1"
 
 
 # --- what is switched off (C16), and what is not waited for (C18)

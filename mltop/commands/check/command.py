@@ -177,7 +177,8 @@ def _verdict(
     from mltop.checks.profile import raised
     from mltop.checks.verdict import results, verdict
     from mltop.commands.check.read import own_config, read
-    from mltop.commands.check.state import no_state, recalled
+    from mltop.commands.check.recall import recalled
+    from mltop.commands.check.state import no_state
     from mltop.model.verdict import State
 
     snapshot, surroundings = read(

@@ -19,7 +19,7 @@ NAME = "check.json"
 MAX_BYTES = 1 << 20
 _LENGTH_BYTES = 4
 READY, BUSY, REFUSED, BAD = b"rbfx"
-"""What a keeper says first: here it is; another run has it; no place to write; what is there cannot be read.
+"""What a keeper says first: here it is; another run has it; no place to write (or `FAILED`); it cannot be read.
 
 Then come, a line each, which of its folders it took and why it is so, and the content.
 """
@@ -111,8 +111,7 @@ def _store(file: KeptFile, message: bytes, sink: int) -> None:
     except BusyError:
         said = bytes([BUSY])
     except OSError as error:
-        kind = REFUSED if error.errno in _NOT_OURS else FAILED
-        said = bytes([kind]) + (error.strerror or str(error)).encode()
+        said = bytes([_kind(error)]) + (error.strerror or str(error)).encode()
     else:
         said = bytes([KEPT])
     file.close()
@@ -129,7 +128,7 @@ def _opened(files: Sequence[KeptFile]) -> tuple[KeptFile, bytes]:
         except BusyError:
             kind = BUSY
         except OSError as error:
-            refused = refused or (file, _first(REFUSED, number, error.strerror or str(error)))
+            refused = refused or (file, _first(_kind(error), number, error.strerror or str(error)))
             continue
         try:
             data = file.read() or b""
@@ -138,6 +137,10 @@ def _opened(files: Sequence[KeptFile]) -> tuple[KeptFile, bytes]:
         return file, _first(kind, number, words, data)
     assert refused is not None
     return refused
+
+
+def _kind(error: OSError) -> int:
+    return REFUSED if error.errno in _NOT_OURS else FAILED
 
 
 def _first(kind: int, number: int, words: str, data: bytes = b"") -> bytes:

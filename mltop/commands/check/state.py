@@ -10,7 +10,7 @@ from hashlib import sha256  # as the verdict has it: no import more
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltop.commands.check.keeper import BAD, BUSY, KEPT, MAX_BYTES, NAME, READY, REFUSED, WRITTEN, Keeper
+from mltop.commands.check.keeper import BAD, BUSY, FAILED, KEPT, MAX_BYTES, NAME, READY, REFUSED, WRITTEN, Keeper
 from mltop.commands.check.reach import may_hang
 from mltop.system.text import clean
 
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from mltop.checks.judgement import Judgement
     from mltop.checks.memory import Memory
     from mltop.checks.remembered import Remembered
-    from mltop.model.snapshot import Snapshot
-    from mltop.model.surroundings import Surroundings
     from mltop.sampling.root import Roots
 
-_BAD = ("WARNING", "CRITICAL")
 PATIENCE_S = 0.5
 """A folder that has not answered for so long does not answer: its mount hangs."""
 
@@ -128,7 +125,7 @@ class Store:
         if self._first is not None:
             left_s = PATIENCE_S - (time.monotonic() - self._started)
             self._first.read(min(limit_s, max(0.05, left_s)))
-            if self._first.kind in (None, REFUSED):
+            if self._first.kind in (None, REFUSED, FAILED):
                 self._give_up(self._first)
         if self._second is not None:
             self._second.read(min(limit_s, PATIENCE_S))
@@ -141,8 +138,12 @@ class Store:
     def keep(self, remembered: Remembered, limit_s: float) -> None:
         """Have it stored, in the second place where there is no room in the first; waits for room, not for the disk."""
         remembered.box = self._box
-        self._data = encoded(remembered)
         writer = self._writer
+        try:
+            self._data = encoded(remembered)
+        except (ValueError, TypeError, OverflowError) as error:  # a text or a number that JSON has not
+            self._writer, self._trouble, self._reason = None, str(error), "error"
+            return
         if writer is not None and writer.kind != BUSY and not writer.put(self._data, min(limit_s, PATIENCE_S)):
             self._keep_elsewhere(writer, min(limit_s, PATIENCE_S))
 
@@ -153,6 +154,8 @@ class Store:
             return
         if not writer.is_kept(min(limit_s, PATIENCE_S)):
             self._keep_elsewhere(writer, min(limit_s, PATIENCE_S))
+            if self._writer is not None and self._writer.kind == WRITTEN:
+                self._writer.is_kept(min(limit_s, PATIENCE_S))
         elif writer is self._first:
             for path in self._left_behind:
                 with contextlib.suppress(OSError):
@@ -233,31 +236,6 @@ def opened(folder: str | None, left_s: Callable[[], float]) -> Iterator[Store]:
         store.finish(left_s())
     finally:
         store.close()
-
-
-def recalled(memory: Memory, snapshot: Snapshot, surroundings: Surroundings) -> Surroundings:
-    """What this run found, with the mounts that hung in the last one; GPUs that are not missed are forgotten."""
-    import msgspec
-
-    if snapshot.gpus or memory.kept.gpus:
-        _forget_gpus(memory, snapshot, is_container=surroundings.is_container)
-    stuck = {mount for mount, found in memory.last("disk.mount_stuck").items() if found.state in _BAD}
-    return msgspec.structs.replace(surroundings, stuck_before=surroundings.stuck_before | stuck)
-
-
-def _forget_gpus(memory: Memory, snapshot: Snapshot, *, is_container: bool) -> None:
-    """Miss no GPU that another life of this container had, or that was given to another driver."""
-    from mltop.sampling.gpu.elsewhere import bound_elsewhere, life
-
-    kept = memory.kept
-    if is_container and (now := life(_roots())) != kept.life:
-        kept.gpus, kept.most_gpus, kept.life = [], 0, now
-    listed = {gpu.pci_bus_id for gpu in snapshot.gpus}
-    if any(one.pci_bus_id not in listed for one in kept.gpus):
-        elsewhere = bound_elsewhere(_roots())
-        known = [one for one in kept.gpus if one.pci_bus_id not in elsewhere]
-        if len(known) < len(kept.gpus):
-            kept.gpus, kept.most_gpus = known, 0
 
 
 def encoded(remembered: Remembered) -> bytes:

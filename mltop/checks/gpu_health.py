@@ -174,7 +174,8 @@ def _vbios(case: Case, gpu: Gpu, facts: GpuFacts) -> Judgement:
         return unsupported(case, check, gpu, "firmware version")
     peers = [facts_of(case, peer) for peer in case.snapshot.gpus if peer.name == gpu.name]
     versions = Counter(peer.vbios for peer in peers if peer is not None and peer.vbios)
-    most, count = versions.most_common(1)[0]
+    most = max(versions, key=versions.__getitem__)
+    count = versions[most]
     others = [version for version, times in versions.items() if version != facts.vbios and times == count]
     data = {"vbios": facts.vbios, "versions": dict(versions)}
     if versions[facts.vbios] < count or others:

@@ -6,12 +6,12 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from hashlib import sha256  # as the verdict has it: no import more
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltop.commands.check.keeper import BAD, BUSY, FAILED, KEPT, MAX_BYTES, NAME, READY, REFUSED, WRITTEN, Keeper
 from mltop.commands.check.reach import may_hang
+from mltop.system.digest import sha256_hex
 from mltop.system.text import clean
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Store:
     def __init__(self, folder: str | None) -> None:
         """Begin to read, beside everything else; `None`: there is no folder for it. Nothing is created yet."""
         self._started = time.monotonic()
-        self._name = NAME if folder is None else f"check-{sha256(os.fsencode(folder)).hexdigest()[:8]}.json"
+        self._name = NAME if folder is None else f"check-{sha256_hex(os.fsencode(folder))[:8]}.json"
         self._others = list(_fallbacks())
         paths = [f"{one}/{self._name}" for one in self._others]
         self._left_behind = [path for path in paths if os.path.lexists(path)]

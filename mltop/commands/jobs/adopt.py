@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mltop.commands.jobs.system_file import file_changed, path_of, read_file, sc
 from mltop.commands.parser import ExitCode
 from mltop.config.change import AddJob, RemoveJob
 from mltop.config.change import Change as ConfigChange
+from mltop.config.location import SYSTEM_CONFIG
 from mltop.jobs.adoption import Adoption, AdoptionError, came_from, name_for, of_entry, of_script, of_timer
 from mltop.jobs.crontab.adopted import adopted, has_adopted, restored
 from mltop.jobs.crontab.own import Crontab, CrontabError
@@ -82,8 +84,8 @@ def _adoption(asked: Asked, one: Foreign, others: Sequence[Foreign]) -> Adoption
         return of_timer(one, state, str(runtime_directory(asked.site.environment)))
     if one.entry is not None:
         made = of_entry(one)
-        later = _later(asked, one.entry) if one.entry.user is None else ()
-        return msgspec.structs.replace(made, notes=(*made.notes, *later))
+        more = [*_later(asked, one.entry), *_exposed(new_file(asked))] if one.entry.user is None else []
+        return msgspec.structs.replace(made, notes=(*made.notes, *more))
     if not one.job.enabled:
         raise AdoptionError(f"it is paused: mltop jobs enable {one.job.id} first")
     return of_script(one, hidden(Path(str(one.job.source)), ADOPTED), others)
@@ -97,6 +99,15 @@ def _later(asked: Asked, entry: Entry) -> list[str]:
         for name in found
         if name not in entry.environment
     ]
+
+
+def _exposed(file: Path) -> list[str]:
+    """A crontab is its owner's alone to read: whether the config is not."""
+    try:
+        is_open = bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        is_open = file == SYSTEM_CONFIG  # which is made for all to read
+    return [f"others can read {file}, and no crontab: a secret in the line belongs in an env_file"] if is_open else []
 
 
 def _taken(asked: Asked, one: Foreign, name: str) -> _Original:

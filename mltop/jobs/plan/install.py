@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mltop.config.edit import Edit, replace, write
 from mltop.config.fault import Fault
+from mltop.config.location import SYSTEM_CONFIG
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.plan.change import TIMER_SCOPES, Change, Kind, read
 from mltop.jobs.plan.now import now
@@ -105,7 +106,7 @@ def _put_file(change: Change) -> None:
         path.unlink(missing_ok=True)
         return
     if change.kind is Kind.CONFIG:
-        write(Edit(path, change.before, change.after))
+        write(Edit(path, change.before, change.after), is_shared=path.is_relative_to(SYSTEM_CONFIG.parent))
         return
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     replace(path, change.after, 0o644 if change.mode is None else change.mode)

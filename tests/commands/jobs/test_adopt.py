@@ -109,6 +109,15 @@ def test_variables_in_force_go_with_it(here: Here) -> None:
     assert "MORE is set below the line" in here.said
 
 
+@pytest.mark.parametrize(("mode", "is_said"), [(0o600, False), (0o644, True), (0o640, True)])
+def test_a_config_that_others_can_read_is_said_for_a_crontab_is_not(here: Here, mode: int, is_said: bool) -> None:
+    here.config.chmod(mode)
+    adopt(here, b"TOKEN=hunter2\n0 1 * * * x\n")
+    assert ("belongs in an env_file" in here.said) is is_said
+    assert here.config.stat().st_mode & 0o777 == mode
+    assert "hunter2" not in here.said
+
+
 def test_a_paused_line_stays_paused(here: Here) -> None:
     adopt(here, b"# mltop:off 0 1 * * * x\n")
     assert job(here, "taken")["enabled"] is False

@@ -1,0 +1,71 @@
+"""What the last run knew, brought to what this one found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import driver
+import pytest
+
+from mltop.checks.memory import Memory
+from mltop.checks.remembered import Found, KnownGpu, Remembered
+from mltop.commands.check.recall import recalled
+from mltop.model.snapshot import Gpu, Snapshot
+from mltop.model.surroundings import Surroundings
+from mltop.model.verdict import State
+from mltop.sampling.gpu.elsewhere import life
+from mltop.sampling.root import Roots
+
+GONE, HERE = driver.DGX_BUS_IDS[0], driver.DGX_BUS_IDS[1]
+
+
+@pytest.fixture
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A /proc whose first process began at tick 700, and a bus with both cards."""
+    (tmp_path / "proc/1").mkdir(parents=True)
+    begin(tmp_path, 700)
+    monkeypatch.setenv("MLTOP_PROCFS", str(tmp_path / "proc"))
+    monkeypatch.setenv("MLTOP_SYSFS", str(tmp_path / "sys"))
+    return tmp_path
+
+
+def begin(roots: Path, ticks: int) -> None:
+    """The first process of a container, whose name has what a name may have."""
+    fields = ["S", *["0"] * 18, str(ticks), "0", "0"]
+    (roots / "proc/1/stat").write_text(f"1 (a) b ( c) {' '.join(fields)}\n")
+
+
+def known(memory: Memory, *, is_container: bool = False) -> list[str | None]:
+    recalled(memory, Snapshot(gpus=(Gpu(pci_bus_id=HERE),)), Surroundings(is_container=is_container))
+    return [one.pci_bus_id for one in memory.kept.gpus]
+
+
+def remembered(life: str | None = None) -> Memory:
+    gpus = [KnownGpu(uuid="GPU-0", pci_bus_id=GONE), KnownGpu(uuid="GPU-1", pci_bus_id=HERE)]
+    return Memory(Remembered(gpus=gpus, most_gpus=2, life=life), is_stepwise=True)
+
+
+@pytest.mark.parametrize(("bound_to", "left"), [("nvidia", [GONE, HERE]), ("vfio-pci", [HERE]), ("nouveau", [HERE])])
+def test_a_card_that_was_given_to_another_driver_is_not_missed(roots: Path, bound_to: str, left: list[str]) -> None:
+    driver.make_sysfs(roots / "sys", [GONE], driver=bound_to)
+    memory = remembered()
+    assert known(memory) == left
+    assert memory.kept.most_gpus == (2 if len(left) == 2 else 0)
+
+
+def test_another_life_of_a_container_may_have_other_gpus(roots: Path) -> None:
+    assert life(Roots(proc=roots / "proc")) == "700"
+    assert known(remembered("700"), is_container=True) == [GONE, HERE]
+    memory = remembered("700")
+    begin(roots, 900)
+    assert known(memory, is_container=True) == []
+    assert memory.kept.life == "900"
+    assert known(remembered("700")) == [GONE, HERE]  # a box that was booted is the same box
+    (roots / "proc/1/stat").write_text("nonsense")
+    assert life(Roots(proc=roots / "proc")) is None
+
+
+def test_a_mount_that_hung_in_the_last_run_is_known(roots: Path) -> None:
+    found = {"/a": Found(State.WARNING, 1), "/b": Found(State.OK, 1), "/c": Found(State.CRITICAL, 1)}
+    memory = Memory(Remembered(found={"disk.mount_stuck": found}), is_stepwise=True)
+    assert recalled(memory, Snapshot(), Surroundings(stuck_before=frozenset({"/d"}))).stuck_before == {"/a", "/c", "/d"}

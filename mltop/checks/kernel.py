@@ -146,7 +146,8 @@ def _clock(case: Case, clock: Clock, tasks: Tasks | None) -> Judgement:
         return skip("time.sync", "not kept yet, so soon after the boot", name="clock", reason="unsupported")
     service = tasks.time_service if tasks is not None else None
     if service is None and not was_kept:
-        return skip("time.sync", "no time service: install chrony or systemd-timesyncd", name="clock")
+        words = "no time service: install chrony or systemd-timesyncd"
+        return skip("time.sync", words, name="clock", reason="facility")
     words = f"{service} does not keep the clock" if service else "nothing keeps the clock any more"
     action = "see its time service (chronyc tracking, timedatectl)"
     return judgement("time.sync", Level.WARNING, words, action, name="clock", reason="unsynchronised")

@@ -109,6 +109,8 @@ _TRAINING = Profile(
         # data loaders are there to keep every CPU busy, and those that wait for a disk count in the load too
         "cpu.load": Limit(),
         "cpu.psi": _limit("cpu.psi", 90),
+        # our judgement, twice the usual: data is read all the time
+        "io.psi": _limit("io.psi", 40, 80),
         # our judgement; PyTorch's workers die of a bus error when it is full: pytorch#5040
         "disk.shm": _limit("disk.shm", 60, 80),
         # room for two more checkpoints, or for one
@@ -125,8 +127,8 @@ _DESKTOP = Profile(
         # systemd-oomd acts at 90 % (oomd.conf(5), SwapUsedLimit)
         "mem.swap": _limit("mem.swap", 90, 98),
     },
-    # its screen keeps the driver loaded, and a game that is paused holds its memory
-    off=("gpu.persistence", "gpu.idle_waste"),
+    # its screen keeps the driver loaded, a game that is paused holds its memory, its cable comes and goes
+    off=("gpu.persistence", "gpu.idle_waste", "net.link"),
 )
 PROFILES: Mapping[str, Profile] = {
     "default": Profile(words="any box"),

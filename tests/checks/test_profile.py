@@ -17,6 +17,7 @@ from mltop.config.limits import TABLE, Limits, parse_limit
 from mltop.config.profile import Profile as ProfileName
 from mltop.model.finding import Level
 from mltop.model.gpu_facts import GpuFacts
+from mltop.model.host_facts import Clock, HostFacts, Tasks
 from mltop.model.snapshot import Cpu, Snapshot
 from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import State, Verdict
@@ -104,6 +105,13 @@ def test_the_gate_asks_for_facilities_that_are_missing_or_refused(make: Any, rea
     assert state(refused, "gpu.xid") is State.CRITICAL
 
 
+def test_the_gate_asks_for_a_time_service_and_the_default_does_not(make: Any) -> None:
+    host = HostFacts(clock=Clock(is_synchronised=False), tasks=Tasks())
+    late = make(uptime_s=90_000.0)
+    assert made(late, "default", host=host).exit_code == 0
+    assert state(made(late, "gate", host=host), "time.sync") is State.CRITICAL
+
+
 def test_the_gate_passes_what_is_just_not_there(make: Any) -> None:
     more = (skip("redis", "none is configured"), skip("svc.unit", "not enabled", target="docker"))
     assert made(make(), "gate", more=more).exit_code == 0
@@ -118,7 +126,7 @@ def test_load_and_swap_count_sooner_where_models_are_served_and_not_where_they_a
 
 def test_a_profiles_check_that_is_off_is_disabled_and_never_ok(make: Any) -> None:
     one = made(make(gpus={0: {"persistence_mode": False}}), "desktop")
-    assert one.disabled == ("gpu.persistence", "gpu.idle_waste")
+    assert one.disabled == ("gpu.persistence", "gpu.idle_waste", "net.link")
     assert "gpu.persistence" not in {result.check for result in one.results}
     assert "gpu.persistence" in select(["gpu.persistence"], off_in_profile=PROFILES["desktop"].off).checks
 

@@ -286,6 +286,14 @@ def test_a_target_that_answers_no_more_is_said_in_time(box: Box, tmp_path: Path)
             code, made = box.document("backup", "list")
             assert code == 1
             assert made["targets"][0]["status"] == "timeout", made
+            for action in ("verify", "explain"):
+                code, _, err = box.run("backup", action, "m")
+                assert (code, "does not answer within" in err) == (1, True), action
+            box.write_backup()
+            box.config.write_text(box.config.read_text().replace(str(box.target), str(mount)) + 'timeout = "1s"\n')
+            box.config.write_text(box.config.read_text() + 'kill_grace = "1s"\n')
+            assert box.code("run", "m") in (124, 125), "what the schedule starts is ended, or left and told"
+            assert box.runs()[0].state in (RunState.TIMEOUT, RunState.STUCK)
         finally:
             server.send_signal(signal.SIGCONT)
             subprocess.run(["umount", "-l", mount], check=False)

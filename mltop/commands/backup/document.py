@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from mltop.commands.backup.answer import require_answer
 from mltop.commands.output import Complaint, Document, complain, complaints_of, write_document
 from mltop.commands.parser import ExitCode
 from mltop.config.fault import Fault
@@ -127,14 +128,17 @@ def complaint_of(message: str | None, hint: str | None, where: str | None = None
 def meant(options: argparse.Namespace) -> tuple[BackupJob | None, str, list[str]]:
     """The job (`None` with `--target`), the target folder, and the words that are left.
 
-    Raises `Fault`, `UsageError`, `EngineError`.
+    Raises `Fault`, `UsageError`, `EngineError`, and `TaskError` where the target does not answer.
     """
     words = list(options.words)
     if options.target is not None:
-        return None, local_target(options.target), words
+        folder = local_target(options.target)
+        require_answer(folder)
+        return None, folder, words
     if not words:
         raise UsageError("expected a job, or --target DIR")
     job = backup_job(load_job(words[0], options.config))
+    require_answer(job.target)
     return job, job.target, words[1:]
 
 

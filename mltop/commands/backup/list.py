@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
-import time
 from collections.abc import Sequence
 
 import msgspec
 
+from mltop.commands.backup.answer import PATIENCE_S, answer_of
 from mltop.commands.backup.document import BackupsDocument, Place, no_more
 from mltop.commands.backup.drill import last_drill_line, last_drills
 from mltop.commands.output import Complaint, complain, complaints_of, table, write_document, write_lines
@@ -18,15 +17,12 @@ from mltop.config.fault import Fault
 from mltop.config.job import BackupSpec
 from mltop.config.jobs import load_job, load_jobs
 from mltop.reports.plain import size
-from mltop.system.process import fork_child, reap_children
 from mltop.tasks.archive import shelf
 from mltop.tasks.archive.record import Archive, State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.configured import local_target, wrong_kind
 from mltop.tasks.outcome import TaskError, os_reason
 from mltop.tasks.summary import many
-
-PATIENCE_S = 10.0
 
 
 def list_archives(options: argparse.Namespace) -> int:
@@ -71,33 +67,18 @@ def _place(target: str, jobs: tuple[str, ...]) -> Place:
         folder = local_target(target)
     except TaskError as error:
         return Place(target=target, jobs=jobs, status="unsupported", reason=str(error))
-    child = fork_child(lambda _, answer: _tell(answer, _read(folder, jobs)))
-    said = bytearray()
+    said = answer_of(lambda: msgspec.json.encode(_read(folder, jobs)))
+    if said is None:
+        reason = f"it does not answer within {PATIENCE_S:.0f} s"
+        return Place(target=folder, jobs=jobs, status="timeout", reason=reason)
     try:
-        deadline = time.monotonic() + PATIENCE_S
-        while (left_s := deadline - time.monotonic()) > 0:
-            if not select.select([child.read_fd], [], [], left_s)[0]:
-                break
-            if not (block := os.read(child.read_fd, 1 << 16)):
-                return msgspec.json.decode(bytes(said), type=Place)
-            said += block
+        return msgspec.json.decode(said, type=Place)
     except msgspec.MsgspecError:
         return Place(target=folder, jobs=jobs, status="error", reason="it could not be read")
-    finally:
-        child.kill()
-        child.close()
-        reap_children(0.02)
-    return Place(target=folder, jobs=jobs, status="timeout", reason=f"it does not answer within {PATIENCE_S:.0f} s")
 
 
 def _with_drills(place: Place, state_dir: str | None) -> Place:
     return msgspec.structs.replace(place, drills=last_drills(place.jobs, place.archives, state_dir))
-
-
-def _tell(answer: int, place: Place) -> None:
-    data = memoryview(msgspec.json.encode(place))
-    while data:
-        data = data[os.write(answer, data) :]
 
 
 def _read(folder: str, jobs: tuple[str, ...]) -> Place:

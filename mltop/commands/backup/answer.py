@@ -1,0 +1,53 @@
+"""Asking a target in a child that can be left: it may lie on a mount that answers no more."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+from mltop.system.process import fork_child, reap_children
+from mltop.tasks.outcome import TaskError
+
+PATIENCE_S = 10.0
+
+
+def answer_of(work: Callable[[], bytes], patience_s: float = PATIENCE_S) -> bytes | None:
+    """Do `work` in a child and return what it returns, nothing where it failed; `None` where it took too long."""
+    child = fork_child(lambda _, answer: _tell(answer, work()))
+    said = bytearray()
+    try:
+        deadline = time.monotonic() + patience_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not select.select([child.read_fd], [], [], left_s)[0]:
+                break
+            if not (block := os.read(child.read_fd, 1 << 16)):
+                return bytes(said)
+            said += block
+        return None
+    finally:
+        child.kill()
+        child.close()
+        reap_children(0.02)
+
+
+def require_answer(folder: str) -> None:
+    """Raise `TaskError` where a folder, there or not, does not answer in time: what comes next would hang with it."""
+
+    def look() -> bytes:
+        try:
+            with os.scandir(folder) as listing:
+                next(listing, None)
+        except OSError:
+            return b"an answer too"
+        return b"there"
+
+    if answer_of(look) is None:
+        raise TaskError(f"{folder} does not answer within {PATIENCE_S:.0f} s", "see what its mount waits for")
+
+
+def _tell(answer: int, said: bytes) -> None:
+    data = memoryview(said)
+    while data:
+        data = data[os.write(answer, data) :]

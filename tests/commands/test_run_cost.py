@@ -11,7 +11,7 @@ import pytest
 
 ROUNDS = 3
 MOST_TIMES = 8.0
-"""An interpreter takes 13 ms of the reference box, and `mltop run` may add 100: it takes some 5.5 times as long, not 8."""
+"""Where an interpreter takes 13 ms, 100 more are 8.7 times as long; `mltop run` takes some 5.5."""
 MOST_KIB = 25 * 1024
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,35 +131,6 @@ def test_a_family_that_left_its_session_is_reported_when_the_wrapper_is_killed(b
     process.wait()
     wait_until(lambda: History(box.state).runs()[0].state is RunState.LOST, "lost")
     assert "(sleep)" in (box.last().reason or "")
-
-
-def locked(box: Box) -> sqlite3.Connection:
-    """The history, held by a writer that does not let go."""
-    database = sqlite3.connect(box.state / "history.db", isolation_level=None)
-    database.execute("BEGIN EXCLUSIVE")
-    return database
-
-
-def test_a_locked_history_takes_the_spool_in_exactly_once(box: Box) -> None:
-    assert box.run("--id", "job-0", *sh("exit 0"))[0] == 0
-    database = locked(box)
-    first = [box.start("--id", f"job-{number}", *sh(f"exit {number}")) for number in range(1, 4)]
-    assert [process.wait(30) for process in first] == [1, 2, 3]
-    assert (box.state / "spool.jsonl").stat().st_size > 0
-    database.execute("ROLLBACK")
-    database.close()
-    second = [box.start("--id", f"late-{number}", *sh("exit 0")) for number in range(3)]
-    assert [process.wait(30) for process in second] == [0, 0, 0]
-    assert (box.state / "spool.jsonl").read_bytes() == b""
-    runs = {run.job: (run.state.value, run.exit_code) for run in History(box.state).runs()}
-    assert runs == {
-        "job-0": ("ok", 0),
-        **{f"job-{number}": ("failed", number) for number in range(1, 4)},
-        **{f"late-{number}": ("ok", 0) for number in range(3)},
-    }
-    with sqlite3.connect(box.state / "history.db") as counted:
-        assert counted.execute("SELECT count(*) FROM runs").fetchone() == (7,)
-    counted.close()
 
 
 def test_removing_what_a_job_left_leaves_a_job_of_a_like_name(box: Box) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from run_box import Box, sh
 
 from mltop.jobs.history.history import History
 from mltop.jobs.runner import alive
@@ -125,6 +127,36 @@ def test_a_state_that_cannot_be_written_at_all_stops_no_job(small_disk: Path, tm
     assert (tmp_path / "proof").read_text() == "done\n"
     with contextlib.suppress(FileNotFoundError):
         Path(f"/dev/shm/mltop-{os.geteuid()}/locks/{job}.lock").unlink()
+
+
+def locked(box: Box) -> sqlite3.Connection:
+    """The history, held by a writer that does not let go."""
+    database = sqlite3.connect(box.state / "history.db", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    return database
+
+
+def test_a_locked_history_takes_the_spool_in_exactly_once(tmp_path: Path) -> None:
+    box = Box(tmp_path)  # here, for each writer waits four seconds for the lock
+    assert box.run("--id", "job-0", *sh("exit 0"))[0] == 0
+    database = locked(box)
+    first = [box.start("--id", f"job-{number}", *sh(f"exit {number}")) for number in range(1, 4)]
+    assert [process.wait(30) for process in first] == [1, 2, 3]
+    assert (box.state / "spool.jsonl").stat().st_size > 0
+    database.execute("ROLLBACK")
+    database.close()
+    second = [box.start("--id", f"late-{number}", *sh("exit 0")) for number in range(3)]
+    assert [process.wait(30) for process in second] == [0, 0, 0]
+    assert (box.state / "spool.jsonl").read_bytes() == b""
+    runs = {run.job: (run.state.value, run.exit_code) for run in History(box.state).runs()}
+    assert runs == {
+        "job-0": ("ok", 0),
+        **{f"job-{number}": ("failed", number) for number in range(1, 4)},
+        **{f"late-{number}": ("ok", 0) for number in range(3)},
+    }
+    with sqlite3.connect(box.state / "history.db") as counted:
+        assert counted.execute("SELECT count(*) FROM runs").fetchone() == (7,)
+    counted.close()
 
 
 @pytest.fixture

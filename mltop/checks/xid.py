@@ -6,7 +6,7 @@ names: NVIDIA's Xid catalogue.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from mltop.model.finding import Level
 
@@ -18,7 +18,7 @@ _REBOOT = "drain and reboot the node"
 _APPLICATION = "look at the application"
 
 
-class Xid(NamedTuple):
+class Xid(msgspec.Struct, frozen=True):
     """One code: how bad, in words, and what to do."""
 
     level: Level

@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from mltop.sampling.source import read_bytes
 
@@ -19,7 +20,7 @@ _FRESH_S = 0.2
 """A child that got stuck in this time is not one of an earlier run."""
 
 
-class Kin(NamedTuple):
+class Kin(msgspec.Struct, frozen=True):
     """One process of this user."""
 
     pid: int

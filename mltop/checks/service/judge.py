@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +17,7 @@ RESTARTS_S = 300.0
 """The time in which restarts are counted: node mixin's crash loop."""
 
 
-class _Concern(NamedTuple):
+class _Concern(msgspec.Struct, frozen=True):
     """One thing that an answer says, and how bad that is."""
 
     level: Level
@@ -26,7 +25,7 @@ class _Concern(NamedTuple):
     reason: str
 
 
-class _Counter(NamedTuple):
+class _Counter(msgspec.Struct, frozen=True):
     """How the growth of a counter is judged."""
 
     over_s: float

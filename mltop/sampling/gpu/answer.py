@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from mltop.model.snapshot import Status
-from mltop.sampling.host.kernel_log import Xid
+from mltop.sampling.xid import Xid
 
 ONCE = math.inf
 """The cadence of what never changes."""

@@ -10,7 +10,7 @@ import msgspec
 from mltop.model.gpu_facts import GpuFacts
 from mltop.model.snapshot import Gpu, GpuProcess, Mig, Status
 from mltop.sampling.gpu.answer import FAST, FOR_VERDICT, ONCE, SLOW_CADENCE_S, Answer, GpuSaid, overdue_s
-from mltop.sampling.host.kernel_log import Xid
+from mltop.sampling.xid import Xid
 
 _CORE = ("temperature", "memory", "utilization", "power")
 """Facts that every reader looks for: their absence is explained even where the card just does not have them."""

@@ -11,8 +11,8 @@ from mltop.model.snapshot import Gpu, Status
 from mltop.sampling.gpu.answer import Answer, GpuSaid, XidSaid
 from mltop.sampling.gpu.card import Card, Trouble
 from mltop.sampling.gpu.pci import cards_for_nvml, is_container
-from mltop.sampling.host.kernel_log import Xid
 from mltop.sampling.root import Roots
+from mltop.sampling.xid import Xid
 
 _SCAN_S = 60.0
 """How often the PCI bus is looked at."""

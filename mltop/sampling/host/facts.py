@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -31,7 +31,7 @@ _MOST_CONTAINERS = 64
 _FAULTS = (OSError, ValueError, LookupError, TypeError, ArithmeticError, msgspec.MsgspecError)
 
 
-class _Source(NamedTuple):
+class _Source(msgspec.Struct, frozen=True):
     kind: type[Reading]
     module: str
     """Of `mltop.sampling.host`."""

@@ -11,13 +11,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-import msgspec
-
 from mltop.model.host_facts import KernelEvents
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.pci import bus_id
 from mltop.sampling.host.kernel_record import Record, events
 from mltop.sampling.root import Roots
+from mltop.sampling.xid import Xid
 
 RECENT_S = 86400.0
 """What is older than a day is history."""
@@ -31,15 +30,6 @@ _RECORD_BYTES = 8192
 _BURST = 20_000
 """Reads at a time: more than the kernel's ring holds, and an end where the log grows while it is read."""
 _REMEDY = "run as root, join the group adm or systemd-journal, or set the sysctl kernel.dmesg_restrict=0"
-
-
-class Xid(msgspec.Struct, frozen=True):
-    """One report of the driver."""
-
-    pci_bus_id: str
-    code: int
-    at: float
-    """Seconds of the kernel log's clock, which is that of `time.monotonic()` but for drift."""
 
 
 class KernelLog:

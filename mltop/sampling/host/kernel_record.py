@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from mltop.model.host_facts import EventKind, KernelEvent
 from mltop.sampling.gpu.pci import bus_id
@@ -49,7 +50,7 @@ _FORMS: tuple[tuple[EventKind, bytes, bytes], ...] = (
 """What it is, a word that such a message has, and the whole form: most messages have none of the words."""
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True):
     """One record of the kernel log."""
 
     level: int

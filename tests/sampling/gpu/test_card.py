@@ -9,7 +9,7 @@ import pytest
 from mltop.model.snapshot import Gpu, Status
 from mltop.sampling.gpu.answer import FAST, Answer, GpuSaid
 from mltop.sampling.gpu.card import Card, Trouble
-from mltop.sampling.host.kernel_log import Xid
+from mltop.sampling.xid import Xid
 
 GIB = 2**30
 INTERVAL_S = 2.0

@@ -136,8 +136,15 @@ def locked(box: Box) -> sqlite3.Connection:
     return database
 
 
-def test_a_locked_history_takes_the_spool_in_exactly_once(tmp_path: Path) -> None:
-    box = Box(tmp_path)  # here, for each writer waits four seconds for the lock
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    found = Box(tmp_path)
+    yield found
+    found.close()
+
+
+def test_a_locked_history_takes_the_spool_in_exactly_once(box: Box) -> None:
+    """Here, for each writer waits four seconds for the lock."""
     assert box.run("--id", "job-0", *sh("exit 0"))[0] == 0
     database = locked(box)
     first = [box.start("--id", f"job-{number}", *sh(f"exit {number}")) for number in range(1, 4)]

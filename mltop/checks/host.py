@@ -11,7 +11,7 @@ from mltop.checks.judgement import Judgement
 from mltop.checks.memory_health import health
 from mltop.model.finding import Level
 from mltop.model.host_facts import Stall
-from mltop.model.snapshot import Cpu, Memory, Status
+from mltop.model.snapshot import Cpu, Memory, Reading, Status
 
 _HALF_MINUTE = 0.39
 
@@ -24,8 +24,8 @@ def cpu(case: Case) -> Iterator[Judgement]:
         summary, action = f"load {now.load[2]:.1f} on {now.count} CPUs", "more runs than the CPUs can carry"
         yield case.measured("cpu.load", percent, summary, action, name="CPU", group=now)
     else:
-        yield case.unread("cpu.load", now, "load", name="CPU")
-    if now.status in NOT_READ:
+        yield _missing(case, "cpu.load", now, "load", "CPU")
+    if now.status in NOT_READ and case.surroundings is None:
         return
     stall = facts(case).cpu_stall
     if stall is not None and stall.some_avg300 is not None and stall.status is Status.OK:
@@ -66,8 +66,8 @@ def memory(case: Case) -> Iterator[Judgement]:
         summary, action = f"{percent:.1f} % available{whose}", "end or move a process, or add swap"
         yield case.measured("mem.available", percent, summary, action, name="memory", most=most, group=now)
     else:
-        yield case.unread("mem.available", now, "number of available memory", name="memory")
-    if now.status in NOT_READ:
+        yield _missing(case, "mem.available", now, "number of available memory", "memory")
+    if now.status in NOT_READ and case.surroundings is None:
         return
     stall = facts(case).memory_stall
     if stall is not None:
@@ -105,8 +105,18 @@ def _stall(case: Case, stall: Stall) -> Judgement:
 
 
 def _swap(case: Case, now: Memory) -> Judgement:
-    if not now.swap_total_bytes or now.swap_used_bytes is None:
-        return case.unread("mem.swap", now, "swap", name="swap")
+    if now.swap_total_bytes is None or now.swap_used_bytes is None:
+        return _missing(case, "mem.swap", now, "number of swap", "swap")
+    if not now.swap_total_bytes:
+        return skip("mem.swap", "no swap", name="swap", reason="unsupported")
     percent = 100.0 * now.swap_used_bytes / now.swap_total_bytes
     most = Level.CRITICAL if now.psi_some_avg10 else Level.WARNING  # full of what nobody asks back
     return case.measured("mem.swap", percent, f"{percent:.0f} % used", name="swap", most=most)
+
+
+def _missing(case: Case, check: str, group: Reading, what: str, name: str) -> Judgement:
+    """Why there is no number that every Linux has: not read, whatever became of the rest of its group."""
+    if group.status in (Status.OK, Status.ABSENT):
+        words = f"not read: {group.reason or f'no {what}'}"
+        return judgement(check, Level.UNKNOWN, words, name=name, reason="error", is_quiet=True)
+    return case.unread(check, group, what, name=name)

@@ -25,7 +25,7 @@ CATALOGUE: tuple[Check, ...] = (
     Check("gpu.driver", "gpu", "whether the driver can be used"),
     Check("gpu.count", "gpu", "GPUs against the PCI bus and the config; a lost GPU"),
     Check("gpu.responsive", "gpu", "whether the driver answers"),
-    Check("gpu.xid", "gpu", "the last Xid of the kernel log, for a day"),
+    Check("gpu.xid", "gpu", "the worst Xid of the kernel log, for a day"),
     Check("gpu.recovery_action", "gpu", "what the driver itself asks for"),
     Check("gpu.ecc_uncorrected", "gpu", "uncorrected memory errors"),
     Check("gpu.row_remap", "gpu", "row remaps that are pending, failed or many"),

@@ -14,8 +14,8 @@ from mltop.model.snapshot import Status
 
 SETTLED_S = 1020.0
 """So long after the boot a clock may still be on its way: Netdata, 17 minutes."""
-STILL_S = 300.0
-"""For so long a process waits and does nothing before it is stuck: GCM, gpud."""
+_NO_LIMIT = 1 << 60
+"""A maximum that is none, as that of open files is since Linux 5.11."""
 
 
 def kernel(case: Case) -> Iterator[Judgement]:
@@ -118,7 +118,8 @@ def _pids(case: Case, pids: Pids) -> Iterator[Judgement]:
 def _pool(case: Case, check: str, pool: Pool, what: str, action: str) -> Judgement:
     percent = 100.0 * pool.used / pool.most
     target = "" if pool.name == "system" else pool.name
-    return case.measured(check, percent, f"{pool.used} of {pool.most} {what}", action, target=target, name=pool.name)
+    of = f" of {pool.most}" if pool.most < _NO_LIMIT else ""
+    return case.measured(check, percent, f"{pool.used}{of} {what}", action, target=target, name=pool.name)
 
 
 def _time(case: Case, here: HostFacts) -> Iterator[Judgement]:

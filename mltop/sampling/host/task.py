@@ -118,4 +118,8 @@ def read_pids(roots: Roots) -> Pids:
     known = [limit for limit in limits if limit is not None and limit > 0]
     if not known:
         raise ValueError("no kernel.pid_max")
-    return Pids(age_s=0.0, pools=(Pool(name="system", used=threads, most=min(known)), *pid_pools(roots)))
+    try:
+        groups = tuple(pid_pools(roots))
+    except OSError:  # no control groups here
+        groups = ()
+    return Pids(age_s=0.0, pools=(Pool(name="system", used=threads, most=min(known)), *groups))

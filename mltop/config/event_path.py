@@ -29,7 +29,12 @@ def of_documents(documents: Iterable[Document], environment: Mapping[str, str] =
         text = table.get("events") if isinstance(table, dict) else None
         if isinstance(text, str) and re.match(PATTERN, text):
             found = text
-    if found is None or found.startswith("/"):
-        return Path(found) if found else None
+    return expanded(found, environment) if found is not None else None
+
+
+def expanded(text: str, environment: Mapping[str, str]) -> Path | None:
+    """A path with `~` as the home of who writes; `None` without one."""
+    if text.startswith("/"):
+        return Path(text)
     home = environment.get("HOME", "")
-    return Path(home) / found[2:] if home.startswith("/") else None
+    return Path(home) / text[2:] if home.startswith("/") else None

@@ -99,7 +99,12 @@ def _judged(options: argparse.Namespace, store: Store | None, started: float) ->
     made, snapshot, surroundings = _verdict(
         options, settings, selection, (profile_name, profile), limits, store, started
     )
-    return write(report(made, snapshot, surroundings, options), options.output, made.exit_code)
+    code = write(report(made, snapshot, surroundings, options), options.output, made.exit_code)
+    if settings.log.events is not None and not options.no_state:
+        from mltop.commands.check.event import note
+
+        note(made, settings.log.events)
+    return code
 
 
 def _left_s(options: argparse.Namespace, started: float) -> float:

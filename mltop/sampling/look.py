@@ -21,6 +21,7 @@ from mltop.sampling.source import read_bytes
 from mltop.system.text import clean
 
 if TYPE_CHECKING:
+    from mltop.sampling.host.cpu import CpuReading
     from mltop.sampling.host.facts import FactReading
 
 DRIVER_S = 8.0
@@ -67,6 +68,7 @@ class Look:
             patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
             self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True)
             self._probe.request(time.monotonic())
+        self._cpu = self._ask_cpu()  # all that the reader's child has to know it has to know before it is forked
         self._stuck: frozenset[str] = frozenset()
         self._disks = None
         if "disk" in families:
@@ -80,8 +82,7 @@ class Look:
 
     def take(self, other: Other) -> tuple[Snapshot, Surroundings]:
         """Read everything; waits for what is slow, and for `other`, as long as each of them may take."""
-        cpu, memory = self._cpu(), self._memory()
-        disks = self._wait(other)
+        memory, disks = self._memory(), self._wait(other)
         driver, gpus = Driver(), tuple[Gpu, ...]()
         if self._probe is not None:
             driven = self._driven or self._probe.read(time.monotonic())
@@ -92,7 +93,7 @@ class Look:
             time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             uptime_s=self._uptime_s(),
             version=__version__,
-            cpu=cpu,
+            cpu=Cpu() if self._cpu is None else self._cpu.read(time.monotonic()),
             memory=memory,
             disks=disks,
             driver=driver,
@@ -106,12 +107,14 @@ class Look:
             self._probe.close()
         self._reader.close()
 
-    def _cpu(self) -> Cpu:
+    def _ask_cpu(self) -> CpuReading | None:
         if "cpu" not in self._families:
-            return Cpu()
+            return None
         from mltop.sampling.host.cpu import CpuReading
 
-        return CpuReading(self._roots, self._reader).read(time.monotonic())
+        reading = CpuReading(self._roots, self._reader)
+        reading.ask(time.monotonic())
+        return reading
 
     def _memory(self) -> Memory:
         if "memory" not in self._families:

@@ -71,6 +71,8 @@ class Reader:
 
     def learn(self, task: str, function: Task, most_stuck: int = 4) -> None:
         """Have `function` answer for `task`, before anything is asked; at most `most_stuck` may be stuck at a time."""
+        if self._active is not None:
+            raise RuntimeError(f"the child that serves was forked without {task}")
         self._tasks[task] = function
         self._most_stuck[task] = most_stuck
         self._answers[task] = {}

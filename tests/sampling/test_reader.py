@@ -172,3 +172,11 @@ def test_a_killed_child_is_replaced(patient: Reader, wait_for: WaitFor) -> None:
     reader.ask("echo", 2)
     wait_for(reader, collect(reader, "echo", answers)(2))
     assert answers[2].error is None
+
+
+def test_a_task_that_comes_too_late_for_the_child_is_a_mistake_of_its_author(reader: Reader) -> None:
+    reader.learn("early", lambda key: key)
+    reader.ask("early", 1)
+    reader.poll(time.monotonic())
+    with pytest.raises(RuntimeError, match="without late"):
+        reader.learn("late", lambda key: key)

@@ -60,6 +60,10 @@ class CpuReading:
         self._throttle_count: int | None = None
         self._is_throttled: bool | None = None
 
+    def ask(self, now: float) -> None:
+        """Ask for what takes its time, so that it is there when the processors are read."""
+        self._take_sensors(now)
+
     def read(self, now: float) -> Cpu:
         """The processors now; never raises."""
         self._take_sensors(now)

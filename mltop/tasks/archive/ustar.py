@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import tarfile
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mltop.tasks.outcome import CorruptError
 
@@ -24,8 +24,19 @@ _LAYOUT = struct.Struct("100s 8s 8s 8s 12s 12s 8s c 100s 6s 2s 32s 32s 8s 8s 155
 _SUM_START, _SUM_END = 148, 156
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+_EXTENSIONS = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
+"""Headers that say something of the one that follows."""
+
+
+class Header(NamedTuple):
     """What one header says; nothing of it has been checked but its checksum."""
 
     name: bytes
@@ -66,7 +77,9 @@ def pack(name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mti
 def unpack(block: bytes) -> Header:
     """Return what a header says; raises `CorruptError` when it is none."""
     name, mode, uid, gid, size, mtime, checksum, kind, link, magic, version, *_, prefix = _LAYOUT.unpack(block)
-    _check(block, _number(checksum))
+    _check(block, checksum)
+    if kind in _EXTENSIONS:  # every second header of ours: nothing of it counts but how long it is
+        return Header(_text(name), 0, 0, 0, _number(size), 0, kind, b"", False)
     name, prefix = _text(name), _text(prefix)
     is_gnu = (magic, version) == (b"ustar ", b" \0")
     if prefix and magic == b"ustar\0":
@@ -86,11 +99,14 @@ def unpack(block: bytes) -> Header:
     )
 
 
-def _check(block: bytes, stored: int) -> None:
-    counted = block[:_SUM_START] + b" " * 8 + block[_SUM_END:]
-    total = sum(counted)
+def _check(block: bytes, checksum: bytes) -> None:
+    stored = _number(checksum)
+    total = sum(block) - sum(checksum) + 8 * ord(" ")
+    if stored == total:
+        return
     # some old programs summed signed characters
-    if stored != total and stored != total - 256 * sum(byte > 127 for byte in counted):
+    counted = block[:_SUM_START] + block[_SUM_END:]
+    if stored != total - 256 * sum(byte > 127 for byte in counted):
         raise CorruptError("the archive is damaged: a header does not match its checksum")
 
 
@@ -100,6 +116,11 @@ def _text(field: bytes) -> bytes:
 
 def _number(field: bytes) -> int:
     """Return an octal number, or GNU's binary one (its first byte is 0x80, or 0xff for negative ones)."""
+    if field[-1] in b"\0 " and field[:-1].isdigit():  # as nearly all write it
+        try:
+            return int(field[:-1], 8)
+        except ValueError:
+            pass  # an 8 or a 9
     if field[0] in (0x80, 0xFF):
         value = int.from_bytes(field[1:], "big")
         return value if field[0] == 0x80 else value - (1 << 8 * (len(field) - 1))

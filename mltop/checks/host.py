@@ -116,7 +116,7 @@ def _swap(case: Case, now: Memory) -> Judgement:
 
 def _missing(case: Case, check: str, group: Reading, what: str, name: str) -> Judgement:
     """Why there is no number that every Linux has: not read, whatever became of the rest of its group."""
-    if group.status in (Status.OK, Status.ABSENT):
+    if group.status in (Status.OK, Status.ABSENT, Status.UNSUPPORTED):
         words = f"not read: {group.reason or f'no {what}'}"
         return judgement(check, Level.UNKNOWN, words, name=name, reason="error", is_quiet=True)
     return case.unread(check, group, what, name=name)

@@ -50,6 +50,9 @@ class Box:
                 path = self.proc / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(Path("/proc", name).read_bytes())
+        table = self.proc / "self/mountinfo"  # what others mount here meanwhile is no part of the box
+        lines = table.read_text().splitlines(keepends=True)
+        table.write_text("".join(line for line in lines if line.split()[4] in ("/", "/dev/shm")))
 
     def states(self, *, prefix: tuple[str, ...] = ()) -> States:
         environment = {
@@ -91,8 +94,13 @@ FAULTS: Mapping[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", PROC)
+EVERY_LINUX = ("loadavg", "meminfo")
+AT_ONCE = (*EVERY_LINUX, "pressure/cpu", "pressure/memory")
+"""The kernel's own memory, for the dashboard too; the others are read where they can be abandoned."""
+TRIED = [(name, fault) for name in PROC for fault in FAULTS if not (name in AT_ONCE and fault == "hangs")]
+
+
+@pytest.mark.parametrize(("name", "fault"), TRIED)
 def test_a_file_of_the_host(tmp_path: Path, name: str, fault: str) -> None:
     box = Box(tmp_path)
     if not (box.proc / name).exists():
@@ -107,7 +115,8 @@ def test_a_file_of_the_host(tmp_path: Path, name: str, fault: str) -> None:
     after = box.states(prefix=prefix)
     for key, state in after.items():
         if key[0] in PROC[name]:
-            assert state == "UNKNOWN", key
+            is_there = fault != "is gone" or name in EVERY_LINUX  # another kernel may not have it
+            assert state == "UNKNOWN" or (state == "SKIP" and not is_there), key
     assert {key[0] for key in after} == {key[0] for key in before}
     others = {key: state for key, state in after.items() if key[0] not in PROC[name]}
     assert others == {key: state for key, state in before.items() if key[0] not in PROC[name]}

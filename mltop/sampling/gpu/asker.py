@@ -58,6 +58,21 @@ class Asker:
             raise first
         return sums
 
+    def scopes(self, field: int, most: int) -> list[int]:
+        """A field over its scopes from 0 on, in one call, up to the first that is not there; empty where none is."""
+        numbers: list[int] = []
+        try:
+            found = self.library.fields(self.index, self.handle, [(field, scope) for scope in range(most)])
+        except (GpuLost, DriverGone):
+            raise
+        except Missing:
+            return numbers
+        for one in found:
+            if one.code != SUCCESS or one.number is None:
+                break
+            numbers.append(one.number)
+        return numbers
+
     def within(self, what: str, low: float, high: float, function: str, *arguments: object) -> Any:
         """The answer, or `None` where it is not credible."""
         value = self.ask(function, *arguments)

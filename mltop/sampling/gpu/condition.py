@@ -18,6 +18,7 @@ _LINKS_MAX = 36
 _MOST_ROWS = 1_000_000
 """Far more than any card has spare rows for."""
 _LINK_TURNS = 6
+_FIELD_LINK_COUNT, _FIELD_LINK_STATE = 91, 165
 """A round over all NVLinks takes this many turns."""
 
 
@@ -110,15 +111,19 @@ class Condition:
         return {"nvlinks_active": sum(self._links), "nvlinks_total": len(self._links)}
 
     def _all_links(self) -> list[bool]:
-        links: list[bool] = []
+        """All in one call where the driver tells their number and their states as fields, else one after another."""
+        links = [bool(self._asker.ask("nvmlDeviceGetNvLinkState", 0))]
+        count = min(sum(self._asker.scopes(_FIELD_LINK_COUNT, 1)), _LINKS_MAX)
+        told = self._asker.scopes(_FIELD_LINK_STATE, count) if count else []
+        if len(told) == count and told[:1] == [int(links[0])] and set(told) <= {0, 1}:  # or asleep
+            return [bool(state) for state in told]
         try:
-            for link in range(_LINKS_MAX):
+            for link in range(1, _LINKS_MAX):
                 links.append(bool(self._asker.ask("nvmlDeviceGetNvLinkState", link)))
         except (GpuLost, DriverGone):
             raise
         except Missing:
-            if not links:
-                raise
+            return links
         return links
 
     def persistence(self) -> Values:

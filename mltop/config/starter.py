@@ -48,6 +48,7 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
             "# [expect]\n"
             f"# gpus = {self.gpus or 8}\n"
             '# mounts = ["/data"]\n'
+            '# links = ["eth0", "mlx5_0/1"]\n'
             "\n"
             "# When a value is WARNING or CRITICAL; mltop --check --list shows all limits and their units.\n"
             "# [limits]\n"

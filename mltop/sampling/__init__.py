@@ -1,1 +1,1 @@
-"""Reading the machine: the only home of psutil and pynvml."""
+"""Reading the machine: the only home of psutil and NVML."""

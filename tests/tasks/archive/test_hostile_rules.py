@@ -205,7 +205,7 @@ _MEMBERS: dict[str, Callable[..., st.SearchStrategy[bytes]]] = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.one_of(*(make() for make in _MEMBERS.values())), max_size=8),
     st.sampled_from(["auto", "keep", "skip", "rebase"]),

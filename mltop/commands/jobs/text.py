@@ -109,7 +109,7 @@ def detail(job: Job, rendered: Sequence[str], variables: dict[str, str]) -> str:
         ("schedule", ", ".join(job.schedule) or "by hand"),
         ("source", job.source),
         ("command", job.command),
-        *(("next" if place == 0 else "", local(time)) for place, time in enumerate(job.next_runs)),
+        *(("next" if place == 0 else "", f"{local(time)}, {_away(time)}") for place, time in enumerate(job.next_runs)),
         *_run_pairs(job.last_run),
         *(("rendered" if place == 0 else "", line) for place, line in enumerate(rendered)),
         *(
@@ -126,9 +126,25 @@ def _run_pairs(run: Run | None) -> list[tuple[str, str | None]]:
     code = f" ({run.exit_code})" if run.exit_code is not None else ""
     return [
         ("last run", f"{local(run.started_at)}: {run.state}{code}{f', {run.reason}' if run.reason else ''}"),
+        ("", _away(run.started_at) if run.started_at else None),
         ("took", _span(run.duration_s) if run.duration_s is not None else None),
-        ("log", run.log_path),
+        ("log", f"{run.log_path}{_log_size(run.log_bytes)}" if run.log_path else None),
     ]
+
+
+def _away(text: str) -> str:
+    """`3 hours ago`, `11 hours from now`."""
+    import humanize
+
+    return str(humanize.naturaltime(_time(text), when=datetime.now(UTC)))
+
+
+def _log_size(count: int | None) -> str:
+    if count is None:
+        return ""
+    import humanize
+
+    return f" ({humanize.naturalsize(count, binary=True)})"
 
 
 def runs(found: Sequence[Run], told: Statistics | None = None) -> str:

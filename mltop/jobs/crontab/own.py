@@ -17,7 +17,8 @@ from typing import NoReturn
 
 import msgspec
 
-from mltop.jobs.crontab.text import ended
+from mltop.jobs.crontab.second_opinion import misread
+from mltop.jobs.crontab.text import ended, lines
 from mltop.jobs.kept import KEPT, alone, keep
 from mltop.jobs.program import Answer, ProgramError, ask
 
@@ -75,6 +76,7 @@ class Crontab:
             after = ended(change(before))
             if after == before:
                 return Written(before, after, None)
+            _check_new_lines(before, after)
             backup = self._keep(before)
             if self.read() != before:
                 raise ChangedError("the crontab is being changed by something else: try again")
@@ -162,6 +164,14 @@ class Crontab:
             raise CrontabError(f"{name}: {error.strerror}") from None
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _check_new_lines(before: bytes, after: bytes) -> None:
+    known = set(lines(before))
+    if wrong := misread(line for line in lines(after) if line not in known):
+        from mltop.system.text import clean
+
+        raise CrontabError(f"this line would not be read as it is meant: {clean(wrong[0], 200)}; nothing was changed")
 
 
 def _all_of(answer: Answer) -> str:

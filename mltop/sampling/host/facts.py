@@ -15,6 +15,7 @@ import msgspec
 from mltop.model import host_facts as model
 from mltop.model.host_facts import HostFacts, SharedMemory
 from mltop.model.snapshot import Gpu, Reading, Status
+from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.host.stuck_mount import call_reader
 from mltop.sampling.reader import Answer, Reader
 from mltop.sampling.root import Roots
@@ -94,6 +95,7 @@ class FactReading:
         self, roots: Roots, reader: Reader, checks: Collection[str], now: float, stuck: Mapping[bytes, int]
     ) -> None:
         """`stuck`: facts (as `item` names them) at which a reader of an earlier run hangs still, and its pid."""
+        self._roots = roots
         self._reader = reader
         self._asked_at = now
         self._containers_at = now
@@ -117,8 +119,8 @@ class FactReading:
 
         Only root may look into another's.
         """
-        if not self._wants_containers or os.geteuid() != 0:
-            return
+        if not self._wants_containers or os.geteuid() != 0 or is_container(self._roots):
+            return  # in a container the driver's pids are other processes' (D16)
         self._wants_containers, self._containers_at = False, now
         one_of_each: dict[str, int] = {}
         for gpu in gpus:

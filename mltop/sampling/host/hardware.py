@@ -39,9 +39,9 @@ def read_oom_kills(roots: Roots) -> OomKills:
         kills = group_oom_kills(roots)
     else:
         rows = [line.split() for line in read_bytes(roots.proc / "vmstat").splitlines()]
-        if not any(row and row[0] == b"nr_free_pages" for row in rows):  # first in every kernel's
-            raise ValueError("no counters in it")
         kills = next((int(row[1]) for row in rows if len(row) == 2 and row[0] == b"oom_kill"), None)
+        if kills is None and not any(row and row[0] == b"nr_free_pages" for row in rows):  # first in every kernel's
+            raise ValueError("no counters in it")
     if kills is None:
         return OomKills(status=Status.UNSUPPORTED, reason="this kernel does not count its OOM kills")
     return OomKills(age_s=0.0, kills=kills, is_of_group=is_container(roots))

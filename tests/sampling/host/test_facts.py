@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mltop.model.host_facts import HostFacts, MemoryController, Pool, Sensor
-from mltop.model.snapshot import Status
+from mltop.model.snapshot import Gpu, GpuProcess, Status
 from mltop.sampling.host.cgroup import read_memory_group
 from mltop.sampling.host.clock import read_clock, told
 from mltop.sampling.host.facts import SOURCES, FactReading, item
@@ -420,3 +420,16 @@ def test_what_a_reader_of_an_earlier_run_is_stuck_at_is_not_asked_again(
     assert found.handles.status is Status.TIMEOUT
     assert "4711" in (found.handles.reason or "")
     assert reader.pids() == []
+
+
+@pytest.mark.parametrize(("is_inside", "asked"), [(False, True), (True, False)])
+def test_containers_are_looked_into_where_the_drivers_pids_are_the_boxs(
+    box: FakeBox, reader: Reader, monkeypatch: pytest.MonkeyPatch, is_inside: bool, asked: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if is_inside:
+        be_container(box)
+    now = time.monotonic()
+    facts = FactReading(box.roots, reader, ["disk.shm"], now, {})
+    facts.ask_for_containers([Gpu(processes=(GpuProcess(pid=7), GpuProcess(pid=None)))], now)
+    assert (facts.left_s(now) > 0) is asked

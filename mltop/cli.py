@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = ("backup", "cleanup", "config", "doctor", "init", "jobs", "metrics", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
+_WITH_ACTION = ("backup", "config", "jobs", "metrics")
 _PLACES = {"--config": "MLTOP_CONFIG", "--state-dir": "MLTOP_STATE_DIR"}
 INTERVAL_MIN_S = 0.25
 INTERVAL_MAX_S = 3600.0
@@ -122,7 +123,7 @@ def _placed(words: list[str]) -> list[str]:
     start = _behind_places(words, 0)
     if start == len(words) or words[start] not in COMMANDS:
         return words
-    action = _behind_places(words, start + 1)
+    action = _behind_places(words, start + 1) if words[start] in _WITH_ACTION else start + 1
     for option, value in (*_pairs(words[:start]), *_pairs(words[start + 1 : action])):
         os.environ[_PLACES[option]] = value
     return [words[start], *words[action:]]

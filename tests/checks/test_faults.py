@@ -67,7 +67,8 @@ GPU = {
 """Checks of one GPU: the fact by its name in `sampling`, and its values in the snapshot and beside it."""
 MEASURED = ("gpu.temp", "gpu.temp_mem", "gpu.mem", "gpu.pcie_width", "gpu.ecc_corrected", "gpu.mem_orphan")
 """Those of them that are held against a limit as they come; the others are flags, counts and texts of the driver."""
-REMOTE = ("api", "redis", "pg", "tcp")
+REMOTE = ("api", "redis", "pg", "tcp", "docker")
+SYSTEMD = ("svc.unit", "svc.any_failed")
 JOBS = ("job.failed", "job.late", "backup.age", "backup.drill")
 ELSEWHERE = {
     "gpu.driver": "test_a_driver_that_cannot_be_told",
@@ -219,10 +220,11 @@ def test_a_service_that_does_not_answer_is_what_is_checked(make: Any, check: str
         assert case.states(check) == {(check, "a"): state}
 
 
-def test_a_unit_that_could_not_be_asked_for_is_unknown(make: Any) -> None:
+@pytest.mark.parametrize("check", SYSTEMD)
+def test_a_unit_that_could_not_be_asked_for_is_unknown(make: Any, check: str) -> None:
     case = Case(make())
-    case.here["services"] = (ServiceAnswer(check="svc.unit", name="x", level=Level.UNKNOWN, summary="no answer"),)
-    assert case.states("svc.unit") == {("svc.unit", "x"): "UNKNOWN"}
+    case.here["services"] = (ServiceAnswer(check=check, name="x", level=Level.UNKNOWN, summary="no answer"),)
+    assert case.states(check) == {(check, "x"): "UNKNOWN"}
 
 
 @pytest.mark.parametrize("check", ["docker", "svc.any_failed"])

@@ -1,17 +1,60 @@
-"""Which services are asked over the network, and under which id."""
+"""Which services are asked, and under which id."""
 
 from __future__ import annotations
 
-from mltop.config.service import Http, Postgres, Redis, Services, Tcp
+from collections.abc import Collection
 
-Asked = Http | Redis | Postgres | Tcp
+import msgspec
+
+from mltop.checks.service.unit import ANY_FAILED, CHECK, DOCKER, Expectation
+from mltop.config.service import Docker, Http, Postgres, Redis, Services, Tcp
+from mltop.model.service import ServiceAnswer
+
+Asked = Http | Redis | Postgres | Tcp | Docker
+_KINDS = {CHECK: "unit", "api": "http", "redis": "redis", "pg": "postgres", "tcp": "tcp", "docker": "docker"}
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is asked though the config does not name it."""
+
+    units: Expectation | None = None
+    """How docker and ssh are expected; `None`: not at all."""
+    failed: bool = False
+    """Whether any unit has failed."""
+    docker: bool = False
+    """Whether the engine answers that systemd runs, where it runs one."""
+
+    def units_to_ask(self) -> Expectation | None:
+        """As `units`; who asks the engine has to know of its unit."""
+        return "usual" if self.units is None and self.docker else self.units
+
+    def asks_systemd(self, services: Services) -> bool:
+        """Whether systemd is asked at all."""
+        return bool(services.unit) or self.failed or self.units_to_ask() is not None
+
+
+def wanted_of(services: Services, checks: Collection[str], units: Expectation) -> Wanted:
+    """What these checks ask beside the config's services; `units` is how docker and ssh are expected."""
+    return Wanted(units if CHECK in checks else None, ANY_FAILED in checks, "docker" in checks and not services.docker)
+
+
+def selected(services: Services, checks: Collection[str]) -> Services:
+    """The services whose check runs."""
+    left_out = {kind: () for check, kind in _KINDS.items() if check not in checks}
+    return msgspec.structs.replace(services, **left_out)
 
 
 def checks_of(services: Services) -> list[tuple[str, Asked]]:
-    """Each service that is asked over the network, with the id of its check."""
+    """Each service that is asked by mltop itself, with the id of its check."""
     return [
         *(("api", one) for one in services.http),
         *(("redis", one) for one in services.redis),
         *(("pg", one) for one in services.postgres),
         *(("tcp", one) for one in services.tcp),
+        *(("docker", one) for one in services.docker),
     ]
+
+
+def is_active_docker(answer: ServiceAnswer) -> bool:
+    """Whether this is systemd's word that the container engine runs."""
+    return answer.check == CHECK and (answer.data.get("Id"), answer.data.get("ActiveState")) == (DOCKER, "active")

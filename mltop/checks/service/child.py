@@ -10,16 +10,15 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
 
-from mltop.checks.service.asked import Asked, checks_of
+from mltop.checks.service.asked import Asked, Wanted, checks_of, is_active_docker
 from mltop.checks.service.outcome import Refused, Slow, Told
-from mltop.checks.service.unit import Expectation
-from mltop.config.service import Http, Postgres, Redis, Services, Tcp
+from mltop.config.service import Docker, Http, Postgres, Redis, Services, Tcp
 from mltop.model.finding import Level
 from mltop.model.service import ServiceAnswer
 from mltop.system.process import set_name
@@ -28,34 +27,53 @@ from mltop.system.text import clean
 UNIT_TIMEOUT_S = 3.0
 _GRACE_S = 0.1
 """After its time is up, a thread may take so long to say so itself."""
+_ENGINE = Docker(name="docker")
 Answers = list[ServiceAnswer]
 
 
-def serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> NoReturn:
-    """Be the child: ask everything, write an answer a line as each is there, and end."""
-    set_name("mltop-services")
-    answers: queue.SimpleQueue[tuple[int, Answers]] = queue.SimpleQueue()
-    started = time.monotonic()
-    due: dict[int, tuple[float, Callable[[], Answers]]] = {}
-    unit_s = min(UNIT_TIMEOUT_S, limit_s)
+class _Questions:
+    """What is asked at the same time, each in a thread with a time of its own."""
 
-    def start(number: int, work: Callable[[], Answers], late: Callable[[], Answers], time_s: float) -> None:
-        due[number] = (started + min(time_s, limit_s) + _GRACE_S, late)
+    def __init__(self, limit_s: float, write_fd: int) -> None:
+        self._answers: queue.SimpleQueue[tuple[int, Answers]] = queue.SimpleQueue()
+        self._until = time.monotonic() + limit_s
+        self._due: dict[int, tuple[float, Callable[[], Answers]]] = {}
+        self._write_fd = write_fd
+        self._count = 0
+
+    def start(self, work: Callable[[], Answers], late: Callable[[], Answers], time_s: float) -> None:
+        """Ask; what `late` says is told where there is no answer in that time."""
+        self._count += 1
+        number, answers = self._count, self._answers
+        self._due[number] = (min(time.monotonic() + time_s, self._until) + _GRACE_S, late)
         threading.Thread(target=lambda: answers.put((number, work())), daemon=True).start()
 
-    for number, (check, one) in enumerate(checks_of(services)):
-        start(number, partial(_asked, check, one), partial(_none, check, one), one.timeout_s)
-    if services.unit or usual is not None:
-        start(-1, partial(_units, services, usual, unit_s), list, unit_s)
-    while due:
-        number, (deadline, late) = min(due.items(), key=lambda item: item[1][0])
-        try:
-            number, found = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            found = late()
-        if due.pop(number, None) is not None:
-            for answer in found:
-                os.write(write_fd, msgspec.json.encode(answer) + b"\n")
+    def told(self) -> Iterator[ServiceAnswer]:
+        """Each answer as it is there, passed on; more may be asked on the way."""
+        while self._due:
+            number, (deadline, late) = min(self._due.items(), key=lambda item: item[1][0])
+            try:
+                number, found = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                found = late()
+            if self._due.pop(number, None) is not None:
+                for answer in found:
+                    os.write(self._write_fd, msgspec.json.encode(answer) + b"\n")
+                    yield answer
+
+
+def serve(services: Services, wanted: Wanted, limit_s: float, write_fd: int) -> NoReturn:
+    """Be the child: ask everything, write an answer a line as each is there, and end."""
+    set_name("mltop-services")
+    questions = _Questions(limit_s, write_fd)
+    for check, one in checks_of(services):
+        questions.start(partial(_asked, check, one), partial(_none, check, one), one.timeout_s)
+    if wanted.asks_systemd(services):
+        unit_s = min(UNIT_TIMEOUT_S, limit_s)
+        questions.start(partial(_units, services, wanted, unit_s), list, unit_s)
+    for answer in questions.told():
+        if wanted.docker and is_active_docker(answer):
+            questions.start(_engine, partial(_none, "docker", _ENGINE), _ENGINE.timeout_s)
     os._exit(0)
 
 
@@ -69,9 +87,13 @@ def _none(check: str, service: Asked) -> Answers:
 
 def ask(check: str, service: Asked) -> ServiceAnswer:
     """One service's answer, whatever it does."""
+    return _answer(check, service, lambda: _question(service)())
+
+
+def _answer(check: str, service: Asked, question: Callable[[], Told]) -> ServiceAnswer:
     started = time.monotonic()
     try:
-        told = _question(service)()
+        told = question()
     except Slow:
         return _late(check, service)
     except Refused as refused:
@@ -110,7 +132,24 @@ def _question(service: Asked) -> Callable[[], Told]:
         from mltop.checks.service import postgres
 
         return lambda: postgres.ask(service)
+    if isinstance(service, Docker):
+        from mltop.checks.service import docker
+
+        return lambda: docker.ask(service)
     return lambda: _connect(service)
+
+
+def _engine() -> Answers:
+    """The engine that systemd runs: only whether it answers, and whoever may not ask it has not asked for that."""
+
+    def question() -> Told:
+        from mltop.checks.service import docker
+
+        docker.ping(docker.USUAL, _ENGINE.timeout_s)
+        return Told(words="answers")
+
+    answer = _answer("docker", _ENGINE, question)
+    return [msgspec.structs.replace(answer, level=None) if answer.reason == "permission" else answer]
 
 
 def _connect(service: Tcp) -> Told:
@@ -129,10 +168,15 @@ def _late(check: str, service: Asked) -> ServiceAnswer:
 def _where(service: Asked) -> dict[str, Any]:
     if isinstance(service, Http):
         return {"url": service.url.partition("?")[0]}  # what follows may be a key
+    if isinstance(service, Docker):
+        return {}
     return {"host": service.host, "port": service.port}
 
 
-def _units(services: Services, usual: Expectation | None, limit_s: float) -> Answers:
+def _units(services: Services, wanted: Wanted, limit_s: float) -> Answers:
     from mltop.checks.service import unit
 
-    return unit.ask(services.unit, usual, limit_s)
+    try:
+        return unit.ask(services.unit, wanted.units_to_ask(), limit_s, failed=wanted.failed)
+    except Exception:  # noqa: BLE001 - its owner says of each unit that there is no answer
+        return []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
-from mltop.checks.service.asked import checks_of
-from mltop.checks.service.unit import USUAL, Expectation, ask, is_running
+from mltop.checks.service.asked import Wanted, checks_of, is_active_docker, selected, wanted_of
+from mltop.checks.service.unit import ANY_FAILED, USUAL, Expectation, ask, is_running
 from mltop.config.service import Services
 from mltop.model.finding import Level
 from mltop.model.service import ServiceAnswer
@@ -22,25 +22,27 @@ _NONE = {
     "redis": "none is configured ([[services.redis]])",
     "pg": "none is configured ([[services.postgres]])",
     "tcp": "none is configured ([[services.tcp]])",
+    "docker": "none is configured ([[services.docker]]) and systemd runs none",
 }
 
 
 class ServiceProbe:
     """Asks the services of the config. Single-threaded; starts its child at once, if there is anything to ask."""
 
-    def __init__(self, services: Services, usual: Expectation | None, limit_s: float) -> None:
-        self._services = services
-        self._usual = usual
+    def __init__(self, services: Services, checks: Collection[str], units: Expectation, limit_s: float) -> None:
+        """Ask those whose check is among these, within this time; `units` is how docker and ssh are expected."""
+        self._wanted = wanted = wanted_of(services, checks, units)
+        self._services = services = selected(services, checks)
         self._answers: list[ServiceAnswer] = []
         self._buffer = b""
         self._has_ended = False
         """The child went by itself: what it did not say it will not say."""
         self._child: Child | None = None
-        self._decoder = msgspec.json.Decoder(ServiceAnswer)
         if not checks_of(services) and not is_running():
-            self._answers = ask(services.unit, usual, limit_s)  # there is nothing to wait for
-        elif checks_of(services) or services.unit or usual is not None:
-            self._child = fork_child(lambda _, write_fd: _serve(services, usual, limit_s, write_fd))
+            # there is nothing to wait for
+            self._answers = ask(services.unit, wanted.units, limit_s, failed=wanted.failed)
+        elif checks_of(services) or wanted.asks_systemd(services):
+            self._child = fork_child(lambda _, write_fd: _serve(services, wanted, limit_s, write_fd))
 
     def filenos(self) -> list[int]:
         """Readable when there is something to poll for."""
@@ -59,7 +61,7 @@ class ServiceProbe:
         except BlockingIOError:
             return
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        self._answers.extend(self._decoder.decode(line) for line in lines)
+        self._answers.extend(msgspec.json.decode(line, type=ServiceAnswer) for line in lines)
         if not data:
             self._has_ended = True
             self.close()
@@ -84,7 +86,7 @@ class ServiceProbe:
                 yield self._untold(check, name, level)
         there = {check for check, _, _ in asked}
         for check, words in _NONE.items():
-            if check not in there:
+            if check not in there and not any(check == one for one, _ in told):
                 yield ServiceAnswer(check, "", None, words, "absent")
 
     def _untold(self, check: str, name: str, level: Level) -> ServiceAnswer:
@@ -98,14 +100,18 @@ class ServiceProbe:
             yield check, service.name, Level.CRITICAL
         for unit in self._services.unit:
             yield "svc.unit", unit.name, Level.UNKNOWN
-        if self._usual is not None:
+        if self._wanted.failed:
+            yield ANY_FAILED, "", Level.UNKNOWN
+        if self._wanted.docker and any(is_active_docker(answer) for answer in self._answers):
+            yield "docker", "docker", Level.CRITICAL
+        if self._wanted.units is not None:
             named = {unit.name.removesuffix(".service") for unit in self._services.unit}
             for unit in USUAL:
                 if unit.name not in named and not (unit.name == "ssh" and "sshd" in named):
                     yield "svc.unit", unit.name, Level.UNKNOWN
 
 
-def _serve(services: Services, usual: Expectation | None, limit_s: float, write_fd: int) -> None:
+def _serve(services: Services, wanted: Wanted, limit_s: float, write_fd: int) -> None:
     from mltop.checks.service.child import serve  # in the child: its threads and queues are no part of a bare run
 
-    serve(services, usual, limit_s, write_fd)
+    serve(services, wanted, limit_s, write_fd)

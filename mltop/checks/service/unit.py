@@ -15,6 +15,10 @@ from mltop.system.text import clean
 USUAL = (Unit(name="docker"), Unit(name="ssh"))
 """Asked for where they are installed and enabled."""
 CHECK = "svc.unit"
+ANY_FAILED = "svc.any_failed"
+DOCKER = "docker.service"
+_NAMED = 5
+"""At most so many units are named."""
 STARTING_S = 120.0
 """A unit that takes longer than this to start is in trouble: node mixin, Netdata."""
 _RUNNING = "/run/systemd/system"
@@ -30,28 +34,65 @@ Expectation = Literal["usual", "asked", "must"]
 """Whether a unit is looked at where it is enabled, was asked for, or is CRITICAL where it is not installed."""
 
 
-def ask(units: Iterable[Unit], usual: Expectation | None, timeout_s: float) -> list[ServiceAnswer]:
-    """The answers for these units, and for the usual ones as they are expected; `None` leaves those out."""
+def ask(
+    units: Iterable[Unit], usual: Expectation | None, timeout_s: float, *, failed: bool = False
+) -> list[ServiceAnswer]:
+    """The answers for these units, and for the usual ones as they are expected; `None` leaves those out.
+
+    With `failed` also that for `svc.any_failed`. One call of systemctl, and a second for sockets of other names.
+    """
     wanted: dict[str, Expectation] = {unit.name: "asked" for unit in units}
     known = {_names(name) for name in wanted}
     if usual is not None:
         wanted |= {unit.name: usual for unit in USUAL if _names(unit.name) not in known}
-    if not wanted:
+    if not wanted and not failed:
         return []
     if not is_running():
-        return [_untold(name, how, "no systemd here", "facility") for name, how in wanted.items()]
+        return _all_untold(wanted, failed, "no systemd here", "facility")
     import subprocess  # a run without systemd does without it
 
+    until = time.monotonic() + timeout_s
     try:
-        shown = show(sorted({one for name in wanted for one in _with_sockets(name)}), timeout_s)
+        shown, all_failed = show(sorted({one for name in wanted for one in _with_sockets(name)}), timeout_s, failed)
+        if missing := sorted(_sockets_of_idle(shown) - shown.keys()):
+            shown |= show(missing, max(0.05, until - time.monotonic()))[0]
     except FileNotFoundError:
-        return [_untold(name, how, "systemctl is not installed", "facility") for name, how in wanted.items()]
+        return _all_untold(wanted, failed, "systemctl is not installed", "facility")
     except subprocess.TimeoutExpired:
-        return [_untold(name, "asked", f"systemd did not answer in {timeout_s:.1f} s", "timeout") for name in wanted]
+        return _all_untold(wanted, failed, f"systemd did not answer in {timeout_s:.1f} s", "timeout")
     except (subprocess.SubprocessError, OSError) as error:
-        return [_untold(name, "asked", f"systemctl: {clean(str(error), 120)}", "error") for name in wanted]
+        return _all_untold(wanted, failed, f"systemctl: {clean(str(error), 120)}", "error")
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
-    return [judge(name, shown, how, now) for name, how in wanted.items()]
+    found = [judge(name, shown, how, now) for name, how in wanted.items()]
+    return [*found, judge_failed(all_failed)] if failed else found
+
+
+def _all_untold(wanted: Mapping[str, Expectation], failed: bool, why: str, reason: str) -> list[ServiceAnswer]:
+    is_missing = reason == "facility"
+    found = [_untold(name, how if is_missing else "asked", why, reason) for name, how in wanted.items()]
+    if failed:
+        found.append(ServiceAnswer(ANY_FAILED, "", None if is_missing else Level.UNKNOWN, why, reason))
+    return found
+
+
+def judge_failed(shown: Iterable[Show]) -> ServiceAnswer:
+    """Any unit that failed, by name."""
+    names = sorted({clean(one.get("Id", "?"), 80) for one in shown if one.get("ActiveState") == "failed"})
+    if not names:
+        return ServiceAnswer(ANY_FAILED, "", Level.OK, "no unit has failed", "ok")
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    words = f"failed: {', '.join(names[:_NAMED])}{more}"
+    action = f"systemctl status {names[0]}; systemctl reset-failed where it is done with"
+    return ServiceAnswer(ANY_FAILED, "", Level.WARNING, words, "failed", action, data={"units": names})
+
+
+def _sockets_of_idle(shown: Mapping[str, Show]) -> set[str]:
+    """The sockets, timers and paths that may start those that are not active."""
+    return {one for unit in shown.values() if not _is_up(unit) for one in unit.get("TriggeredBy", "").split()}
+
+
+def _is_up(unit: Show) -> bool:
+    return unit.get("ActiveState") == "active"
 
 
 def is_running() -> bool:
@@ -59,20 +100,25 @@ def is_running() -> bool:
     return os.path.isdir(_RUNNING)  # noqa: PTH112 - pathlib is not worth its import here
 
 
-def show(names: list[str], timeout_s: float) -> dict[str, Show]:
-    """What systemd says of each of these units, by the name that was asked; raises SubprocessError, OSError."""
+def show(names: list[str], timeout_s: float, failed: bool = False) -> tuple[dict[str, Show], list[Show]]:
+    """What systemd says of each of these units, by the name that was asked, and with `failed` of all that failed.
+
+    A state chooses among what a pattern finds, never among names; names come first (systemctl(1)). Raises
+    SubprocessError, OSError.
+    """
     import subprocess
 
-    command = ["systemctl", "--no-ask-password", "--no-pager", "show", f"--property={_PROPERTIES}", "--", *names]
+    command = ["systemctl", "--no-ask-password", "--no-pager", "show", f"--property={_PROPERTIES}"]
+    command += ["--state=failed", "--", *names, "*"] if failed else ["--", *names]
     environment = {**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH") or os.defpath}
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False, env=environment
     )
     blocks = parse(done.stdout)
-    if len(blocks) != len(names):
+    if len(blocks) < len(names) or (len(blocks) > len(names) and not failed) or (not blocks and done.returncode != 0):
         complaint = clean(done.stderr.strip() or b"no answer", 120)
         raise subprocess.SubprocessError(complaint)
-    return dict(zip(names, blocks, strict=True))
+    return dict(zip(names, blocks, strict=False)), blocks[len(names) :]
 
 
 def parse(output: bytes) -> list[Show]:
@@ -99,12 +145,14 @@ def judge(name: str, shown: Mapping[str, Show], how: Expectation, now: float) ->
     level, summary, reason = _state(unit, sockets, now)
     action = None if level is Level.OK else f"systemctl status {unit.get('Id', name)}"
     data = {key: unit.get(key) for key in ("Id", "ActiveState", "SubState", "Result", "NRestarts")}
-    return ServiceAnswer(CHECK, name, level, summary, reason, action, data=data)
+    restarts = _number(unit, "NRestarts")
+    counters = {} if restarts is None else {"svc.unit.restarts": restarts}
+    return ServiceAnswer(CHECK, name, level, summary, reason, action, counters=counters, data=data)
 
 
 def _state(unit: Show, sockets: list[Show], now: float) -> tuple[Level, str, str]:
     active, sub = unit.get("ActiveState", ""), unit.get("SubState", "")
-    since_s = now - int(unit.get("StateChangeTimestampMonotonic") or 0) / 1e6
+    since_s = now - (_number(unit, "StateChangeTimestampMonotonic") or 0.0) / 1e6
     if sub == "auto-restart":
         return Level.WARNING, f"restarts again and again ({unit.get('NRestarts', '?')} times)", "restarts"
     if active == "activating":
@@ -112,6 +160,8 @@ def _state(unit: Show, sockets: list[Show], now: float) -> tuple[Level, str, str
         return level, f"starting for {since_s:.0f} s", "starting"
     if active in ("active", "reloading", "refreshing"):
         return Level.OK, active, "ok"
+    if active == "deactivating":
+        return Level.WARNING, f"stopping for {since_s:.0f} s", "stopping"
     if unit.get("LoadState") == "masked":
         return Level.CRITICAL, "masked", "masked"
     if active == "failed":
@@ -122,6 +172,11 @@ def _state(unit: Show, sockets: list[Show], now: float) -> tuple[Level, str, str
     if listening:
         return Level.OK, f"started by {listening[0]} when needed", "ok"
     return Level.CRITICAL, active or "in no state", "inactive"
+
+
+def _number(unit: Show, key: str) -> float | None:
+    text = unit.get(key, "")
+    return float(text) if text.isdecimal() else None
 
 
 def _untold(name: str, how: Expectation, summary: str, reason: str) -> ServiceAnswer:

@@ -11,9 +11,7 @@ from mltop.checks.judgement import Judgement
 from mltop.checks.profile import Profile
 from mltop.checks.selection import Selection
 from mltop.checks.service.probe import ServiceProbe
-from mltop.checks.service.unit import Expectation
 from mltop.commands.check.job import JobReading, job_faults
-from mltop.config.service import Services
 from mltop.config.settings import Settings
 from mltop.model.finding import Level
 from mltop.model.snapshot import Snapshot
@@ -38,7 +36,7 @@ def read(
     """The box, its services and its jobs, side by side, within the run's time; `places`: --config and --state-dir."""
     left_s = limit_s - (time.monotonic() - started)
     look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s, selection.checks)
-    probe = ServiceProbe(_services(settings, selection), _units(selection, profile), left_s)
+    probe = ServiceProbe(settings.services, selection.checks, profile.units, left_s)
     jobs = JobReading(*places, selection.checks, left_s)
     try:
         snapshot, surroundings = look.take(probe)
@@ -48,17 +46,6 @@ def read(
         jobs.close()
         probe.close()
         look.close()
-
-
-def _services(settings: Settings, selection: Selection) -> Services:
-    """The configured services whose check runs."""
-    kinds = {"svc.unit": "unit", "api": "http", "redis": "redis", "pg": "postgres", "tcp": "tcp"}
-    left_out = {kind: () for check, kind in kinds.items() if check not in selection.checks}
-    return msgspec.structs.replace(settings.services, **left_out)
-
-
-def _units(selection: Selection, profile: Profile) -> Expectation | None:
-    return profile.units if "svc.unit" in selection.checks else None
 
 
 def own_config(settings: Settings, config: str | None = None) -> Judgement:

@@ -1,6 +1,7 @@
 """NVML's functions that mltop calls, as C declares them (nvml.h): which symbols, and what they fill in.
 
-NVIDIA's own binding defines all that NVML has: importing it takes a quarter of the CPU time that `mltop --check` has.
+For one look, as `--check` takes: NVIDIA's own binding (`nvidia_binding`) defines all that NVML has, and importing it
+takes a quarter of the CPU time that a verdict has.
 """
 
 from __future__ import annotations

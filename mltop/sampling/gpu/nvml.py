@@ -10,6 +10,7 @@ from mltop.system.text import clean
 
 if TYPE_CHECKING:
     from mltop.sampling.gpu.binding import Answered, Binding, Field
+    from mltop.sampling.gpu.nvidia_binding import NvidiaBinding
 
 Note = Callable[[int, str], None]
 """Told of each call before it is made: the GPU's index (-1: none) and the function."""
@@ -64,16 +65,14 @@ class Library:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._binding: Binding | None = None
+        self._binding: Binding | NvidiaBinding | None = None
 
-    def open(self) -> None:
-        """Load the library and start it."""
+    def open(self, *, is_brief: bool) -> None:
+        """Load the library and start it; `is_brief`: for one look, which starts in a fraction of the time."""
         self._note(-1, "loading libnvidia-ml.so.1")
         if self._binding is None:
-            from mltop.sampling.gpu.binding import Binding
-
             try:
-                self._binding = Binding()
+                self._binding = _brief() if is_brief else _whole()
             except OSError:
                 raise self.why_not(LIBRARY_NOT_FOUND) from None
         self.ask(-1, "nvmlInit")
@@ -119,3 +118,15 @@ class Library:
 
     def _words(self, code: int) -> str:
         return clean(f"NVML error {code}" if self._binding is None else self._binding.words(code)).lower()
+
+
+def _brief() -> Binding:
+    from mltop.sampling.gpu.binding import Binding
+
+    return Binding()
+
+
+def _whole() -> NvidiaBinding:
+    from mltop.sampling.gpu.nvidia_binding import NvidiaBinding
+
+    return NvidiaBinding()

@@ -101,14 +101,14 @@ class Probe:
         if xids:
             self.say(XidSaid(xids=xids))
         try:
-            if self._is_started():
+            if self._is_started(is_brief=request.for_verdict):
                 self._read_all(request)
         except Missing as gone:
             self._stop()
             self._fail(gone)
         self.say(RefreshDone(number=request.number))
 
-    def _is_started(self) -> bool:
+    def _is_started(self, *, is_brief: bool) -> bool:
         """Whether NVML is started; starts it, or starts it anew where the box's cards changed."""
         now = time.monotonic()
         if self._cards is not None and now >= self._recount_at:
@@ -116,12 +116,12 @@ class Probe:
             if self._count() != self._shape or not self._cards:
                 self._stop()  # NVML counts once, when it is started
         if self._cards is None and now >= self._retry_at:
-            self._start()
+            self._start(is_brief=is_brief)
         return self._cards is not None
 
-    def _start(self) -> None:
+    def _start(self, *, is_brief: bool) -> None:
         try:
-            self._library.open()
+            self._library.open(is_brief=is_brief)
             self._shape = self._count()
         except Missing as missing:
             self._fail(missing)

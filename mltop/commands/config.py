@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from mltop.commands.parser import ExitCode, Parser, common
-from mltop.config.document import Files, read_files
 from mltop.config.derived import backup_of
+from mltop.config.document import Files, read_files
 from mltop.config.fault import Fault, dotted
 from mltop.config.job import JobConfig
 from mltop.config.jobs import Jobs, load_jobs

@@ -107,9 +107,10 @@ async def test_it_says_for_how_long_a_state_lasts_where_that_is_known(kept: Star
         made = Verdict(
             time="2026-03-02T14:02:11.250Z",
             results=(
-                result("disk.space", State.WARNING, "2026-03-02T11:01:00Z"),
-                result("mem.swap", State.OK, "2026-02-28T14:02:11Z"),
-                result("cpu.load", State.OK, "2026-03-02T14:02:11Z"),
+                result("disk.space", State.CRITICAL, "2026-03-02T11:01:00Z"),
+                result("mem.swap", State.WARNING, "2026-02-28T14:02:11Z"),
+                result("cpu.load", State.WARNING, "2026-03-02T14:02:11Z"),
+                result("cpu.thermal", State.OK, "2026-02-28T14:02:11Z"),
                 result("cpu.psi", State.OK, None),
                 result("gpu.mem", State.SKIP, "2026-02-28T14:02:11Z"),
             ),

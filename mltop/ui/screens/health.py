@@ -146,7 +146,7 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
         """State, check, target, what was found."""
         check, target = _columns(width)
         role = Role.DIM if item.state is State.SKIP else Role.TEXT
-        lasts = "" if item.state is State.SKIP else _lasts(item, self._checked_at())
+        lasts = "" if item.state in (State.OK, State.SKIP) else _lasts(item, self._checked_at())
         since = f"  {lasts}" if lasts else ""
         room = max(0, width - check - target - 10 - len(since))
         return [
@@ -229,7 +229,7 @@ class ResultScreen(PageScreen):
 
 def _columns(width: int) -> tuple[int, int]:
     """Cells of the check and of its target."""
-    return (18, 16) if width < 100 else (22, 28)
+    return (19, 15) if width < 100 else (22, 28)
 
 
 def _lasts(item: Result, checked_at: str) -> str:

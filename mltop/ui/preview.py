@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mltop.model.job import Job
 
 COUNT = 10
 """Next runs (J17)."""
-CROWD = 3
-"""Jobs of the same minute that are one too many beside this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,7 @@ class Preview:
 
 def preview(text: str, took_s: float | None, others: Sequence[Job], now: datetime) -> Preview:
     """Look at schedules with `;` between them. May ask systemd, so it runs beside the loop (`aside`)."""
-    from mltop.jobs.schedule.advice import advice
+    from mltop.jobs.schedule.advice import advice, crowded, too_often
     from mltop.jobs.schedule.schedule import ScheduleFault, parse, shown
 
     parts = [part.strip() for part in text.split(";") if part.strip()]
@@ -46,23 +42,6 @@ def preview(text: str, took_s: float | None, others: Sequence[Job], now: datetim
         times.update(found)
         notes += [*([schedule.unknown] if schedule.unknown else []), *advice(schedule, found)]
     ahead = sorted(times, key=lambda time: time.timestamp())[:COUNT]
-    notes += [*_too_often(ahead, took_s), *_crowded(ahead, others)]
+    begins = [[datetime.fromisoformat(time) for time in job.next_runs] for job in others if job.enabled]
+    notes += [*too_often(ahead, [] if took_s is None else [took_s]), *crowded(ahead, begins)]
     return Preview(text, tuple(shown(time) for time in ahead), tuple(dict.fromkeys(notes)))
-
-
-def _too_often(times: Sequence[datetime], took_s: float | None) -> list[str]:
-    """Whether the next run begins before the one before it is likely to have ended."""
-    gaps = [after.timestamp() - before.timestamp() for before, after in itertools.pairwise(times)]
-    if not gaps or took_s is None or took_s <= min(gaps):
-        return []
-    return [f"the last run took {took_s:.0f} s, longer than the {min(gaps):.0f} s between two runs"]
-
-
-def _crowded(times: Sequence[datetime], others: Sequence[Job]) -> list[str]:
-    """Whether many jobs begin in the minute of the next run."""
-    minutes = Counter(time[:16] for job in others if job.enabled for time in job.next_runs[:1])
-    for time in times[:1]:
-        count = minutes[f"{time.astimezone(UTC):%Y-%m-%dT%H:%M}"]
-        if count >= CROWD:
-            return [f"{count} other jobs begin in the same minute: another minute spreads the load"]
-    return []

@@ -33,7 +33,8 @@ def too_often(times: Sequence[datetime], durations_s: Sequence[float]) -> list[s
     usual = ordered[max(0, -(-len(ordered) * 95 // 100) - 1)]
     if usual <= min(gaps):
         return []
-    return [f"a run takes up to {usual:.0f} s (95 of 100), longer than the {min(gaps):.0f} s between two"]
+    what = f"a run takes up to {usual:.0f} s (95 of 100)" if len(ordered) > 1 else f"the last run took {usual:.0f} s"
+    return [f"{what}, longer than the {min(gaps):.0f} s between two"]
 
 
 def crowded(times: Sequence[datetime], others: Iterable[Sequence[datetime]]) -> list[str]:

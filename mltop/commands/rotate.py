@@ -12,7 +12,7 @@ from mltop.commands.tended import Tending, tend
 from mltop.config.fault import Fault
 from mltop.config.job import JobConfig, RotateSpec
 from mltop.config.jobs import load_job, load_jobs
-from mltop.system.file import write_atomic
+from mltop.system.file import write_named
 from mltop.tasks.configured import rotate_rules
 from mltop.tasks.outcome import EngineError, TaskError, UsageError, os_reason
 from mltop.tasks.rotate import logrotate
@@ -87,7 +87,7 @@ def _written(text: str, output: str | None, prog: str) -> int:
     if output is None:
         return write(text)
     try:
-        write_atomic(Path(output), text.encode("utf-8", "surrogateescape"), 0o644)
+        write_named(Path(output), text.encode("utf-8", "surrogateescape"), 0o644)
     except OSError as error:
         sys.stderr.write(f"{prog}: {output}: {os_reason(error)}\n")
         return ExitCode.FAILED

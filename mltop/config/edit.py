@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,6 +90,8 @@ def write(edit: Edit, *, is_shared: bool = False) -> None:
     read by every user's mltop. A link is followed; mode and owner of a file that is there stay.
     """
     file = edit.file.resolve()
+    if file.exists() and not file.is_file():
+        raise Fault([f"{edit.file}: not a file: give the config another place (--config)"])
     make_folder(file.parent, 0o755 if is_shared else 0o700)
     lock = _lock(file.with_name(f".{file.name}.lock"))
     try:
@@ -108,6 +112,8 @@ def replace(file: Path, data: bytes, mode: int = 0o600) -> None:
     except FileNotFoundError:
         write_atomic(file, data, mode)
         return
+    if not stat.S_ISREG(status.st_mode):  # a device would be gone for everybody
+        raise OSError(errno.EINVAL, "not a file", str(file))
     write_atomic(file, data, status.st_mode & 0o7777)
     if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
         with contextlib.suppress(PermissionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -33,6 +34,27 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             beside.unlink()
         raise
     sync_directory(path.parent)
+
+
+def write_named(path: Path, data: bytes, mode: int) -> None:
+    """Write to a place that somebody named; raises OSError.
+
+    A file is replaced whole. What is no file (`/dev/null`, a terminal, a pipe that is read) is written into: renaming a
+    file over it would take it away from everybody.
+    """
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode) and not str(path).startswith(("/dev/", "/proc/"))
+    except FileNotFoundError:
+        is_file = True
+    if is_file:
+        write_atomic(path, data, mode)
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)  # no reader: no wait
+    try:
+        os.set_blocking(descriptor, True)
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def append_line(path: Path, line: bytes, mode: int = 0o600) -> None:

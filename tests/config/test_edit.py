@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mltop.config.change import AddJob, Change, RemoveJob, RemoveKey, SetKey, changed, changed_text, same
-from mltop.config.edit import Edit, preview, preview_text, write
+from mltop.config.edit import Edit, preview, preview_text, replace, write
 from mltop.config.fault import Fault
 from mltop.config.jobs import job_files
 
@@ -358,3 +359,13 @@ def test_two_writers_lose_nothing(file: Path) -> None:
     assert {name for name in jobs if name[0] in "ab" and name[1:].isdigit()} == {
         f"{a}{n}" for a in "ab" for n in range(10)
     }
+
+
+def test_a_config_that_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "config.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(Fault, match="not a file"):
+        write(Edit(pipe, b"", b"version = 1\n"))
+    with pytest.raises(OSError, match="not a file"):
+        replace(pipe, b"version = 1\n")
+    assert pipe.is_fifo()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mltop.system.file import append_line, try_lock, write_atomic
+from mltop.system.file import append_line, try_lock, write_atomic, write_named
 
 
 def names(path: Path) -> list[str]:
@@ -87,3 +87,26 @@ def test_a_lock_is_held_by_one_and_is_free_when_its_holder_dies(tmp_path: Path) 
     assert not os.get_inheritable(descriptor)
     os.close(descriptor)
     assert path.exists()
+
+
+def test_what_is_no_file_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device"):  # nobody reads: no wait
+        write_named(pipe, b"one", 0o644)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_named(pipe, b"one", 0o644)
+        assert os.read(reader, 10) == b"one"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link = tmp_path / "null"  # a link, so that a fault of the code costs this box nothing
+    link.symlink_to(os.devnull)
+    write_named(link, b"gone", 0o644)
+    assert link.is_symlink()
+    assert stat.S_ISCHR(link.stat().st_mode)
+    with pytest.raises(IsADirectoryError):
+        write_named(tmp_path, b"x", 0o644)
+    write_named(tmp_path / "file", b"x", 0o644)
+    assert (tmp_path / "file").read_bytes() == b"x"

@@ -12,10 +12,10 @@ def write(text: str, path: str | None, code: int) -> int:
         if path is not None:
             from pathlib import Path
 
-            from mltop.system.file import write_atomic
+            from mltop.system.file import write_named
 
             with replacing():
-                write_atomic(Path(path), text.encode("utf-8", "replace"), 0o644)
+                write_named(Path(path), text.encode("utf-8", "replace"), 0o644)
         else:
             write_out(text)
     except OSError as error:

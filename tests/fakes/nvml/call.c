@@ -141,6 +141,27 @@ static void read_one(const char *path)
     close(fd);
 }
 
+static void *stay(void *nothing)
+{
+    for (;;)
+        pause();
+    return nothing;
+}
+
+static void start_threads(void)
+{
+    pthread_t thread;
+    for (int i = 0; i < 3; i++)
+        if (pthread_create(&thread, NULL, stay, NULL) == 0)
+            pthread_detach(thread);
+}
+
+static void print_noise(const struct call *c)
+{
+    for (int fd = 1; fd <= 2; fd++)
+        dprintf(fd, "NVRM: a driver that talks, in %s\n{\"schema\": 1}\n", c->function->name);
+}
+
 /* Plays the faults of this call in the file's order; returns the code of the first that fails it. */
 static int play_faults(struct call *c)
 {
@@ -163,6 +184,16 @@ static int play_faults(struct call *c)
         case ACT_CRASH:
             signal(SIGSEGV, SIG_DFL);
             raise(SIGSEGV);
+            break;
+        case ACT_ABORT:
+            abort();
+        case ACT_EXIT:
+            exit(7);
+        case ACT_PRINT:
+            print_noise(c);
+            break;
+        case ACT_THREADS:
+            start_threads();
         }
     }
     return NVML_SUCCESS;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { MAX_GPUS = 64, MAX_MIGS = 16, MAX_PROCESSES = 64, MAX_FAULTS = 128, MAX_HIDES = 64 };
+enum { MAX_GPUS = 64, MAX_MIGS = 16, MAX_PROCESSES = 64, MAX_FAULTS = 128, MAX_HIDES = 64, TEXT_SIZE = 256 };
 
 /* nvmlReturn_t, as nvml.h numbers it. */
 enum {
@@ -42,7 +42,7 @@ enum {
     X(ecc_cor_sram) X(sram_threshold) X(violation_thermal) X(slow_sw_thermal) X(slow_hw_thermal) X(slow_hw_brake) \
     X(nvlink_crc) X(nvlink_replay) X(nvlink_recovery) \
     X(fabric_state) X(fabric_status) X(fabric_health) X(addressing) \
-    X(mig_slices) X(mig_sms) X(gi) X(ci)
+    X(mig_slices) X(mig_sms) X(gi) X(ci) X(crowd)
 
 #define X(name) K_##name,
 enum key { KEYS(X) K_COUNT };
@@ -66,7 +66,8 @@ struct process {
 
 struct device {
     struct value values[K_COUNT];
-    char name[96], uuid[96], serial[32], bus_id[32], vbios[32], part[32], profile[32];
+    char name[TEXT_SIZE], uuid[TEXT_SIZE], serial[TEXT_SIZE], bus_id[TEXT_SIZE], bus_text[TEXT_SIZE], vbios[TEXT_SIZE];
+    char part[TEXT_SIZE], profile[TEXT_SIZE];
     bool present;
     int section, mig; /* the section it comes from; mig is -1 for a whole GPU */
     int index;        /* NVML's index among the present GPUs */
@@ -75,7 +76,8 @@ struct device {
     struct device *migs[MAX_MIGS];
 };
 
-enum action { ACT_FAIL, ACT_DELAY, ACT_HANG, ACT_HANG_HARD, ACT_HANG_FILE, ACT_CRASH };
+enum action { ACT_FAIL, ACT_DELAY, ACT_HANG, ACT_HANG_HARD, ACT_HANG_FILE, ACT_CRASH, ACT_ABORT, ACT_EXIT,
+              ACT_PRINT, ACT_THREADS };
 
 struct fault {
     char function[64], gpus[64], path[256];
@@ -90,6 +92,7 @@ enum lock { LOCK_NONE, LOCK_PROCESS, LOCK_DRIVER };
 struct scenario {
     char driver[96], nvml[96];
     int cuda;
+    long long count; /* -1: as many as are present */
     enum lock lock;
     double since; /* CLOCK_REALTIME of the file's last change: the zero of `from`, `until` and moving values */
     unsigned pids[MAX_PROCESSES];

@@ -107,10 +107,31 @@ static int u64_of(const struct call *c, enum key key, u64 *out)
     return code;
 }
 
+/* Bytes of a text with escapes, not one too many; the rest is ended or, after `\~`, filled. */
+static void raw_text(const char *from, char *out, unsigned length)
+{
+    unsigned at = 0, byte;
+    while (*from && at < length) {
+        if (!strcmp(from, "\\~")) {
+            memset(out + at, 'z', length - at);
+            return;
+        }
+        bool is_byte = sscanf(from, "\\x%2x", &byte) == 1;
+        out[at++] = is_byte ? (char)byte : *from;
+        from += is_byte ? 4 : 1;
+    }
+    if (at < length)
+        out[at] = 0;
+}
+
 static int text(const char *from, char *out, unsigned length)
 {
     if (!out)
         return NVML_ERROR_INVALID_ARGUMENT;
+    if (strchr(from, '\\')) {
+        raw_text(from, out, length);
+        return NVML_SUCCESS;
+    }
     if (strlen(from) + 1 > length)
         return NVML_ERROR_INSUFFICIENT_SIZE;
     strcpy(out, from);
@@ -214,7 +235,7 @@ static int device_count(const struct function *f, unsigned *out)
     struct call c;
     int code = begin_ready(&c, f, -1, -1);
     if (!code)
-        *out = (unsigned)c.scenario->present_count;
+        *out = c.scenario->count >= 0 ? (unsigned)c.scenario->count : (unsigned)c.scenario->present_count;
     return call_end(&c, code);
 }
 API(nvmlDeviceGetCount, unsigned *out) { return device_count(&F_nvmlDeviceGetCount, out); }
@@ -329,6 +350,8 @@ static void fill_pci(const struct call *c, struct pci_v3 *p)
     p->pci_subsystem_id = 0x16c110de;
     snprintf(p->bus_id, sizeof p->bus_id, "%08X:%02X:%02X.0", domain, bus, device);
     snprintf(p->bus_id_legacy, sizeof p->bus_id_legacy, "%04X:%02X:%02X.0", domain & 0xffff, bus & 0xff, device & 0xff);
+    if (d->bus_text[0])
+        raw_text(d->bus_text, p->bus_id, sizeof p->bus_id);
 }
 API(nvmlDeviceGetPciInfo_v3, nvmlDevice_t d, struct pci_v3 *out)
 {
@@ -899,12 +922,16 @@ static int processes(const struct function *f, nvmlDevice_t d, char type, int ve
     int code = begin_ready(&c, f, d->gpu, d->mig);
     if (code)
         return call_end(&c, code);
-    unsigned total = process_total(&c, type), room = *count;
+    unsigned listed = process_total(&c, type), crowd = 0, room = *count;
+    if (type == 'C' && u32(&c, K_crowd, &crowd))
+        crowd = 0;
+    unsigned total = listed + crowd;
     *count = total;
     if (total > room || (total && !out))
         return call_end(&c, NVML_ERROR_INSUFFICIENT_SIZE);
     for (unsigned i = 0; i < total; i++) {
-        const struct process *p = process_of(&c, type, i);
+        struct process one = {.pid = 500000 + i - listed, .memory = {.kind = NUMBER, .a = 1 << 20}, .gi = ~0u, .ci = ~0u};
+        const struct process *p = i < listed ? process_of(&c, type, i) : &one;
         if (version == 1)
             ((struct process_v1 *)out)[i] = (struct process_v1){p->pid, process_memory(&c, p)};
         else

@@ -10,21 +10,28 @@
  *                                 process, or of every process that uses this scenario file
  *   pids = 123 456                the processes that `@0`, `@1` ... stand for (else 400000 + N)
  *   hide = GLOB ...               functions that this driver does not have (they answer "function not found")
+ *   count = N                     what the driver counts, whatever it has
  *   fault = FUNCTION GPUS ACTION [from S] [until S]      may be repeated; S in seconds since the file's mtime
  *
  *   [gpu 3] or [gpu *] or [gpu 0-3,5]      what follows is of these GPUs
  *   [mig 0.1]                              MIG device 1 of GPU 0 (made on first mention)
  *   KEY = VALUE                   a key of KEYS in fake.h, or the texts name uuid serial bus_id vbios part profile
+ *   bus_text = TEXT               what the driver calls its bus id, instead of the usual form of `bus_id`
  *   present = no                  the driver does not enumerate this card; later indexes move up
  *   process = PID MEMORY [type C|G|M] [sm VALUE] [mem VALUE] [enc VALUE] [dec VALUE] [gi N] [ci N]      (repeatable)
  *   process = none                forget those listed so far
  *
  * FUNCTION is a shell pattern over the exported names. GPUS: `*` any call; `-` calls without a GPU; `3`, `0-3,5` these
  * GPUs (section numbers) but not their MIG devices; `0.1`, `0.*` MIG devices.
- * ACTION: an error's name (lost, not_supported, no_permission, driver_not_loaded, lib_rm_version_mismatch, unknown ...);
+ * ACTION: an error's name (lost, not_supported, no_permission, driver_not_loaded, lib_rm_version_mismatch, unknown ...) or
+ * number;
  * `delay 50ms` (us, ms, s); `hang [60s]` (ends when the file no longer says so); `hang_hard` (the same with every signal
  * blocked: only SIGKILL ends the process); `hang_file PATH` (opens and reads PATH: on a hung FUSE mount that is a
- * true D state); `crash` (SIGSEGV).
+ * true D state); `crash` (SIGSEGV); `abort` (SIGABRT); `exit` (ends the process with code 7); `print` (writes to standard
+ * output and error); `threads` (starts threads that stay).
+ *
+ * A text may have `\xNN` (a byte) and end in `\~` (fills the caller's room, without an end); one that has is answered
+ * whatever it is, also empty.
  *
  * VALUE: a number with an optional unit (KiB MiB GiB, W mW, MHz, C, %, KB/s MB/s GB/s; bare numbers are in NVML's own
  * unit: mW, bytes, KB/s), yes, no, clock-event reasons joined by `+` (sw-power-cap+hw-slowdown), `na` (NVML's "value not
@@ -32,6 +39,7 @@
  * random: `wave LOW HIGH PERIOD_S` (a sine, each GPU at its own phase), `walk LOW HIGH PERIOD_S` (a new
  * point each period, the same in every run), `ramp FROM TO SECONDS`. `temperature_margin = auto` and `energy = auto` follow
  * the other values. A key that is not set answers "not supported".
+ * `crowd = N`: so many more compute processes, of pid 500000 on.
  * PID: a number, `@N`, `self` (the calling process), `parent`.
  */
 #define _GNU_SOURCE
@@ -201,6 +209,8 @@ static const struct {
     {"insufficient_resources", 23, "Insufficient Resources"},
     {"argument_version_mismatch", 25, "Argument version mismatch"},
     {"not_ready", 27, "System is not ready"},
+    {"gpu_not_found", 28, "GPU not found"},
+    {"invalid_state", 29, "Invalid state"},
     {"unknown", 999, "Unknown Error"},
 };
 
@@ -231,6 +241,8 @@ static const struct {
 
 int error_code(const char *name)
 {
+    if (*name && strspn(name, "0123456789") == strlen(name))
+        return atoi(name);
     for (int i = 0; i < COUNT(ERRORS); i++)
         if (!strcmp(name, ERRORS[i].name))
             return ERRORS[i].code;
@@ -393,6 +405,7 @@ static char *text_of(struct device *d, const char *key)
            : !strcmp(key, "uuid")   ? d->uuid
            : !strcmp(key, "serial") ? d->serial
            : !strcmp(key, "bus_id") ? d->bus_id
+           : !strcmp(key, "bus_text") ? d->bus_text
            : !strcmp(key, "vbios")  ? d->vbios
            : !strcmp(key, "part")   ? d->part
            : !strcmp(key, "profile") ? d->profile
@@ -468,7 +481,7 @@ static bool device_key(struct parser *p, struct device *d, const char *key, cons
     char copy[512], *words[32], *string = text_of(d, key);
     snprintf(copy, sizeof copy, "%s", text);
     if (string) {
-        snprintf(string, string == d->name || string == d->uuid ? 96 : 32, "%s", text);
+        snprintf(string, TEXT_SIZE, "%s", text);
         return true;
     }
     if (!strcmp(key, "process"))
@@ -613,6 +626,10 @@ static bool parse_action(struct fault *f, char **words, int count, int *used)
                 : !strcmp(words[0], "hang_hard") ? ACT_HANG_HARD
                 : !strcmp(words[0], "hang_file") ? ACT_HANG_FILE
                 : !strcmp(words[0], "crash")     ? ACT_CRASH
+                : !strcmp(words[0], "abort")     ? ACT_ABORT
+                : !strcmp(words[0], "exit")      ? ACT_EXIT
+                : !strcmp(words[0], "print")     ? ACT_PRINT
+                : !strcmp(words[0], "threads")   ? ACT_THREADS
                                                  : ACT_FAIL;
     if (f->action == ACT_FAIL)
         return false;
@@ -657,6 +674,8 @@ static bool scenario_key(struct parser *p, const char *key, char *text)
         snprintf(s->nvml, sizeof s->nvml, "%s", text);
     else if (!strcmp(key, "cuda"))
         s->cuda = atoi(text);
+    else if (!strcmp(key, "count"))
+        s->count = atoll(text);
     else if (!strcmp(key, "lock"))
         s->lock = !strcmp(text, "process") ? LOCK_PROCESS : !strcmp(text, "driver") ? LOCK_DRIVER : LOCK_NONE;
     else if (!strcmp(key, "gpus")) {
@@ -699,7 +718,7 @@ static void parse_line(struct parser *p, char *line)
     char *key = trim(line), *text = trim(equals + 1);
     char padded[64];
     snprintf(padded, sizeof padded, " %s ", key);
-    bool is_general = !p->target_count || strstr(" driver nvml cuda gpus lock pids hide fault ", padded);
+    bool is_general = !p->target_count || strstr(" driver nvml cuda count gpus lock pids hide fault ", padded);
     if (is_general)
         scenario_key(p, key, text);
     for (int i = 0; !is_general && i < p->target_count; i++)
@@ -713,6 +732,7 @@ struct scenario *scenario_parse(const char *text, double since)
     char line[1024];
     s->since = since;
     s->cuda = 12040;
+    s->count = -1;
     strcpy(s->driver, "550.54.15");
     strcpy(s->nvml, "12.550.54.15");
     while (*text) {

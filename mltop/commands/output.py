@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from mltop.config.fault import Fault
+from mltop.system.descriptor import write_all
 from mltop.system.text import clean
 from mltop.tasks.outcome import TaskError
 
@@ -32,8 +33,7 @@ def write(text: str) -> int:
     """Write to standard output, whole: 0; 1 where that fails. A reader that went away has what it wanted."""
     data = text.encode("utf-8", "replace")
     try:
-        while data:
-            data = data[os.write(1, data) :]
+        write_all(1, data)
     except BrokenPipeError:
         return 0
     except OSError as error:

@@ -15,6 +15,7 @@ from mltop.config.settings import Settings
 from mltop.fleet.link import Goal, Link
 from mltop.fleet.ssh import RemoteSource
 from mltop.model.snapshot import Snapshot
+from mltop.system.descriptor import write_all
 
 _NO_CLIENT = "no ssh client here: install openssh-client"
 _CLEAR_LINE = "\r\x1b[K"
@@ -98,8 +99,7 @@ def _copy(link: Link) -> int:
     lines = len(link.snapshots)
     data = b"".join(line + b"\n" for line in link.snapshots)
     link.snapshots.clear()
-    while data:
-        data = data[os.write(1, data) :]
+    write_all(1, data)
     return lines
 
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child, set_name
 
 PATIENCE_S = 0.25
@@ -260,9 +261,7 @@ def _answer(function: Task, key: object) -> tuple[object, float, int | None, str
 
 
 def _write(fd: int, message: bytes) -> None:
-    data = memoryview(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
-    while data:
-        data = data[os.write(fd, data) :]
+    write_all(fd, len(message).to_bytes(_LENGTH_BYTES, "big") + message)
 
 
 def _next_message(buffer: bytearray) -> Any:

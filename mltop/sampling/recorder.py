@@ -18,6 +18,7 @@ import msgspec
 from mltop.model.history import SLOT_S, readings, taken_at
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.recording import Busy, Record, Recording
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child, set_name
 
 DIRECTORY = "history"
@@ -150,9 +151,7 @@ def _take_down(recording: Recording, source: int, sink: int) -> None:
 
 
 def _write(sink: int, content: object) -> None:
-    data = memoryview(_message(content))
-    while data:
-        data = data[os.write(sink, data) :]
+    write_all(sink, _message(content))
 
 
 def _message(content: object) -> bytes:

@@ -12,6 +12,7 @@ import msgspec
 from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.sampler import DRIVER_PATIENCE_S
+from mltop.system.descriptor import write_all
 
 INTERVAL_MIN_S = 0.25
 """Below this the monitor itself becomes the load (nvitop#65, nvtop#365)."""
@@ -161,6 +162,4 @@ class Stream:
 
     def _write(self, data: bytes) -> None:
         self._written_at = time.monotonic()
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._out, view) :]
+        write_all(self._out, data)

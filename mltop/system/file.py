@@ -9,6 +9,8 @@ import stat
 import time
 from pathlib import Path
 
+from mltop.system.descriptor import write_all
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -24,7 +26,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     try:
         try:
             os.fchmod(descriptor, mode)  # whatever the umask
-            _write_all(descriptor, data)
+            write_all(descriptor, data)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -52,7 +54,7 @@ def write_named(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)  # no reader: no wait
     try:
         os.set_blocking(descriptor, True)
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
 
@@ -115,9 +117,3 @@ def sync_directory(path: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

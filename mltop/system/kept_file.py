@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Callable
 
+from mltop.system.descriptor import write_all
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -94,9 +96,7 @@ class KeptFile:
         descriptor = os.open(beside, _NEW, 0o600, dir_fd=folder)
         try:
             os.fchmod(descriptor, 0o600)  # whatever the umask
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            write_all(descriptor, data)
             written()
             os.fsync(descriptor)
             os.rename(beside, self._name, src_dir_fd=folder, dst_dir_fd=folder)

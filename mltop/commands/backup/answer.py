@@ -7,6 +7,7 @@ import select
 import time
 from collections.abc import Callable
 
+from mltop.system.descriptor import write_all
 from mltop.system.process import fork_child, reap_children
 from mltop.tasks.outcome import TaskError
 
@@ -15,7 +16,7 @@ PATIENCE_S = 10.0
 
 def answer_of(work: Callable[[], bytes], patience_s: float = PATIENCE_S) -> bytes | None:
     """Do `work` in a child and return what it returns, nothing where it failed; `None` where it took too long."""
-    child = fork_child(lambda _, answer: _tell(answer, work()))
+    child = fork_child(lambda _, answer: write_all(answer, work()))
     said = bytearray()
     try:
         deadline = time.monotonic() + patience_s
@@ -45,9 +46,3 @@ def require_answer(folder: str) -> None:
 
     if answer_of(look) is None:
         raise TaskError(f"{folder} does not answer within {PATIENCE_S:.0f} s", "see what its mount waits for")
-
-
-def _tell(answer: int, said: bytes) -> None:
-    data = memoryview(said)
-    while data:
-        data = data[os.write(answer, data) :]

@@ -18,6 +18,7 @@ import msgspec
 from mltop.commands.check.reach import dead_mount
 from mltop.config.location import SYSTEM_CONFIG, explicit_config, state_directory
 from mltop.model.job_facts import DrillFacts, Ended, JobFacts, JobsFacts
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child, set_name
 from mltop.system.text import clean
 
@@ -89,9 +90,7 @@ def _serve(config: str | None, folder: Path, write_fd: int) -> None:
         found = job_facts(config, folder)
     except Exception as error:  # noqa: BLE001 - whatever it is (a history that is damaged): could not tell, and why
         found = JobsFacts(trouble=f"{folder}/history.db: {type(error).__name__}: {clean(str(error), 200)}")
-    data = msgspec.json.encode(found)
-    while data:
-        data = data[os.write(write_fd, data) :]
+    write_all(write_fd, msgspec.json.encode(found))
 
 
 def job_facts(config: str | None, folder: Path, now: float | None = None) -> JobsFacts:

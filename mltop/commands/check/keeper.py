@@ -12,6 +12,7 @@ import select
 import time
 from collections.abc import Sequence
 
+from mltop.system.descriptor import write_all
 from mltop.system.kept_file import BusyError, KeptFile
 from mltop.system.process import Child, fork_child, name_at, set_name
 
@@ -148,9 +149,7 @@ def _first(kind: int, number: int, words: str, data: bytes = b"") -> bytes:
 
 
 def _say(sink: int, message: bytes) -> None:
-    view = memoryview(_framed(message))
-    while view:
-        view = view[os.write(sink, view) :]
+    write_all(sink, _framed(message))
 
 
 def _heard(source: int) -> bytes | None:

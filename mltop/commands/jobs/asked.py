@@ -16,6 +16,7 @@ from mltop.jobs.plan.operation import Operation
 from mltop.jobs.plan.plan import Plan
 from mltop.jobs.site import Site, SiteError, site
 from mltop.model.job import JOBS_SCHEMA, Drift, Job
+from mltop.system.descriptor import write_all
 
 PLAN_SCHEMA = "mltop.plan/1"
 Adder = Callable[..., argparse.ArgumentParser]
@@ -96,8 +97,7 @@ def text(written: str) -> None:
 def _write(data: bytes) -> None:
     """Write it whole; raises CommandError where nobody can read it."""
     try:
-        while data:
-            data = data[os.write(1, data) :]
+        write_all(1, data)
     except OSError as error:
         raise CommandError([f"standard output: {error.strerror}"]) from None
 

@@ -13,6 +13,7 @@ import msgspec
 
 from mltop.jobs.doctor.symptom import Report, fault, unknown
 from mltop.jobs.site import SiteError
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child, reap_children, set_name
 from mltop.system.text import clean
 
@@ -44,8 +45,7 @@ def _child(look: Look) -> Callable[[int, int], object]:
             answer = msgspec.json.encode(Report((where,)))
         except Exception as error:  # noqa: BLE001 - whatever it is, this part could not be looked at, and that is said
             answer = msgspec.json.encode(f"{type(error).__name__}: {error}")
-        while answer:
-            answer = answer[os.write(write, answer) :]
+        write_all(write, answer)
 
     return main
 

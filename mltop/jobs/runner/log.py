@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from mltop.jobs.place import make
+from mltop.system.descriptor import write_all
 from mltop.system.text import clean
 
 PREFIX = "# mltop "
@@ -122,10 +123,10 @@ class RunLog:
         self._left_out += from_offset - len(head) - self._mark_bytes
         mark = f"{PREFIX}cut: {self._left_out} bytes are left out here\n".encode()
         self._mark_bytes = len(mark)
-        _write_all(into, head + mark)
+        write_all(into, head + mark)
         at = from_offset
         while block := os.pread(self._descriptor, _BLOCK, at):
-            _write_all(into, block)
+            write_all(into, block)
             at += len(block)
         shift = len(head) + len(mark) - from_offset
         self._times = [
@@ -146,7 +147,7 @@ class RunLog:
     def _write_times(self) -> None:
         with contextlib.suppress(OSError):  # they are a help, no more
             os.ftruncate(self._times_descriptor, 0)
-            _write_all(self._times_descriptor, b"".join(b"%d %d\n" % pair for pair in self._times))
+            write_all(self._times_descriptor, b"".join(b"%d %d\n" % pair for pair in self._times))
 
     def _lose(self, error: OSError) -> None:
         """Give the log up; what is written stays."""
@@ -195,9 +196,3 @@ class Tail:
 def _create(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.open(path, flags, 0o600)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -20,6 +20,7 @@ from mltop.sampling.gpu.pci import cards_for_nvml
 from mltop.sampling.gpu.progress import Progress
 from mltop.sampling.host.kernel_log import KernelLog
 from mltop.sampling.root import Roots
+from mltop.system.descriptor import write_all
 from mltop.system.process import set_name
 from mltop.system.text import clean
 
@@ -237,9 +238,7 @@ class Probe:
     def say(self, said: Said) -> None:
         """Write one message."""
         self._progress.idle()  # a full pipe is the owner's doing, not the driver's
-        data = memoryview(self._encoder.encode(said) + b"\n")
-        while data:
-            data = data[os.write(self._fd, data) :]
+        write_all(self._fd, self._encoder.encode(said) + b"\n")
 
 
 def _cuda(version: str | None) -> str | None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child
 from mltop.tasks.cleanup.look import Look, Parts, Terms, look
 from mltop.tasks.outcome import Control, os_reason
@@ -201,6 +202,4 @@ def _work(read_fd: int, write_fd: int, identity: tuple[int, int], terms: Terms) 
         while len(data) < length:
             data += os.read(read_fd, length - len(data))
         looks = marshal.dumps([look_at(root_fd, task, terms).packed() for task in marshal.loads(data)])
-        view = memoryview(_LENGTH.pack(len(looks)) + looks)
-        while view:
-            view = view[os.write(write_fd, view) :]
+        write_all(write_fd, _LENGTH.pack(len(looks)) + looks)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from mltop.system.descriptor import write_all
 from mltop.tasks.inuse import InUse, in_use
 from mltop.tasks.outcome import Control, Exit, TaskError, display, os_reason
 from mltop.tasks.rotate import system
@@ -183,12 +184,10 @@ class _Log:
             try:
                 while block := os.read(log, _BLOCK):
                     self.control.check()
-                    view = memoryview(block)
-                    while view:
-                        view = view[os.write(copy, view) :]
+                    write_all(copy, block)
                 os.fsync(copy)
                 while block := os.read(log, _BLOCK):  # what came while the disk was busy: keep the gap short
-                    os.write(copy, block)
+                    write_all(copy, block)
                 os.rename(at_work, self.to, src_dir_fd=fd, dst_dir_fd=fd)
                 os.ftruncate(log, 0)
             except BaseException:

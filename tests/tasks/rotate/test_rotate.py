@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -168,6 +170,30 @@ def test_copytruncate_keeps_the_file_and_says_what_it_may_lose(log: Path) -> Non
         writer.write(b"after\n")
     assert log.read_bytes() == b"after\n"
     assert _content(log.parent / "train.log-20260101T030000Z") == b"line\n" * 1000
+
+
+def test_copytruncate_leaves_the_log_where_what_came_last_finds_no_room(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the copy goes to the disk the log grows, and the disk is full after a part of that."""
+    limits, sync = resource.getrlimit(resource.RLIMIT_FSIZE), os.fsync
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        with log.open("ab") as writer:
+            writer.write(b"more\n" * 1000)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (7000, limits[1]))  # of the 5,000 bytes more, 2,000 are taken
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    try:
+        report = _turn(log, 0, mode="copytruncate")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [each.action for each in report.logs] == ["failed"]
+    assert log.read_bytes() == b"line\n" * 1000 + b"more\n" * 1000
+    assert _names(log) == ["train.log"]
 
 
 def test_the_command_after_runs_once_and_its_failure_is_said(log: Path, tmp_path: Path) -> None:

@@ -149,12 +149,26 @@ def test_stream_ends_by_signal_with_its_code_and_leaves_no_process(number: signa
     wait_until(lambda: are_gone(below))
 
 
-def test_a_full_standard_output_is_one_line_and_code_1() -> None:
-    for flags in (("--once",), ("--once", "--json"), ("--stream",)):
-        with Path("/dev/full").open("w") as full:
-            ended = subprocess.run([*MLTOP, *flags], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-        assert ended.returncode == 1
-        assert re.fullmatch(r"mltop: standard output: [^\n]+\n", ended.stderr)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--once",),
+        ("--once", "--json"),
+        ("--stream",),
+        ("--schema",),
+        ("config", "check"),
+        ("config", "check", "--json"),
+        ("config", "show"),
+    ],
+)
+def test_a_full_standard_output_is_one_line_and_code_1(words: tuple[str, ...], tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    (tmp_path / "config.toml").write_text("version = 1\n")
+    command = [*MLTOP, "--config", str(tmp_path / "config.toml"), *words]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, env=environment)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"mltop: standard output: [^\n]+\n", ended.stderr)
 
 
 def test_headless_commands_load_neither_textual_nor_rich() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mltop.commands.output import Complaint, write, write_document
 from mltop.commands.parser import ExitCode, Parser, common
 from mltop.config.derived import backup_of
 from mltop.config.document import Files, read_files
@@ -37,15 +37,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """The file and line it stands in; `None`: the default."""
 
 
-class Complaint(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault (D18)."""
-
-    message: str
-    where: str | None = None
-    """`FILE:LINE`."""
-    remedy: str | None = None
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The document, `mltop.config/1`."""
 
@@ -55,21 +46,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[Setting, ...] = ()
     jobs: tuple[dict[str, Any], ...] = ()
     errors: tuple[Complaint, ...] = ()
+    """Each with its `FILE:LINE`."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check or show it: 0; 2 where something is wrong with it, all of which is said."""
+    """Check or show it: 0; 2 where something is wrong with it, all of which is said; 1 where nothing can be written."""
     options = _parser().parse_args(arguments)
     settings, jobs, faults = _read(options.config)
+    written = 0
     if options.json:
-        _write(msgspec.json.encode(_report(options, settings, jobs, faults)).decode() + "\n")
+        written = write_document(_report(options, settings, jobs, faults))
     elif options.word == "show" and settings is not None:
-        _write(_shown(_report(options, settings, jobs, faults)))
+        written = write(_shown(_report(options, settings, jobs, faults)))
     elif not faults:
-        _write(f"{_files(jobs.files)}: no fault in {_count(sum(backup_of(id) is None for id in jobs.jobs))}\n")
+        written = write(f"{_files(jobs.files)}: no fault in {_count(sum(backup_of(id) is None for id in jobs.jobs))}\n")
     if not options.json:
         sys.stderr.write("".join(f"mltop config: {clean(line)}\n" for line in faults))
-    return ExitCode.USAGE if faults else ExitCode.DONE
+    return ExitCode.USAGE if faults else written
 
 
 def _parser() -> Parser:
@@ -182,13 +175,3 @@ def _files(files: Sequence[str]) -> str:
 
 def _count(jobs: int) -> str:
     return f"{jobs} job" + ("" if jobs == 1 else "s")
-
-
-def _write(text: str) -> None:
-    """To standard output; a reader that went away has what it wanted."""
-    data = text.encode("utf-8", "replace")
-    try:
-        while data:
-            data = data[os.write(1, data) :]
-    except BrokenPipeError:
-        return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
+from mltop.commands.output import write
 from mltop.commands.setting import settings_of
 from mltop.config.settings import Settings
 from mltop.model.snapshot import SCHEMA, Snapshot
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         taken = _here(settings)
     if isinstance(taken, str):
         return _refuse(options, taken)
-    return _print(_json(taken) if options.json else _text(taken, settings, options.host))
+    return write(_json(taken) if options.json else _text(taken, settings, options.host))
 
 
 def _here(settings: Settings) -> Snapshot:
@@ -67,21 +67,8 @@ def _refuse(options: argparse.Namespace, message: str) -> int:
     sys.stderr.write(f"mltop: {message}\n")
     if options.json:
         error = {"message": message, "where": options.host, "remedy": None}
-        _print(json.dumps({"schema": SCHEMA, "errors": [error]}) + "\n")
+        write(json.dumps({"schema": SCHEMA, "errors": [error]}) + "\n")
     return 1
-
-
-def _print(text: str) -> int:
-    data = text.encode()
-    try:
-        while data:
-            data = data[os.write(1, data) :]
-    except BrokenPipeError:
-        return 0  # the reader has what it wanted
-    except OSError as error:
-        sys.stderr.write(f"mltop: standard output: {error.strerror}\n")
-        return 1
-    return 0
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import msgspec
 
+from mltop.commands.output import write
 from mltop.model.snapshot import Snapshot
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it; always 0."""
-    sys.stdout.write(json.dumps(msgspec.json.schema(Snapshot), indent=2) + "\n")
-    return 0
+    """Print it: 0; 1 where standard output cannot be written."""
+    return write(json.dumps(msgspec.json.schema(Snapshot), indent=2) + "\n")

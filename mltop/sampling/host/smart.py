@@ -23,6 +23,14 @@ _CONTROLLER = re.compile(r"nvme\d+")
 _CANNOT_OPEN = 0x02
 """Bits of smartctl's exit status (smartctl(8), EXIT STATUS): the device did not open, or sleeps."""
 _BAD_CALL = 0x01
+_NOT_TOLD = (
+    r"STANDBY|SLEEP|[Uu]nable to detect|Unknown USB|[Uu]nsupported|[Nn]ot supported|lacks SMART"
+    r"|[Pp]lease (?:try|specify|use|add)|[Nn]o [Mm]edium|device type '"
+)
+"""A disk that sleeps, or one behind a USB bridge or a RAID controller, of which smartctl would have to be told."""
+_REFUSED = r"Permission denied|Operation not permitted"
+_TOO_OLD = rb"UNRECOGNIZED OPTION: json"
+"""What smartmontools before 7.0 says."""
 _PENDING_SECTOR = 197
 """The attribute of sectors that could not be read and wait for being written."""
 
@@ -56,6 +64,9 @@ def _drives(roots: Roots) -> list[str]:
 def _drive(name: str, said: bytes | None) -> Drive:
     if said is None:
         return Drive(name=name, status=Status.TIMEOUT, reason=f"smartctl did not answer in {DEADLINE_S:g} s")
+    if re.search(_TOO_OLD, said):
+        reason = "its smartctl has no --json: install smartmontools 7.0 or later"
+        return Drive(name=name, status=Status.ABSENT, reason=reason)
     try:
         return parse(name, msgspec.json.decode(said, type=dict[str, Any]))
     except (msgspec.DecodeError, TypeError, ValueError, LookupError, AttributeError):
@@ -67,20 +78,24 @@ def parse(name: str, document: dict[str, Any]) -> Drive:
     exit_status = int(document["smartctl"]["exit_status"])
     words = "; ".join(str(one["string"]) for one in document["smartctl"].get("messages", ()))
     if exit_status & (_CANNOT_OPEN | _BAD_CALL):
-        is_known = re.search(r"STANDBY|SLEEP|[Uu]nable to detect|Unknown USB|[Uu]nsupported|lacks SMART", words)
-        status = Status.UNSUPPORTED if is_known else Status.ERROR
-        return Drive(name=name, status=status, reason=clean(words or "smartctl cannot open it", 120))
+        status, reason = _why_not(words)
+        return Drive(name=name, status=status, reason=clean(reason, 160))
     log = document.get("nvme_smart_health_information_log", {})
     attributes = document.get("ata_smart_attributes", {}).get("table", [])
+    worn, spare = document.get("endurance_used", {}), document.get("spare_available", {})
     drive = Drive(
         name=name,
         age_s=0.0,
         model=clean(str(document.get("model_name", "")), 64),
         is_passed=_flag(document.get("smart_status", {}).get("passed")),
         temperature_c=_number(document.get("temperature", {}).get("current")),
-        used_percent=_number(log.get("percentage_used")),
-        spare_percent=_number(log.get("available_spare")),
-        spare_least_percent=_number(log.get("available_spare_threshold")),
+        used_percent=_first(
+            log.get("percentage_used"),
+            document.get("scsi_percentage_used_endurance_indicator"),
+            worn.get("current_percent"),
+        ),
+        spare_percent=_first(log.get("available_spare"), spare.get("current_percent")),
+        spare_least_percent=_first(log.get("available_spare_threshold"), spare.get("threshold_percent")),
         critical_warning=_whole(log.get("critical_warning")),
         pending_sectors=_pending(attributes),
         failing_attributes=tuple(clean(str(one["name"]), 40) for one in attributes if one.get("when_failed") == "now"),
@@ -91,12 +106,26 @@ def parse(name: str, document: dict[str, Any]) -> Drive:
     return drive
 
 
+def _why_not(words: str) -> tuple[Status, str]:
+    """Why smartctl did not get so far as to ask: only a drive that fails at it is a fault."""
+    if re.search(_REFUSED, words):
+        return Status.NO_PERMISSION, f"{words}: give this container the device and CAP_SYS_RAWIO, or run on the host"
+    if re.search(_NOT_TOLD, words):
+        return Status.UNSUPPORTED, words
+    return Status.ERROR, words or "smartctl cannot open it"
+
+
 def _pending(attributes: list[dict[str, Any]]) -> int | None:
     return next((_whole(one["raw"]["value"]) for one in attributes if one.get("id") == _PENDING_SECTOR), None)
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _first(*values: object) -> float | None:
+    """Of what drives of several kinds call the same the first that is told."""
+    return next((number for value in values if (number := _number(value)) is not None), None)
 
 
 def _whole(value: object) -> int | None:

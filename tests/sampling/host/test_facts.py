@@ -309,11 +309,50 @@ def test_an_ata_disk() -> None:
         (1, "/dev/sda: Unable to detect device type", "unsupported"),
         (2, "Smartctl open device: /dev/sda failed: I/O", "error"),
         (4, "", "unsupported"),
+        (
+            2,
+            "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, "
+            "please try adding '-d megaraid,N'",
+            "unsupported",
+        ),
+        (1, "/dev/sdb: Unknown USB bridge [0x0bda:0x9210]; Please specify device type with the -d option.",
+         "unsupported"),
+        (2, "Smartctl open device: /dev/sdc failed: No medium found", "unsupported"),
+        (2, "Smartctl open device: /dev/nvme0 failed: Operation not permitted", "no-permission"),
+        (2, "Smartctl open device: /dev/nvme0 failed: Permission denied", "no-permission"),
+        (2, "Smartctl open device: /dev/nvme0 failed: No such device or address", "error"),
+        (2, "", "error"),
     ],
-)
+)  # fmt: skip
 def test_a_drive_that_does_not_tell(exit_status: int, words: str, status: str) -> None:
     document = {"smartctl": {"exit_status": exit_status, "messages": [{"string": words}]}}
     assert parse("sda", document).status == status
+
+
+def test_a_sas_drive_tells_its_wear_in_its_own_words() -> None:
+    """The keys of smartmontools 7.3 for SCSI, and those of 7.5 for all."""
+    sas = {"smartctl": {"exit_status": 0}, "smart_status": {"passed": True}, "temperature": {"current": 71}}
+    found = parse("sda", {**sas, "scsi_percentage_used_endurance_indicator": 83})
+    assert (found.used_percent, found.temperature_c, found.is_passed) == (83, 71, True)
+    of_all = {
+        "endurance_used": {"current_percent": 7},
+        "spare_available": {"current_percent": 9, "threshold_percent": 10},
+    }
+    found = parse("sda", {**sas, **of_all})
+    assert (found.used_percent, found.spare_percent, found.spare_least_percent) == (7, 9, 10)
+
+
+def test_a_smartctl_that_knows_no_json_is_as_good_as_none(
+    drives: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "smartctl").write_text(
+        "#!/bin/sh\necho 'smartctl 6.6 2017-11-05'\necho '=======> UNRECOGNIZED OPTION: json=c'\nexit 1\n"
+    )
+    (tmp_path / "smartctl").chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = {one.name: one for one in read_smart(drives).drives}
+    assert {one.status for one in found.values()} == {Status.ABSENT}
+    assert "7.0" in (found["sda"].reason or "")
 
 
 SMARTCTL = """#!/bin/sh

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from mltop.commands.parser import Parser
 
-COMMANDS = ("backup", "cleanup", "config", "doctor", "init", "jobs", "metrics", "rotate", "run", "task")
+COMMANDS = ("backup", "cleanup", "config", "doctor", "init", "jobs", "metrics", "process", "rotate", "run", "task")
 """Each is a module of `mltop.commands` with a `main`."""
+_PRIVATE = ("process", "task")
+"""What mltop asks itself."""
 _WITH_ACTION = ("backup", "config", "jobs", "metrics")
 _PLACES = {"--config": "MLTOP_CONFIG", "--state-dir": "MLTOP_STATE_DIR"}
 INTERVAL_MIN_S = 0.25
@@ -66,7 +68,7 @@ def parser() -> Parser:
         prog="mltop",
         description="See and keep a GPU box: CPU, memory, disks, processes and every GPU, live.",
         usage="mltop [OPTION ...] | --check [OPTION ...] | COMMAND [ARGUMENT ...]",
-        epilog=f"Commands: {', '.join(name for name in COMMANDS if name != 'task')}; each has --help.",
+        epilog=f"Commands: {', '.join(name for name in COMMANDS if name not in _PRIVATE)}; each has --help.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"mltop {__version__}")
@@ -99,7 +101,7 @@ def _unknown(words: list[str]) -> str:
         return f"unrecognized arguments: {' '.join(words)}"
     from difflib import get_close_matches
 
-    close = get_close_matches(name, COMMANDS, 1)
+    close = get_close_matches(name, [each for each in COMMANDS if each not in _PRIVATE], 1)
     return f"no command {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 

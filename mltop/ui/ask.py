@@ -21,6 +21,8 @@ from mltop.system.text import clean
 DEADLINE_S = 15.0
 MOST_BYTES = 32 << 20
 """Of one answer; 1,000 jobs are about 1 MiB."""
+MOST_STUCK = 4
+"""With so many children that were given up and do not go, nobody is followed any more."""
 _CHUNK = 256 << 10
 _REAP_S = 0.02
 _PATIENCE_S = 0.2
@@ -73,6 +75,18 @@ class Ask:
         finally:
             child.end("given up")
 
+    def follow(
+        self, arguments: Sequence[str], said: Callable[[bytes], object], ended: Callable[[Answer], object]
+    ) -> Following:
+        """Have a child go on answering, a line each time; of lines that come at once, `said` gets the last."""
+        child = Following(asyncio.get_running_loop(), ended, self._children.discard, said)
+        if sum(each.is_given_up for each in self._children) >= MOST_STUCK:
+            child.end(f"{MOST_STUCK} earlier questions are stuck in the kernel")
+            return child
+        self._children.add(child)
+        child.start([*self._command, *arguments], os.environ | self._environment, None)
+        return child
+
     def close(self) -> None:
         """Leave no child behind; one that is stuck in the kernel is not waited for."""
         children = tuple(self._children)
@@ -89,7 +103,7 @@ class _Child:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[Answer], None],
+        tell: Callable[[Answer], object],
         gone: Callable[[_Child], None],
     ) -> None:
         self._loop = loop
@@ -101,7 +115,7 @@ class _Child:
         self._timer: asyncio.TimerHandle | None = None
         self._has_told = False
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str], deadline_s: float) -> None:
+    def start(self, command: Sequence[str], environment: Mapping[str, str], deadline_s: float | None) -> None:
         try:
             self._process = subprocess.Popen(
                 command,
@@ -121,7 +135,8 @@ class _Child:
             self._read[fd] = bytearray()
             self._open.add(fd)
             self._loop.add_reader(fd, self._readable, fd)
-        self._timer = self._loop.call_later(deadline_s, self.end, f"no answer in {deadline_s:.0f} s")
+        if deadline_s is not None:
+            self._timer = self._loop.call_later(deadline_s, self.end, f"no answer in {deadline_s:.0f} s")
 
     def _readable(self, fd: int) -> None:
         try:
@@ -130,7 +145,7 @@ class _Child:
             return
         except OSError:
             data = b""
-        self._read[fd] += data
+        self._take(fd, data)
         if len(self._read[fd]) > MOST_BYTES:
             self.end(f"an answer of more than {MOST_BYTES >> 20} MiB")
         elif not data:
@@ -138,6 +153,9 @@ class _Child:
             self._open.discard(fd)
             if not self._open:
                 self._collect()
+
+    def _take(self, fd: int, data: bytes) -> None:
+        self._read[fd] += data
 
     def _collect(self) -> None:
         """Both pipes have ended: the exit code comes with the next moments."""
@@ -159,6 +177,11 @@ class _Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._finish(Answer(None, complaint=why))
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._has_told
 
     @property
     def is_reaped(self) -> bool:
@@ -185,3 +208,27 @@ class _Child:
                     pipe.close()
         self._reap()
         self._tell(answer)
+
+
+class Following(_Child):
+    """A child that goes on answering, a line each time, until it or the one who asked has enough."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[Answer], object],
+        gone: Callable[[_Child], None],
+        said: Callable[[bytes], object],
+    ) -> None:
+        super().__init__(loop, tell, gone)
+        self._said = said
+
+    def _take(self, fd: int, data: bytes) -> None:
+        super()._take(fd, data)
+        lines = self._read[fd]
+        if fd != next(iter(self._read)) or b"\n" not in data:  # standard error is for the end
+            return
+        end = lines.rindex(b"\n")
+        line = bytes(lines[lines.rfind(b"\n", 0, end) + 1 : end])
+        del lines[: end + 1]
+        self._said(line)

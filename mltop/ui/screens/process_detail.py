@@ -1,92 +1,199 @@
-"""All about one process: what the snapshot says of it, and what it holds on which GPU."""
+"""All about one process: what the snapshot says of it, what it holds on which GPU, and what is read of it on request.
+
+The request goes to a child of its own (`mltop process`): whatever of the process hangs, this screen and the monitor do
+not.
+"""
 
 from __future__ import annotations
 
-from mltop.model.identity import gpu_label
-from mltop.model.snapshot import Gpu, GpuProcess, Process, Snapshot
-from mltop.ui.format import UNKNOWN, duration, fixed, percent, size
-from mltop.ui.line import Line, Role
-from mltop.ui.screens.page import PageScreen, wrapped
+import time
+from datetime import datetime
 
-LABEL_WIDTH = 14
-_STATES = {
-    "R": "running",
-    "S": "sleeping",
-    "D": "waiting in the kernel, cannot be interrupted",
-    "Z": "zombie: ended, not yet collected by its parent",
-    "T": "stopped",
-    "t": "stopped by a debugger",
-    "I": "idle kernel thread",
-}
+import msgspec
+
+from mltop.model.identity import gpu_label
+from mltop.model.process_detail import ProcessDetail
+from mltop.model.snapshot import Gpu, GpuProcess, Process, Snapshot, Status
+from mltop.system.target import START_TOLERANCE_S
+from mltop.ui.answers import refusal
+from mltop.ui.ask import Answer, Following
+from mltop.ui.format import UNKNOWN, duration, fixed, percent, plain, size
+from mltop.ui.line import Line, Role, cut
+from mltop.ui.screens.page import PageScreen
+from mltop.ui.screens.process_facts import detail_lines, fact, folded, remedies, state_words
+
+SILENT_S = 6.0
+"""Two refreshes without a word: then the screen says what does not answer."""
+Held = list[tuple[Gpu, GpuProcess]]
 
 
 class ProcessScreen(PageScreen):
-    """Follows a process by pid; when it ends, its last values stay and the title says so."""
+    """Follows one process, by pid and start; when it ends, its last values stay and the title says so."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, started_at: str | None = None) -> None:
         super().__init__()
         self.pid = pid
-        self._last: tuple[Process | None, list[tuple[Gpu, GpuProcess]]] = (None, [])
+        self.started_at = started_at
+        self.detail: ProcessDetail | None = None
+        self._last: tuple[Process | None, Held] = (None, [])
         self._has_ended = False
+        self._following: Following | None = None
+        self._heard_at = time.monotonic()
+        self._trouble = ""
+
+    def on_mount(self) -> None:
+        """First drawing; then ask."""
+        super().on_mount()
+        if self.dashboard.has_box:
+            bound = ["--started-at", self.started_at] if self.started_at else []
+            self._heard_at = time.monotonic()
+            self._following = self.dashboard.ask.follow(["process", str(self.pid), *bound], self._take, self._lose)
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        if self._following is not None:
+            self._following.end("left")
+
+    def _take(self, line: bytes) -> None:
+        """A reading came."""
+        try:
+            detail = msgspec.json.decode(line, type=ProcessDetail)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._trouble = f"cannot read what was answered: {error}"
+        else:
+            self._heard_at, self._trouble = time.monotonic(), ""
+            self.detail = _joined(self.detail, detail)
+        if self.is_current:
+            self.redraw()
+
+    def _lose(self, answer: Answer) -> None:
+        """There will be no more readings."""
+        self._following = None
+        if answer.code != 0 and (self.detail is None or self.detail.status is not Status.ABSENT):
+            self._trouble = refusal(answer) if answer.code is not None else answer.complaint
+        if self.is_attached and self.is_current:
+            self.redraw()
+
+    # -- drawing -----------------------------------------------------------------------------------------------
 
     def title_line(self) -> Line:
         """Which process."""
-        ended: Line = [("   not listed any more", Role.WARNING)] if self._has_ended else []
+        why = self._ending()
+        ended: Line = [(f"   {why}", Role.WARNING)] if why else []
         return [(" ", Role.TEXT), (f"Process {self.pid}", Role.TITLE), *ended]
 
+    def _ending(self) -> str:
+        if self.detail is not None and self.detail.status is Status.ABSENT:
+            return self.detail.reason or "it has ended"
+        return "not listed any more" if self._has_ended and self.detail is None else ""
+
     def content(self, width: int) -> list[Line]:
-        """Names and values, then a row for each GPU."""
+        """Names and values, a row for each GPU, and what was read on request."""
         self._follow()
         process, held = self._last
-        if process is None and not held:
-            return [[("   Nothing is known of it.", Role.DIM)]]
-        return [*_facts(process, held, width), [], *_gpus(held)]
+        lines = [*self._notes(width)]
+        if process is None and not held and self.detail is None:
+            return [*lines, [("   Nothing is known of it.", Role.DIM)]]
+        lines += _command(process, held, self.detail, width)
+        lines += [*_facts(process, held, with_state=self._reads_nothing), *_gpus(held)]
+        if self.detail is not None and self.detail.state is not None:
+            lines += [[], *detail_lines(self.detail, width)]
+        return [cut(line, width) for line in lines]
+
+    @property
+    def _reads_nothing(self) -> bool:
+        """Whether the snapshot is all there is."""
+        return self.detail is None or self.detail.state is None
+
+    def _notes(self, width: int) -> list[Line]:
+        """What does not answer, what is refused, what is not asked."""
+        lines: list[Line] = []
+        silent = time.monotonic() - self._heard_at
+        if not self.dashboard.has_box:
+            host = self.view.remote or "the box"
+            lines.append(_note(f"files, sockets and memory are not read over ssh: open mltop on {host} for them"))
+        elif self._trouble:
+            lines.append(_note(self._trouble))
+        elif self._following is not None and silent > SILENT_S:
+            what = self.detail.doing if self.detail is not None and self.detail.doing else "it"
+            lines.append(_note(f"no answer for {duration(silent)} while reading: {what}"))
+        elif self._following is not None and self.detail is None:
+            lines.append([("   reading …", Role.DIM)])
+        if self.detail is not None:
+            lines += remedies(self.detail, width)
+        return [*lines, []] if lines else []
 
     def _follow(self) -> None:
         snapshot = self.view.snapshot
-        found = find(snapshot, self.pid) if snapshot else (None, [])
+        found = find(snapshot, self.pid, self.started_at) if snapshot else (None, [])
         self._has_ended = found[0] is None and not found[1]
         if not self._has_ended:
             self._last = found
 
 
-def find(snapshot: Snapshot, pid: int) -> tuple[Process | None, list[tuple[Gpu, GpuProcess]]]:
-    """The process, and its entries on GPUs; only those whose pid is of this namespace (D16)."""
+def find(snapshot: Snapshot, pid: int, started_at: str | None = None) -> tuple[Process | None, Held]:
+    """The process, and its entries on GPUs; only those whose pid is of this namespace (D16), and of the same start."""
     process = next((each for each in snapshot.processes.top if each.pid == pid), None)
     held = [
         (gpu, entry)
         for gpu in snapshot.gpus
         for entry in gpu.processes
-        if entry.pid == pid and entry.status != "absent"
+        if entry.pid == pid and entry.status != "absent" and _is_same(entry.started_at, started_at)
     ]
-    return process, held
+    return process if process is not None and _is_same(process.started_at, started_at) else None, held
 
 
-def _facts(process: Process | None, held: list[tuple[Gpu, GpuProcess]], width: int) -> list[Line]:
+def _is_same(start: str | None, known: str | None) -> bool:
+    """Whether two starts are one; the kernel's boot time moves by a second when the clock is set."""
+    if start is None or known is None:
+        return True
+    try:
+        return abs((datetime.fromisoformat(start) - datetime.fromisoformat(known)).total_seconds()) <= START_TOLERANCE_S
+    except (ValueError, TypeError):
+        return start == known
+
+
+def _joined(before: ProcessDetail | None, now: ProcessDetail) -> ProcessDetail:
+    """The new reading; that of its end has nothing else to tell, so the last values stay."""
+    if before is None or now.status is not Status.ABSENT:
+        return now
+    return msgspec.structs.replace(before, status=now.status, reason=now.reason, doing=None, time=now.time)
+
+
+def _note(text: str) -> Line:
+    return [("   ", Role.TEXT), (text, Role.WARNING)]
+
+
+def _command(process: Process | None, held: Held, detail: ProcessDetail | None, width: int) -> list[Line]:
+    shown = process or (held[0][1] if held else None)
+    known = detail.command if detail is not None else None
+    told = known or (shown.command or shown.name if shown is not None else None) or (detail.name if detail else None)
+    return folded("command", told or UNKNOWN, width)
+
+
+def _facts(process: Process | None, held: Held, *, with_state: bool) -> list[Line]:
+    """What the snapshot has; the state and CPU of the last reading, where there is none on request."""
+    if process is None and not held:
+        return []
     entry = held[0][1] if held else GpuProcess()
     shown = process or entry
-    lines = wrapped(shown.command or shown.name or UNKNOWN, width - LABEL_WIDTH - 4)
-    result: list[Line] = [_fact("command" if not index else "", line[0][0]) for index, line in enumerate(lines)]
-    result.append(_fact("name", shown.name or UNKNOWN))
-    result.append(_fact("user", shown.user or UNKNOWN))
+    result = [fact("name", shown.name or UNKNOWN), fact("user", shown.user or UNKNOWN)]
     if entry.container:
-        result.append(_fact("container", entry.container))
+        result.append(fact("container", entry.container))
     if process is not None:
-        result.append(_fact("parent", UNKNOWN if process.ppid is None else str(process.ppid)))
-        result.append(_fact("state", _STATES.get(process.state or "", process.state or UNKNOWN)))
-    result.append(_fact("CPU", f"{percent(shown.cpu_percent)} of one CPU"))
-    result.append(_fact("memory", f"{size(shown.rss_bytes)} resident"))
-    result.append(_fact("running", f"{duration(shown.running_s)}, since {shown.started_at or UNKNOWN}"))
+        result.append(fact("parent", UNKNOWN if process.ppid is None else str(process.ppid)))
+    if with_state:
+        if process is not None:
+            result.append(fact("state", state_words(process.state)))
+        result.append(fact("CPU", f"{percent(shown.cpu_percent)} of one CPU"))
+        result.append(fact("memory", f"{size(shown.rss_bytes)} resident"))
+    result.append(fact("running", f"{duration(shown.running_s)}, since {shown.started_at or UNKNOWN}"))
     return result
 
 
-def _gpus(held: list[tuple[Gpu, GpuProcess]]) -> list[Line]:
+def _gpus(held: Held) -> list[Line]:
     lines: list[Line] = []
     for gpu, entry in held:
         use = f"{size(entry.gpu_memory_bytes)} of memory, {fixed(entry.sm_percent, 0)} % of its SMs"
-        lines.append(_fact(gpu_label(gpu), use + ("" if entry.status == "ok" else f" ({entry.status})")))
+        lines.append(fact(plain(gpu_label(gpu)), use + ("" if entry.status == "ok" else f" ({entry.status})")))
     return lines
-
-
-def _fact(label: str, text: str) -> Line:
-    return [(f"   {label:<{LABEL_WIDTH}}", Role.LABEL), (text, Role.TEXT)]

@@ -154,4 +154,4 @@ class ProcessListScreen(Screen[None], inherit_bindings=False):
         else:
             from mltop.ui.screens.process_detail import ProcessScreen
 
-            self.app.push_screen(ProcessScreen(row.pid))
+            self.app.push_screen(ProcessScreen(row.pid, row.started_at))

@@ -149,6 +149,8 @@ class JobConfig(NamedTuple):
     """`skip`, `wait:SECONDS`, `queue`, `replace` or `allow`."""
     retries: int = 0
     retry_wait_s: float = 300.0
+    """Before the second attempt; each later wait is twice as long (`retry_waits_s`)."""
+    retry_wait_max_s: float = 3600.0
     soft_fail: tuple[int, ...] = ()
     history_runs: int = 200
     history_days: int = 90
@@ -163,3 +165,12 @@ class JobConfig(NamedTuple):
     tags: tuple[str, ...] = ()
     alert: Mapping[str, object] = MappingProxyType({})
     """The raw `[jobs.<id>.alert]`: the alert engine reads it."""
+
+    @property
+    def retry_waits_s(self) -> tuple[float, ...]:
+        """How long is waited before each further attempt: doubling, so that what is down has time to come back.
+
+        No wait is longer than `retry_wait_max_s`, but for a first one that is: then all are like it.
+        """
+        most_s = max(self.retry_wait_s, self.retry_wait_max_s)
+        return tuple(min(self.retry_wait_s * 2.0**number, most_s) for number in range(self.retries))

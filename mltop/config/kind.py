@@ -67,6 +67,7 @@ DEFAULTS: Fields = {
     "on_overlap": Field("on_overlap", field.overlap, '"skip", "wait:10m", "queue", "replace" or "allow"'),
     "retries": _whole("retries", 0, 100),
     "retry_wait": _duration("retry_wait_s"),
+    "retry_wait_max": _duration("retry_wait_max_s"),
     "soft_fail": Field("soft_fail", field.listed(field.whole(1, 255)), "a list of exit codes, 1 to 255"),
     "history_runs": _whole("history_runs", 1),
     "history_days": _whole("history_days", 1),

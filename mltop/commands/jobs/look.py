@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from datetime import datetime
 
 from mltop.commands.jobs.asked import (
     Adder,
@@ -19,8 +17,7 @@ from mltop.commands.jobs.asked import (
 )
 from mltop.commands.parser import ExitCode
 from mltop.jobs.history.history import History
-from mltop.jobs.schedule.schedule import Schedule, ScheduleFault
-from mltop.model.job import RUNS_SCHEMA, Job, Run
+from mltop.model.job import RUNS_SCHEMA, Run
 
 
 def add_to(one: Adder) -> None:
@@ -28,7 +25,7 @@ def add_to(one: Adder) -> None:
     listing = one("list", _list, "all jobs: mltop's own, the crontab's and your timers")
     listing.add_argument("--all", action="store_true", help="vendor timers, /etc/cron.d and cron.daily too")
     one("show", _show, "all of one job").add_argument("id", metavar="ID")
-    following = one("next", _next, "when a job, or a schedule, runs next")
+    following = one("next", _next, "when all jobs run next, in order of time; or one job, or a schedule")
     following.add_argument("id", nargs="?", metavar="ID")
     following.add_argument("--schedule", metavar="TEXT", help="a schedule that is in no config yet")
     following.add_argument("-n", "--count", type=count, default=10, metavar="N")
@@ -78,70 +75,18 @@ def _show(asked: Asked) -> int:
     if asked.options.json:
         jobs_document([job])
     else:
-        text(jobs_text.detail(job, rendered, above))
+        text(jobs_text.detail(job, rendered, above, asked.config.jobs.get(job.id)))
     return ExitCode.DONE
 
 
 def _next(asked: Asked) -> int:
-    """When a job, or a schedule that is in no config yet, runs next."""
-    from mltop.commands.jobs import text as jobs_text
-    from mltop.jobs.moment import utc
+    """When all jobs, one of them, or a schedule that is in no config yet, run next."""
+    from mltop.commands.jobs import next as jobs_next
 
     options = asked.options
-    if (options.id is None) == (options.schedule is None):
-        raise CommandError(["expected a job, or --schedule TEXT"], ExitCode.USAGE)
-    if options.schedule is not None:
-        texts: tuple[str, ...] = (options.schedule,)
-        job = Job(id="", schedule=texts)
-    else:
-        job, _ = found_job(asked, options.id, options.count)
-        texts = job.schedule if job.id in asked.config.jobs else ()
-    times, notes = _ahead(asked, job.id, texts)
-    if options.schedule is not None:
-        job = Job(id="", schedule=texts, next_runs=tuple(utc(time.timestamp()) for time in times))
-    if options.json:
-        jobs_document([job], notes)
-    else:
-        text("".join(f"{jobs_text.local(time)}\n" for time in job.next_runs) or "no next run\n")
-        sys.stderr.write("".join(f"- {note}\n" for note in notes))
-    return ExitCode.DONE
-
-
-def _ahead(asked: Asked, id: str, texts: Sequence[str]) -> tuple[list[datetime], list[str]]:
-    """The next runs by these schedules, and what to know of them (J19)."""
-    from datetime import UTC
-
-    from mltop.jobs.schedule.advice import advice, crowded, too_often
-    from mltop.jobs.schedule.schedule import next_runs, parse
-
-    try:
-        schedules = tuple(parse(one) for one in texts)
-    except ScheduleFault as fault:
-        raise CommandError([str(fault)], ExitCode.USAGE) from None
-    now, count = datetime.now(UTC), asked.options.count
-    others = [job for job in asked.config.jobs.values() if job.id != id and job.enabled]
-    parsed = [_readable(one) for job in others for one in job.schedule]
-    told = next_runs((*schedules, *(one for one in parsed if one is not None)), now, count)
-    own = told[: len(schedules)]
-    notes = [one.unknown for one in schedules if one.unknown]
-    for one, times in zip(schedules, own, strict=True):
-        notes += advice(one, times)
-    found = {time.timestamp(): time for times in own for time in times}
-    ahead = [found[key] for key in sorted(found)][:count]
-    took = (
-        [run.duration_s for run in History(asked.site.state).runs(id, 200) if run.duration_s is not None] if id else []
-    )
-    return ahead, [*dict.fromkeys(notes), *too_often(ahead, took), *crowded(ahead, told[len(schedules) :])]
-
-
-def _readable(text: str) -> Schedule | None:
-    """A schedule of another job; what is wrong with it is said there."""
-    from mltop.jobs.schedule.schedule import parse
-
-    try:
-        return parse(text)
-    except ScheduleFault:
-        return None
+    if options.id is not None and options.schedule is not None:
+        raise CommandError(["expected a job, or --schedule TEXT, got both"], ExitCode.USAGE)
+    return jobs_next.of_all(asked) if options.id is options.schedule is None else jobs_next.of_one(asked)
 
 
 def _history(asked: Asked) -> int:

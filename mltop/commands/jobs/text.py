@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from mltop.config.job import JobConfig
 from mltop.jobs.history.statistics import Statistics
 from mltop.jobs.plan.plan import Plan, Step
 from mltop.jobs.schedule.schedule import local_zone, shown
@@ -55,7 +56,7 @@ def jobs(listed: Sequence[Job]) -> str:
             _state(job),
             job.id,
             ", ".join(job.schedule) or "by hand",
-            _ahead(job.next_runs[0]) if job.next_runs else "-",
+            f"in {ahead(job.next_runs[0])}" if job.next_runs else "-",
             _last(job.last_run),
             "".join(_MARKS[state] for state in job.streak) or "-",
             job.source or "-",
@@ -71,9 +72,9 @@ def _state(job: Job) -> str:
     return state if job.drift in (None, Drift.IN_SYNC) or job.state == "orphaned" else f"{state}, {job.drift}"
 
 
-def _ahead(text: str) -> str:
-    """`in 3 h`, to the unit that matters."""
-    return f"in {_span(_time(text).timestamp() - datetime.now(UTC).timestamp())}"
+def ahead(text: str) -> str:
+    """How far off a time is: `3 h`, to the unit that matters."""
+    return f"{_span(_time(text).timestamp() - datetime.now(UTC).timestamp())}"
 
 
 def _last(run: Run | None) -> str:
@@ -100,8 +101,8 @@ def local(text: str | None) -> str:
     return shown(_time(text).astimezone(local_zone())) if text else "-"
 
 
-def detail(job: Job, rendered: Sequence[str], variables: dict[str, str]) -> str:
-    """All of one job, a line each."""
+def detail(job: Job, rendered: Sequence[str], variables: dict[str, str], config: JobConfig | None = None) -> str:
+    """All of one job, a line each; `config` is that of mltop's own."""
     pairs = [
         ("job", f"{job.id} ({job.kind or job.origin})"),
         ("description", job.description),
@@ -109,6 +110,7 @@ def detail(job: Job, rendered: Sequence[str], variables: dict[str, str]) -> str:
         ("schedule", ", ".join(job.schedule) or "by hand"),
         ("source", job.source),
         ("command", job.command),
+        *(_limit_pairs(config) if config is not None else ()),
         *(("next" if place == 0 else "", f"{local(time)}, {_away(time)}") for place, time in enumerate(job.next_runs)),
         *_run_pairs(job.last_run),
         *(("rendered" if place == 0 else "", line) for place, line in enumerate(rendered)),
@@ -118,6 +120,14 @@ def detail(job: Job, rendered: Sequence[str], variables: dict[str, str]) -> str:
         ),
     ]
     return "".join(f"{name:<12} {value}\n" for name, value in pairs if value)
+
+
+def _limit_pairs(config: JobConfig) -> list[tuple[str, str | None]]:
+    from mltop.jobs.moment import duration
+    from mltop.jobs.runner.retry import described
+
+    limit = "none" if config.timeout_s is None else duration(config.timeout_s)
+    return [("timeout", limit), ("retries", described(config)), ("overlap", config.on_overlap)]
 
 
 def _run_pairs(run: Run | None) -> list[tuple[str, str | None]]:
@@ -201,5 +211,8 @@ def _standing(step: Step) -> str:
 
 
 def _where(step: Step) -> str:
-    where = f" ({step.backend})" if step.backend else ""
+    from mltop.jobs.runner.retry import in_words
+
+    retries = in_words(step.retry_waits_s)
+    where = (f" ({step.backend})" if step.backend else "") + (f", retries {retries}" if retries else "")
     return f"{where}: {step.note}" if step.note else where

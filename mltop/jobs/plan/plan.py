@@ -36,6 +36,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     is_fault: bool = False
     """The note is why it cannot be scheduled as its config has it."""
+    retry_waits_s: tuple[float, ...] = ()
+    """How long the wrapper waits before each further attempt."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +122,7 @@ def plan(
     for piece in pieces:
         for id, drift in piece.drifts.items():
             drifts.setdefault(id, []).append(drift)
-    steps = [_step(wish, drifts.pop(wish.id, []), have) for wish in wanted]
+    steps = [_retried(_step(wish, drifts.pop(wish.id, []), have), wish.job) for wish in wanted]
     steps += [_orphan(id, found) for id, found in drifts.items() if id != cron_line.CATCH_UP]
     changes = [change for piece in pieces for change in piece.changes]
     notes = [*have.notes, *(note for piece in pieces for note in piece.notes)]
@@ -146,6 +148,10 @@ def _step(wish: Wish, drifts: Sequence[Drift], have: Installed) -> Step:
     if wish.backend is None:
         return Step(id=wish.id, drift=_worst(drifts) or Drift.IN_SYNC, note=wish.note)
     return Step(id=wish.id, drift=_worst(drifts), backend=wish.backend, note=wish.note)
+
+
+def _retried(step: Step, job: JobConfig) -> Step:
+    return msgspec.structs.replace(step, retry_waits_s=job.retry_waits_s) if job.retries else step
 
 
 def _orphan(id: str, drifts: Sequence[Drift]) -> Step:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mltop.config.job import JobConfig
 from mltop.jobs.place import Place
-from mltop.jobs.runner import command, environment, held
+from mltop.jobs.runner import command, environment, held, retry
 from mltop.jobs.runner.child import Plan
 from mltop.system.text import clean
 
@@ -73,7 +73,7 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
         f"workdir    {plan.workdir or os.getcwd()}",  # noqa: PTH109
         f"timeout    {_limit(job.timeout_s)}, then TERM, and KILL after {job.kill_grace_s:g} s",
         f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
-        f"retries    {job.retries}" + (f", {job.retry_wait_s:g} s apart" if job.retries else ""),
+        f"retries    {retry.described(job) or 'none'}",
         f"limits     {', '.join(limits) or 'none'}",
         *(f"           {line}" for line in plan.unheld),
         f"logs       {place.logs / job.id}, at most {job.log_max_bytes} bytes each",

@@ -115,14 +115,14 @@ class Runner:
 
     def _attempts(self) -> Outcome:
         """Try as often as the job allows, under the one lock."""
-        for number in range(1, self._job.retries + 2):
+        waits_s = self._job.retry_waits_s
+        for number in range(1, len(waits_s) + 2):
             outcome = self._attempt(number)
-            if number > self._job.retries or not outcome.may_retry():
+            if number > len(waits_s) or not outcome.may_retry():
                 break
-            self._note(
-                f"attempt {number} of {self._job.retries + 1}: {_said(outcome)}; again in {self._job.retry_wait_s:g} s"
-            )
-            if not self._interrupts.wait(self._job.retry_wait_s):
+            wait_s = waits_s[number - 1]
+            self._note(f"attempt {number} of {len(waits_s) + 1}: {_said(outcome)}; again in {wait_s:g} s")
+            if not self._interrupts.wait(wait_s):
                 return judged(self._job, Ending(is_aborted=True), self._interrupts.number)
         if number > 1:
             reason = f"{outcome.reason + '; ' if outcome.reason else ''}attempt {number}"

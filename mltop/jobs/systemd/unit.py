@@ -93,7 +93,7 @@ def _limit(job: JobConfig) -> str:
     waits = re.fullmatch(r"wait:(\d+(?:\.\d+)?)", job.on_overlap)
     if job.timeout_s is None or job.on_overlap == "queue":
         return "infinity"
-    attempts = (job.retries + 1) * (job.timeout_s + job.kill_grace_s) + job.retries * job.retry_wait_s
+    attempts = (job.retries + 1) * (job.timeout_s + job.kill_grace_s) + sum(job.retry_waits_s)
     return str(math.ceil(attempts + (float(waits[1]) if waits else 0.0) + job.jitter_s + _NET_S))
 
 

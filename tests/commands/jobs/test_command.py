@@ -102,7 +102,7 @@ def test_an_edit_without_apply_leaves_the_scheduler(mltop: Mltop) -> None:
         (("add", "Bad Name", "--kind", "command"), 2, "a job's name is"),
         (("add", "x", "--kind", "fly"), 2, "invalid choice"),
         (("show", "hell"), 1, "did you mean hello?"),
-        (("next",), 2, "expected a job, or --schedule"),
+        (("next", "hello", "--schedule", "@daily"), 2, "expected a job, or --schedule TEXT, got both"),
         (("next", "--schedule", "0 0 31 2 *"), 2, "never run"),
         (("logs", "hello"), 1, "no run of hello was seen"),
         (("logs", "apt-daily.timer"), 1, "journalctl -u apt-daily.service"),

@@ -38,7 +38,7 @@ def full(**fields: object) -> JobConfig:
 
 def test_a_service_repeats_the_limits_as_a_net() -> None:
     service, _ = rendered(full(retries=2, timeout_s=3600.0, kill_grace_s=30.0, retry_wait_s=300.0, jitter_s=300.0))
-    assert value(service, "TimeoutStartSec") == [str(3 * 3630 + 2 * 300 + 300 + 60)]
+    assert value(service, "TimeoutStartSec") == [str(3 * 3630 + (300 + 600) + 300 + 60)]
     assert value(service, "Type") == ["oneshot"]
     assert value(service, "KillMode") == ["mixed"]
     assert value(service, "SuccessExitStatus") == ["75"]

@@ -5,9 +5,14 @@ from __future__ import annotations
 from mltop.model.snapshot import Gpu
 
 
-def gpu_identity(gpu: Gpu) -> str:
+def identity(uuid: str | None, pci_bus_id: str | None, index: int | None) -> str:
     """The uuid, else the bus id, else the index: stays with the card when another is lost."""
-    return gpu.uuid or gpu.pci_bus_id or f"index:{gpu.index}"
+    return uuid or pci_bus_id or f"index:{index}"
+
+
+def gpu_identity(gpu: Gpu) -> str:
+    """The `identity` of a GPU."""
+    return identity(gpu.uuid, gpu.pci_bus_id, gpu.index)
 
 
 def gpu_label(gpu: Gpu) -> str:

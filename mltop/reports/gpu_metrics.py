@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mltop.model.identity import gpu_identity
 from mltop.model.snapshot import Gpu, Snapshot, Status
 from mltop.model.surroundings import Surroundings
 from mltop.reports.exposition import Exposition
@@ -71,7 +72,7 @@ def _errors(gpu: Gpu, who: dict[str, str], made: Exposition) -> None:
 
 
 def _slowdowns(gpu: Gpu, surroundings: Surroundings | None, who: dict[str, str], made: Exposition) -> None:
-    facts = None if surroundings is None else surroundings.gpus.get(gpu.uuid or gpu.pci_bus_id or "")
+    facts = None if surroundings is None else surroundings.gpus.get(gpu_identity(gpu))
     if facts is None:
         return
     words = "Time slowed down since the driver was loaded."

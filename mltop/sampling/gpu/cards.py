@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from mltop.model.gpu_facts import GpuFacts
+from mltop.model.identity import identity
 from mltop.model.snapshot import Gpu, Status
 from mltop.sampling.gpu.answer import Answer, GpuSaid, XidSaid
 from mltop.sampling.gpu.card import Card, Trouble
@@ -14,6 +15,8 @@ from mltop.sampling.gpu.pci import cards_for_nvml, is_container
 from mltop.sampling.root import Roots
 from mltop.sampling.xid import Xid
 
+_NAMES = {"uuid": "uuid", "pci_bus_id": "bus id"}
+"""What names a card, the better one first, and in words."""
 _SCAN_S = 60.0
 """How often the PCI bus is looked at."""
 Troubles = Callable[[int | None], Trouble | None]
@@ -59,26 +62,43 @@ class Cards:
 
     def take(self, said: GpuSaid) -> None:
         """Give a card's answers to that card, which its identity names before its index does."""
-        identity = said.answers.get("identity")
-        card = self._named(identity.values if identity is not None else {}) or self._at(said.index)
+        who = said.answers.get("identity")
+        told = {} if who is None else who.values
+        card = self._of(told, said.index)
         if card is None:
             card = Card(said.index)
             self._cards.append(card)
-        if card.index != said.index:
-            for other in self._cards:
-                if other.index == said.index:
-                    other.index = None
-            card.index = said.index
+        for other in self._cards:
+            if other is not card and other.index == said.index:
+                other.index = None
+        card.index = said.index
         card.heard_in = self._generation
+        if who is not None:
+            said = msgspec.structs.replace(said, answers={**said.answers, "identity": self._own(card, who)})
         card.take(said)
 
-    def _named(self, identity: dict[str, str | None]) -> Card | None:
-        for key in ("uuid", "pci_bus_id"):
-            name = identity.get(key)
-            for card in self._cards:
-                if name is not None and getattr(card, key) == name:
-                    return card
-        return None
+    def _of(self, told: Mapping[str, str | None], index: int) -> Card | None:
+        """The card of this identity, but none that this start of NVML lists elsewhere; else the one at this index."""
+        free = [card for card in self._cards if card.index == index or card.heard_in != self._generation]
+        for key in _NAMES:
+            named = [card for card in free if told.get(key) and getattr(card, key) == told[key]]
+            if named:
+                return max(named, key=lambda card: (card.pci_bus_id == told.get("pci_bus_id"), card.index == index))
+        here = self._at(index)
+        is_other = here is not None and any(told.get(key) and getattr(here, key) for key in _NAMES)
+        return None if is_other else here
+
+    def _own(self, card: Card, who: Answer) -> Answer:
+        """Its identity without what another card said before it: two cards of one name are two cards all the same."""
+        values, doubts = dict(who.values), [who.reason] if who.reason else []
+        for other in self._cards:
+            if other is card or other.index is None or other.heard_in != self._generation:
+                continue
+            for key in _NAMES:
+                if values.get(key) and getattr(other, key) == values[key]:
+                    values[key] = None
+                    doubts.append(f"its {_NAMES[key]} is that of GPU {other.index} too")
+        return msgspec.structs.replace(who, values=values, reason="; ".join(doubts) or None)
 
     def _at(self, index: int) -> Card | None:
         return next((card for card in self._cards if card.index == index), None)
@@ -118,7 +138,7 @@ class Cards:
     def _answering(self) -> Iterator[tuple[str, Card]]:
         for card in self._cards:
             if card.index is not None and card.lost is None:
-                yield card.uuid or card.pci_bus_id or str(card.index), card
+                yield identity(card.uuid, card.pci_bus_id, card.index), card
 
     def read(self, now: float, interval_s: float, troubles: Troubles, unlisted: Trouble | None) -> tuple[Gpu, ...]:
         """All records; cards that the driver does not list are there with `unlisted` as their trouble, if it is set."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import driver
 import pytest
 
+from mltop.model.identity import gpu_identity
 from mltop.model.snapshot import Gpu, Status
 from mltop.sampling.gpu.answer import Answer, GpuSaid
 from mltop.sampling.gpu.card import Trouble
@@ -112,3 +113,57 @@ def test_a_card_that_had_no_handle_and_is_gone_is_lost(cards: Cards) -> None:
     cards.take(GpuSaid(index=2, lost=Answer(at=1.0, status=Status.UNSUPPORTED, reason="not supported")))
     _start(cards, 0, 1, at=2.0)
     assert _places(_read(cards, 2.0))[2] == (None, "GPU-2", Status.LOST)
+
+
+def _named(index: int, uuid: str | None, bus_id: str | None) -> GpuSaid:
+    identity = Answer(at=1.0, values={"uuid": uuid, "name": "H100", "pci_bus_id": bus_id})
+    return GpuSaid(index=index, answers={"identity": identity, "temperature": Answer(at=1.0, values={})})
+
+
+@pytest.mark.parametrize("again", [1, 3])
+def test_two_cards_of_one_uuid_are_two_cards(cards: Cards, again: int) -> None:
+    for _ in range(again):
+        cards.take_start()
+        for index, bus_id in enumerate(BUS_IDS):
+            cards.take(_named(index, "GPU-0" if index < 2 else "GPU-2", bus_id))
+        cards.end_of_refresh(())
+    gpus = _read(cards)
+    assert [(gpu.index, gpu.uuid, gpu.pci_bus_id, gpu.name) for gpu in gpus] == [
+        (0, "GPU-0", BUS_IDS[0], "H100"),
+        (1, None, BUS_IDS[1], "H100"),
+        (2, "GPU-2", BUS_IDS[2], "H100"),
+    ]
+    assert gpus[1].reason == "its uuid is that of GPU 0 too"
+    assert sorted(cards.gaps(("temperature",))) == sorted(["GPU-0", BUS_IDS[1], "GPU-2"])
+
+
+def test_two_cards_of_one_bus_id_are_two_cards(cards: Cards) -> None:
+    for index in range(3):
+        cards.take(_named(index, f"GPU-{index}", BUS_IDS[0]))
+    gpus = _read(cards)
+    assert [(gpu.index, gpu.uuid, gpu.name) for gpu in gpus] == [(index, f"GPU-{index}", "H100") for index in range(3)]
+    assert gpus[2].reason == "its bus id is that of GPU 0 too"
+
+
+def test_another_card_at_an_index_does_not_become_the_one_that_was_there(cards: Cards) -> None:
+    _start(cards, 0, 1)
+    _start(cards, 0, 2, at=2.0)
+    assert _places(_read(cards, 2.0)) == [
+        (0, "GPU-0", Status.OK),
+        (None, "GPU-1", Status.LOST),
+        (1, "GPU-2", Status.OK),
+    ]
+
+
+def test_a_card_in_the_slot_of_another_takes_its_row(cards: Cards) -> None:
+    cards.take(_named(0, "GPU-old", BUS_IDS[0]))
+    cards.take_start()
+    cards.take(_named(0, "GPU-new", BUS_IDS[0]))
+    assert [gpu.uuid for gpu in _read(cards) if gpu.index is not None] == ["GPU-new"]
+
+
+def test_cards_without_any_name_are_told_apart_by_their_index(tmp_path: Path) -> None:
+    cards = Cards(Roots(proc=tmp_path / "proc", sys=tmp_path / "sys"))
+    for index in range(2):
+        cards.take(_named(index, None, None))
+    assert sorted(cards.gaps(())) == [gpu_identity(gpu) for gpu in _read(cards)] == ["index:0", "index:1"]

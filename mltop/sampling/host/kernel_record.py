@@ -1,9 +1,10 @@
 """What a record of the kernel log means: the messages that tell of trouble, by the drivers that write them.
 
 The forms are those of the kernel's own sources: mm/oom_kill.c, mm/memory-failure.c, fs/ext4/super.c,
-fs/xfs/xfs_fsops.c, fs/btrfs/super.c, fs/buffer.c, block/blk-core.c, drivers/nvme/host/{pci,core}.c,
-drivers/ata/libata-{eh,core}.c, drivers/scsi/scsi_error.c, drivers/md/{raid1,raid5,raid10}.c, drivers/edac/edac_mc.c,
-arch/x86/kernel/cpu/mce/core.c.
+fs/xfs/xfs_fsops.c, fs/btrfs/{super,messages,inode}.c, fs/fat/misc.c, fs/f2fs/super.c, fs/buffer.c, block/blk-core.c,
+drivers/nvme/host/{pci,core,multipath}.c, drivers/ata/libata-{eh,core}.c, drivers/scsi/scsi_error.c,
+drivers/md/{raid1,raid5,raid10}.c, drivers/edac/edac_mc.c, arch/x86/kernel/cpu/mce/core.c; and OpenZFS'
+module/zfs/spa_misc.c.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from mltop.sampling.gpu.pci import bus_id
 from mltop.system.text import clean
 
 MOST_LEVEL = 4
-"""KERN_WARNING: of what is less urgent only the OOM killer's own account is looked at."""
+"""KERN_WARNING: of what is less urgent only `_AT_ANY_LEVEL` and the OOM killer's own account are looked at."""
+_AT_ANY_LEVEL = (b"Xid", b"forced readonly", b"beyond end of device")
+"""Trouble that its drivers call information."""
 _TEXT_LIMIT = 160
 # texts: `re` compiles each when it is first used, and on a quiet box none ever is
 _XID = rb"NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)"
@@ -26,19 +29,33 @@ _OOM_ACCOUNT = rb"oom-kill:constraint=.*task_memcg=([^,]*),task=.*,pid=(\d+),uid
 _OOM = rb"(?:[Oo]ut of memory[^:]*: )?Killed process (\d+) \((.*?)\)(?:,| total-vm)"
 _UNIT = rb"([^/]+\.(?:service|scope))(?:/|$)"
 _FORMS: tuple[tuple[EventKind, bytes, bytes], ...] = (
-    ("readonly", b"-fs (", rb"EXT[234]-fs \(([\w.-]+)\).*[Rr]emounting filesystem read-only"),
+    ("readonly", b"-fs (", rb"\w-fs \(([\w.-]+)\).*(?:[Rr]emounting filesystem|[Ff]ilesystem has been set) read-only"),
     ("shut-down", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:has been shut down|[Ss]hutting down filesystem)"),
     ("readonly", b"BTRFS", rb"BTRFS(?: \w+)? \(device ([\w.-]+)[^)]*\).*forced readonly"),
     ("io-error", b"I/O error on dev", rb"Buffer I/O error on dev(?:ice)? (?!(?:fd|sr|loop)\d)([\w.-]+)"),
-    ("io-error", b"error, dev ", rb"(?:I/O|medium|target|protection) error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)"),
+    ("io-error", b"error, dev ", rb"(?:I/O|medium|protection) error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)"),
+    (
+        "io-error",
+        b"target error, dev ",
+        rb"target error, dev (?!(?:fd|sr|loop)\d)([\w.-]+)(?!.*\((?:DISCARD|WRITE_ZER))",
+    ),
+    ("io-error", b"beyond end", rb"beyond end of device(?:\\x0a|\s)+(?!(?:fd|sr|loop)\d)([\w.-]+): rw="),
     ("io-error", b"-fs error", rb"EXT[234]-fs error \(device ([\w.-]+)\)"),
+    ("io-error", b"superblock", rb"EXT[234]-fs \(([\w.-]+)\): I/O error while writing superblock"),
     ("io-error", b"BTRFS", rb"BTRFS(?:: error| error| critical) \(device ([\w.-]+)"),
+    ("io-error", b"BTRFS", rb"BTRFS warning \(device ([\w.-]+)[^)]*\): .*(?:csum failed|checksum error)"),
     ("io-error", b"XFS (", rb"XFS \(([\w.-]+)\): .*(?:I/O error|[Cc]orruption)"),
     ("io-error", b"ata", rb"(?<![\w.])(ata\d+(?:\.\d+)?): (?:exception Emask|failed command)"),
     ("lost", b": disable", rb"(?<![\w.])(ata\d+\.\d+): disabled?(?: device)?\s*$"),
     ("lost", b"offline", rb"(?:sd|scsi) (\d+:\d+:\d+:\d+): (?:\[\w+\] )?(?:Device offlined|rejecting I/O to offline)"),
     ("lost", b"nvme nvme", rb"nvme (nvme\d+): (?:Disabling device after reset|Removing after probe|Device not ready)"),
-    ("reset", b"nvme nvme", rb"nvme (nvme\d+): (?:controller is down|I/O .*timeout|resetting controller)"),
+    ("reset", b"nvme nvme", rb"nvme (nvme\d+): (?:controller is down|I/O .*timeout|.*reset(?:ting)? controller)"),
+    ("reset", b"path - ", rb"block (nvme\w+): no (?:usable|available) path - "),
+    (
+        "array-failed",
+        b"suspended",
+        rb"Pool '([^']{1,64})' has encountered an uncorrectable I/O failure and has been suspended",
+    ),
     ("lost", b"md/raid", rb"md/raid\w*:(md\w+): Disk failure on "),
     ("array-failed", b"md/raid", rb"md/raid\w*:(md\w+): (?:Cannot continue operation|not enough operational)"),
     ("memory-uncorrected", b"EDAC MC", rb"EDAC (MC\d+): \d+ UE "),
@@ -64,7 +81,7 @@ def events(records: Iterable[Record], now: float) -> Iterator[KernelEvent]:
     """The records that tell of trouble; `now` is the kernel's clock, to say how old they are."""
     units: dict[bytes, str] = {}
     for record in records:
-        if record.level > MOST_LEVEL and b"Xid" not in record.message:
+        if record.level > MOST_LEVEL and not any(word in record.message for word in _AT_ANY_LEVEL):
             if b"oom-kill:" in record.message:
                 units.update(_account(record.message))
             continue

@@ -52,6 +52,17 @@ from mltop.sampling.root import Roots
         ("md/raid1:md0: Disk failure on sdb1, disabling device.", "lost", "md0"),
         ("md/raid:md127: Cannot continue operation (2/3 failed).", "array-failed", "md127"),
         ("md/raid10:md0: not enough operational mirrors.", "array-failed", "md0"),
+        ("FAT-fs (sdb1): Filesystem has been set read-only", "readonly", "sdb1"),
+        ("F2FS-fs (dm-2): Remounting filesystem read-only", "readonly", "dm-2"),
+        ("EXT4-fs (sda1): I/O error while writing superblock", "io-error", "sda1"),
+        ("BTRFS warning (device sdc1): csum failed root 5 ino 257 off 0 csum 0x1", "io-error", "sdc1"),
+        ("dd: attempt to access beyond end of device\\x0asda1: rw=0, sector=9, nr_sectors = 8", "io-error", "sda1"),
+        ("attempt to access beyond end of device\nnvme0n1: rw=0, want=12, limit=8", "io-error", "nvme0n1"),
+        ("critical target error, dev sda, sector 5 op 0x1:(WRITE) flags 0x0", "io-error", "sda"),
+        ("nvme nvme0: frozen state error detected, reset controller", "reset", "nvme0"),
+        ("block nvme1n1: no usable path - requeuing I/O", "reset", "nvme1n1"),
+        ("WARNING: Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended.",
+         "array-failed", "tank"),
         ("EDAC MC0: 1 CE memory read error on CPU_SrcID#0_MC#0", "memory-corrected", "MC0"),
         ("EDAC MC1: 1 UE memory scrubbing error on CPU_SrcID#1", "memory-uncorrected", "MC1"),
         ("Memory failure: 0x1234: recovery action for dirty page: Failed", "memory-uncorrected", "Memory failure"),
@@ -76,6 +87,9 @@ def test_messages(message: str, kind: str, subject: str) -> None:
         "ata1: SATA link up 6.0 Gbps",
         "systemd[1]: disabled",
         "NVRM: Xid (nonsense): 79",
+        "attempt to access beyond end of device\\x0aloop3: rw=0, want=12, limit=8",
+        "critical target error, dev sda, sector 5 op 0x3:(DISCARD) flags 0x800",
+        "BTRFS warning (device sdc1): the 'usebackuproot' mount option is deprecated",
         "mce: CPU supports 32 MCE banks",
     ],
 )
@@ -91,6 +105,19 @@ def test_the_unit_of_a_killed_process_is_in_another_record() -> None:
     killed = b"Memory cgroup out of memory: Killed process 812 (redis-server) total-vm:1kB"
     (found,) = events([Record(6, 1.0, account), Record(3, 1.0, killed)], now=2.0)
     assert found.unit == "redis.service"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (b"BTRFS info (device sda1): forced readonly", "readonly"),
+        (b"NVRM: Xid (PCI:0000:3b:00): 79, pid=1", "xid"),
+        (b"mount: attempt to access beyond end of device\\x0asdb1: rw=0, want=9, limit=8", "io-error"),
+    ],
+)
+def test_trouble_that_its_driver_calls_information(message: bytes, kind: str) -> None:
+    (found,) = events([Record(6, 1.0, message)], now=2.0)
+    assert found.kind == kind
 
 
 def test_what_an_application_prints_at_a_low_urgency_is_not_looked_at() -> None:

@@ -225,10 +225,11 @@ class Following(_Child):
 
     def _take(self, fd: int, data: bytes) -> None:
         super()._take(fd, data)
-        lines = self._read[fd]
-        if fd != next(iter(self._read)) or b"\n" not in data:  # standard error is for the end
+        if fd != next(iter(self._read)):  # standard error is for the end
             return
-        end = lines.rindex(b"\n")
-        line = bytes(lines[lines.rfind(b"\n", 0, end) + 1 : end])
-        del lines[: end + 1]
-        self._said(line)
+        lines = self._read[fd]
+        end = len(lines) if not data else lines.rfind(b"\n")
+        if end > 0:
+            line = bytes(lines[lines.rfind(b"\n", 0, end) + 1 : end])
+            del lines[: end + 1]
+            self._said(line)

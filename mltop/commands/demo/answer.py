@@ -17,6 +17,7 @@ import msgspec
 
 from mltop.commands.demo import kept
 from mltop.commands.demo.box import snapshot
+from mltop.commands.demo.process import detail
 from mltop.config.assignment import assignment
 from mltop.config.change import AddJob, Change, RemoveJob, RemoveKey
 from mltop.config.edit import preview
@@ -42,6 +43,8 @@ def main(words: Sequence[str]) -> int:
             return _say({"schema": PLAN_SCHEMA, "diff": "", "errors": []})
         case ["jobs", "add" | "edit" | "remove" as action, id, *rest] if "--dry-run" in rest:
             return _say(_planned(folder / kept.CONFIG, action, id, rest))
+        case ["process", pid, *_]:
+            return _say(detail(int(pid), time.time()))
         case ["run" | "jobs", *rest] if "--dry-run" in rest or "show" in rest:
             return _tell(rest, now, folder)
     _say({"schema": PLAN_SCHEMA, "errors": [_REFUSED]})

@@ -1,0 +1,182 @@
+"""The page of one process: the snapshot's values at once, what is read on request as it comes, and why not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from mltop.model.process_detail import Kin, OpenFile, ProcessDetail, Socket
+from mltop.model.snapshot import Status
+from mltop.ui.ask import Ask
+from mltop.ui.format import cells
+from mltop.ui.line import text_of, width_of
+from mltop.ui.messages import Sampled
+from mltop.ui.screens import process_detail
+from mltop.ui.screens.process_detail import ProcessScreen
+from mltop.ui.screens.process_facts import detail_lines, fold, remedies
+
+PID = 412201
+STARTED = "2026-02-27T09:00:00Z"
+FULL = ProcessDetail(
+    pid=PID,
+    name="python3",
+    state="R",
+    command="python train.py --config h100.yaml --seed 17",
+    executable="/opt/env/bin/python3.11",
+    is_replaced=False,
+    directory="/data/runs/one",
+    cpu_percent=101.0,
+    cpu_user_s=7200.0,
+    cpu_system_s=60.0,
+    threads=12,
+    affinity="0-31",
+    affinity_count=32,
+    nice=5,
+    io_class="best-effort 4",
+    rss_bytes=31 << 30,
+    uss_bytes=30 << 30,
+    pss_bytes=30 << 30,
+    swap_bytes=0,
+    read_bytes=10 << 30,
+    read_bytes_per_s=0.0,
+    written_bytes=1 << 20,
+    files_open=990,
+    files_limit=1024,
+    files=(OpenFile(path="/dev/nvidia0", count=6),),
+    sockets=(Socket(kind="tcp", local="0.0.0.0:29500", state="LISTEN"),),
+    sockets_count=1,
+    environment={"LOCAL_RANK": "3"},
+    children=(Kin(pid=77, name="loader", state="D", cpu_s=3.0, rss_bytes=1 << 30),),
+    children_count=1,
+)
+
+
+async def opened(bench: Any, build: Any) -> ProcessScreen:
+    bench.app.post_message(Sampled(build.snapshot(gpus=8)))
+    await bench.shows("train.py")
+    page = ProcessScreen(PID, STARTED)
+    await bench.app.push_screen(page)
+    return page
+
+
+def saying(*documents: ProcessDetail, then: str = "") -> Ask:
+    lines = b"".join(msgspec.json.encode(each) + b"\n" for each in documents)
+    return Ask((sys.executable, "-S", "-c", f"import os, sys; os.write(1, {lines!r}); {then}"))
+
+
+async def test_what_is_read_on_request_joins_what_the_snapshot_has(kept: Callable[..., Any], build: Any) -> None:
+    async with kept() as bench:
+        bench.answer(f"process-{PID}", FULL)
+        await opened(bench, build)
+        await bench.was_asked("process", str(PID), "--started-at", STARTED)
+        await bench.shows("--seed 17", "mluser", "GPU 0", "/opt/env/bin/python3.11", "LOCAL_RANK=3", "/dev/nvidia0  6x")
+        await bench.shows("990 of at most 1024", "tcp LISTEN      0.0.0.0:29500", "77 D   1.0G   3s CPU  loader")
+        await bench.shows("30.0G its own", "nice 5, drives best-effort 4", "12, on CPUs 0-31 (32)", "0/s now")
+
+
+async def test_what_is_refused_says_so_once_with_the_remedy(kept: Callable[..., Any], build: Any) -> None:
+    why = "not permitted: run mltop as root"
+    keys = ("executable", "directory", "files_open", "sockets_count", "environment", "uss_bytes")
+    empty = dict.fromkeys(("executable", "directory", "files_open", "sockets_count", "uss_bytes"))
+    refused = msgspec.structs.replace(
+        FULL, missing=dict.fromkeys(keys, why), environment={}, files=(), sockets=(), **empty
+    )
+    async with kept() as bench:
+        bench.answer(f"process-{PID}", refused)
+        await opened(bench, build)
+        await bench.shows("not permitted: run mltop as root")
+        assert bench.text().count("run mltop as root") == 1
+        assert bench.text().count("not permitted") == 1 + len(keys)
+        assert "none" not in bench.text().partition("children")[0].partition("open files")[2]
+
+
+async def test_one_that_hangs_is_told_and_left_behind(
+    kept: Callable[..., Any], build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_detail, "SILENT_S", 0.05)
+    async with kept() as bench:
+        first = msgspec.structs.replace(FULL, doing="open files")
+        bench.app.ask = saying(
+            first, then="print(os.getpid(), flush=True, file=sys.stderr); import time; time.sleep(60)"
+        )
+        page = await opened(bench, build)
+        await bench.until(lambda: page.detail is not None, "the first reading")
+        child = page._following._process.pid
+
+        def is_told() -> bool:
+            bench.app.redraw()
+            return "while reading: open files" in bench.text()
+
+        await bench.until(is_told, "what does not answer")
+        await bench.press("escape")
+        await bench.until(lambda: not os.path.exists(f"/proc/{child}"), "its end")  # noqa: PTH110
+
+
+async def test_its_end_keeps_the_last_values(kept: Callable[..., Any], build: Any) -> None:
+    ended = ProcessDetail(pid=PID, status=Status.ABSENT, reason="it has ended, and another process has its number now")
+    async with kept() as bench:
+        bench.app.ask = saying(
+            FULL, then=f"import time; time.sleep(0.2); os.write(1, {msgspec.json.encode(ended)!r} + b'\\n')"
+        )
+        page = await opened(bench, build)
+        await bench.until(lambda: page.detail is not None and page.detail.status is Status.ABSENT, "its end")
+        await bench.shows("another process has its number now", "/opt/env/bin/python3.11")
+
+
+async def test_another_process_of_this_number_is_not_followed(kept: Callable[..., Any], build: Any) -> None:
+    async with kept() as bench:
+        bench.answer(f"process-{PID}", ProcessDetail(pid=PID, status=Status.ABSENT, reason="it has ended"))
+        await opened(bench, build)
+        await bench.shows("it has ended")
+        snapshot = build.snapshot(gpus=0)
+        first = msgspec.structs.replace(snapshot.processes.top[0], pid=PID, command="rm -rf /", name="rm")
+        top = msgspec.structs.replace(snapshot.processes, top=(first,))
+        bench.app.post_message(Sampled(msgspec.structs.replace(snapshot, processes=top)))
+        await bench.until(lambda: bench.app.view.snapshot.processes.top[0].name == "rm", "the next snapshot")
+        assert "rm -rf" not in bench.text()
+        assert "train.py" in bench.text()
+
+
+async def test_a_fault_of_the_child_is_told(kept: Callable[..., Any], build: Any) -> None:
+    async with kept() as bench:
+        bench.order(f"process-{PID}", "say mltop: no psutil here", "exit 1")
+        await opened(bench, build)
+        await bench.shows("no psutil here", "train.py")
+        assert "cannot" not in bench.text()
+
+
+async def test_nothing_is_read_over_ssh(kept: Callable[..., Any], build: Any) -> None:
+    async with kept(remote="gpu-07", readonly=True) as bench:
+        await opened(bench, build)
+        await bench.shows("not read over ssh", "on gpu-07", "train.py")
+        assert not [words for words in bench.asked if words[0] == "process"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_every_line_fits(width: int) -> None:
+    long = msgspec.structs.replace(
+        FULL,
+        directory="/data/" + "日本" * 200,
+        executable="/x" * 300,
+        is_replaced=True,
+        environment={"CUDA_VISIBLE_DEVICES": "GPU-" + "0" * 190},
+        missing={"sockets_count": "not permitted: " + "x" * 300},
+        files=(OpenFile(path="/" + "y" * 500, count=7),),
+        children=tuple(Kin(pid=each, depth=each, name="n" * 60, state="S") for each in range(1, 60)),
+        children_count=400,
+    )
+    lines = [*remedies(long, width), *detail_lines(long, width)]
+    assert max(map(width_of, lines)) <= width
+    assert any("and 341 more"[: width - 18] in text_of(line) for line in lines)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a b  c", "x" * 100, "日本" * 40, "ein " + "x" * 30 + " zwei"])
+def test_folding_loses_nothing(text: str) -> None:
+    lines = fold(text, 11)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(cells(line) <= 11 for line in lines)

@@ -11,7 +11,8 @@ import msgspec
 
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.crontab.stray import strays
-from mltop.jobs.crontab.text import BlockFault, Entry, entries, odd_lines
+from mltop.jobs.crontab.taken import is_debians, local_users, refused_file, wrong_line
+from mltop.jobs.crontab.text import BlockFault, Entry, entries
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.timer import Timer, TimersError, timers
@@ -28,10 +29,10 @@ _FOLDERS = {
 }
 PAUSED, ADOPTED = ".mltop-off", ".mltop"
 """What a hidden script's name ends with."""
-_REFUSED = (" is not in ", " is not a value")
-"""What is wrong for cron too, and not only misleading."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-"""Names that cron and run-parts take; a file with a dot in its name is none to them (cron(8))."""
+"""Names that Debian's cron and run-parts take; a file with a dot in its name is none to them (cron(8))."""
+_NO_NAME = re.compile(r"[.#].*|.*(?:~|,|\.rpm(?:save|orig|new)|\.sw[a-z])")
+"""Names that cronie's leave out."""
 
 
 class Foreign(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,38 +55,50 @@ def own_crontab(data: bytes, calls: Collection[Call] = ()) -> list[Foreign]:
     return [_of_entry(entry, Origin.CRONTAB, "crontab", "user") for entry in found]
 
 
-def system_crontabs(etc: Path = Path("/etc"), own: str = "mltop") -> tuple[list[Foreign], list[str]]:
-    """/etc/crontab, /etc/cron.d and cron.hourly and its kin; with a line for each that cannot be read."""
+def system_crontabs(
+    etc: Path = Path("/etc"), own: str = "mltop", *, is_debian: bool | None = None
+) -> tuple[list[Foreign], list[str]]:
+    """/etc/crontab, /etc/cron.d and cron.hourly and its kin; with a line for each that cannot be read.
+
+    `is_debian` says whose cron reads them; `None`: look.
+    """
+    is_debian = is_debians() if is_debian is None else is_debian
     found: list[Foreign] = []
     notes: list[str] = []
     files = [(etc / "crontab", Origin.CRONTAB)]
-    files += [(path, Origin.CRON_D) for path in _listed(etc / "cron.d", notes) if path.name != own]
+    files += [(path, Origin.CRON_D) for path in _listed(etc / "cron.d", notes, is_debian) if path.name != own]
     for path, origin in files:
         if (data := _read(path, notes)) is not None:
             made = [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
-            wrong = _wrong_line(data, made)
-            if wrong is not None:
-                notes.append(f"{path}:{wrong}: cron cannot read this line, and so runs nothing of the file")
-                made = [_not_run(one, wrong) for one in made]
+            if (stopped := _stopped(path, data, etc, is_debian)) is not None:
+                notes.append(f"{path}{stopped[0]}")
+                made = [_not_run(one, stopped[1]) for one in made]
             found += made
     for name, folder_origin in _FOLDERS.items():
-        found += [_of_script(path, folder_origin) for path in _listed(etc / name, notes) if os.access(path, os.X_OK)]
+        scripts = [path for path in _listed(etc / name, notes, is_debian) if os.access(path, os.X_OK)]
+        found += [_of_script(path, folder_origin) for path in scripts]
         found += [_of_script(path, folder_origin, enabled=False) for path in sorted((etc / name).glob(f".*{PAUSED}"))]
     return found, notes
 
 
-def _wrong_line(data: bytes, found: Iterable[Foreign]) -> int | None:
-    """The first line for which cron leaves out a whole file (cron 3.0pl1 and cronie log it, and say no more)."""
-    wrong = odd_lines(data)
-    for one in found:
-        is_refused = any(words in (one.job.description or "") for words in _REFUSED)
-        if one.entry is not None and one.entry.is_enabled and is_refused:
-            wrong.append(one.entry.number)
-    return min(wrong, default=None)
+def _stopped(path: Path, data: bytes, etc: Path, is_debian: bool) -> tuple[str, str] | None:
+    """Why cron runs nothing of a file, for the file and for what stands in it (cron logs it, and says no more)."""
+    try:
+        why = refused_file(path, owner=etc.stat().st_uid, is_debian=is_debian)
+    except OSError:
+        return None  # gone by now
+    if why is not None:
+        return f": {why}, so cron runs nothing of it", f"cron runs nothing of its file: {why}"
+    wrong = wrong_line(data, local_users(etc)) if is_debian and len(data) < _MAX_BYTES else None
+    if wrong is None:
+        return None
+    line, why = wrong
+    what = f":{line}: cron cannot read this line ({why}), and so runs nothing of the file"
+    return what, f"line {line} of its file stops all of it: {why}"
 
 
-def _not_run(one: Foreign, line: int) -> Foreign:
-    job = msgspec.structs.replace(one.job, state="not run", description=f"line {line} of its file stops all of it")
+def _not_run(one: Foreign, why: str) -> Foreign:
+    job = msgspec.structs.replace(one.job, state="not run", description=why)
     return msgspec.structs.replace(one, job=job, schedules=())
 
 
@@ -110,13 +123,17 @@ def system_entries(path: Path, data: bytes) -> list[Entry]:
     return entries(data, prefix, has_user=True)
 
 
-def _listed(folder: Path, notes: list[str]) -> Iterator[Path]:
+def _listed(folder: Path, notes: list[str], is_debian: bool) -> Iterator[Path]:
     try:
-        yield from sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file())
+        yield from sorted(path for path in folder.iterdir() if _is_taken(path.name, is_debian) and path.is_file())
     except FileNotFoundError:
         return
     except OSError as error:
         notes.append(f"{folder}: {error.strerror}")
+
+
+def _is_taken(name: str, is_debian: bool) -> bool:
+    return bool(_NAME.fullmatch(name)) if is_debian else not _NO_NAME.fullmatch(name)
 
 
 def _read(path: Path, notes: list[str]) -> bytes | None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cron_lines import REFUSED, TAKEN, made
 from namespaces import CronBox, Namespaced, SystemdBox, wait_until
+
+from mltop.jobs.crontab.taken import local_users, wrong_line
 
 MLTOP = str(Path(sys.executable).with_name("mltop"))
 
@@ -470,3 +473,29 @@ def test_a_real_cron_runs_nothing_of_a_file_with_a_bad_line_and_the_list_says_so
     (out / "fine").unlink()
     wait_until((out / "fine").exists, 20, cron.said)
     assert not (out / "odd").exists()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_real_cron_stops_at_the_lines_that_it_is_said_to_stop_at(cron: CronBox, seed: int) -> None:
+    """Each line ends a file of its own, after one that leaves a trace: the file is run, or is not, as it was told."""
+    out = cron.folder / "out"
+    out.mkdir()
+    placed = [*TAKEN, *REFUSED, *made(seed, 400)]
+    users = local_users()
+    good = f"* * * * * root touch {out}/".encode()
+    told = set()
+    for number, line in enumerate([*placed, b""]):
+        data = good + b"%d\n" % number + line
+        (cron.folder / "cron.d" / f"f{number}").write_bytes(data)
+        if wrong_line(data, users) is None:
+            told.add(str(number))
+    cron.start(30)
+
+    def ran() -> set[str]:
+        return {path.name for path in out.iterdir()}
+
+    wait_until(lambda: ran() >= told, 60, lambda: f"{[placed[int(number)] for number in told - ran()]}")
+    for path in list(out.iterdir()):
+        path.unlink()
+    wait_until(lambda: ran() >= told, 60, lambda: f"{[placed[int(number)] for number in told - ran()]}")
+    assert [placed[int(number)] for number in ran() - told] == []

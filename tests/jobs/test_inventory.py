@@ -231,27 +231,30 @@ def test_a_plain_user_sees_roots_jobs_with_their_last_run(box: Box, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "line"),
+    ("wrong", "why"),
     [
-        ("0 1 * * root /sbin/four-fields", 2),
-        ("61 1 * * * root /sbin/x", 2),
-        ("0 1 * * mond root /sbin/x", 2),
-        ("nonsense", 2),
+        ("0 1 * * root /sbin/four-fields", '"root" is no day of the week'),
+        ("61 1 * * * root /sbin/x", '"61" is no minute'),
+        ("0 1 * * mond root /sbin/x", '"mond" is no day of the week'),
+        ("nonsense", '"nonsense" is no minute'),
         ("5-1 * * * * root /sbin/never", None),
         ("# comment", None),
         ("A = b", None),
     ],
 )
-def test_one_bad_line_of_cron_d_stops_its_whole_file(tmp_path: Path, wrong: str, line: int | None) -> None:
+def test_one_bad_line_of_cron_d_stops_its_whole_file(
+    tmp_path: Path, wrong: str, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """cron logs it and runs nothing of the file: what stands beside it is shown as not run."""
     etc = tmp_path / "etc"
     (etc / "cron.d").mkdir(parents=True)
+    monkeypatch.setattr(foreign, "is_debians", lambda: True)
     (etc / "cron.d" / "odd").write_text(f"30 3 * * 0 root /sbin/good\n{wrong}\n")
     (etc / "cron.d" / "other").write_text("30 3 * * 0 root /sbin/other\n")
     found, notes = foreign.system_crontabs(etc)
     good, other = ({one.job.command: one for one in found}[f"as root: /sbin/{name}"] for name in ("good", "other"))
-    assert (good.job.state, bool(good.schedules)) == (("not run", False) if line else (None, True))
+    assert (good.job.state, bool(good.schedules)) == (("not run", False) if why else (None, True))
     assert (other.job.state, bool(other.schedules)) == (None, True)
     assert notes == (
-        [f"{etc}/cron.d/odd:2: cron cannot read this line, and so runs nothing of the file"] if line else []
+        [f"{etc}/cron.d/odd:2: cron cannot read this line ({why}), and so runs nothing of the file"] if why else []
     )

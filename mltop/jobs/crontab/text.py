@@ -132,17 +132,6 @@ def _numbered_entries(numbered: Iterable[tuple[int, bytes]], prefix: str, has_us
             )
 
 
-def odd_lines(data: bytes) -> list[int]:
-    """The numbers of lines of a system's crontab that are no job, no variable and no comment: cron takes none of it."""
-    found = []
-    for number, raw in enumerate(lines(data), 1):
-        text = raw.rstrip(b"\n")
-        is_nothing = not text.strip() or text.lstrip(b" \t").startswith(b"#")
-        if not is_nothing and _variable(text) is None and _SYSTEM_ENTRY.fullmatch(text) is None:
-            found.append(number)
-    return found
-
-
 def _id(prefix: str, groups: dict[str, bytes], seen: dict[str, int]) -> str:
     words = b"\0".join((b" ".join(groups["schedule"].split()), groups.get("user") or b"", groups["command"]))
     name = f"{prefix}-{hashlib.sha256(words).hexdigest()[:8]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mltop.model.finding import Level
+from mltop.model.host_facts import KernelEvent
 from mltop.model.verdict import State
 
 VERSION = 1
@@ -62,3 +63,5 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The most that the driver ever listed."""
     space: dict[str, list[tuple[float, float]]] = {}
     """By mount: times and available bytes, the oldest first."""
+    events: list[KernelEvent] = []
+    """The last of each kind of trouble of each device that the kernel's log told of in this boot."""

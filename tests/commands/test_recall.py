@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import driver
+import msgspec
 import pytest
 
 from mltop.checks.memory import Memory
 from mltop.checks.remembered import Found, KnownGpu, Remembered
 from mltop.commands.check.recall import recalled
-from mltop.model.snapshot import Gpu, Snapshot
+from mltop.model.host_facts import HostFacts, KernelEvent, KernelEvents
+from mltop.model.snapshot import Gpu, Snapshot, Status
 from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import State
 from mltop.sampling.gpu.elsewhere import life
@@ -69,3 +73,43 @@ def test_a_mount_that_hung_in_the_last_run_is_known(roots: Path) -> None:
     found = {"/a": Found(State.WARNING, 1), "/b": Found(State.OK, 1), "/c": Found(State.CRITICAL, 1)}
     memory = Memory(Remembered(found={"disk.mount_stuck": found}), is_stepwise=True)
     assert recalled(memory, Snapshot(), Surroundings(stuck_before=frozenset({"/d"}))).stuck_before == {"/a", "/c", "/d"}
+
+
+# --- the kernel log
+
+
+def event(kind: Any, subject: str, ago_s: float, code: int | None = None) -> KernelEvent:
+    return KernelEvent(kind=kind, subject=subject, at_s=time.monotonic() - ago_s, age_s=ago_s, text="x", code=code)
+
+
+def told(memory: Memory, log: KernelEvents, boot_id: str | None = "b1") -> list[tuple[str, str]]:
+    """One run: what the log tells with what was known before."""
+    memory.last_boot_id = memory.kept.boot_id
+    found = recalled(memory, Snapshot(boot_id=boot_id), Surroundings(host=HostFacts(kernel_log=log))).host
+    memory.kept.boot_id = boot_id
+    assert found is not None
+    assert found.kernel_log is not None
+    return [(one.kind, one.subject) for one in found.kernel_log.events]
+
+
+def test_what_the_kernels_ring_has_lost_is_still_told() -> None:
+    memory = Memory(Remembered(boot_id="b1"), is_stepwise=True)
+    uptime_s = time.monotonic()
+    assert uptime_s > 100, "a box that has just been booted"
+    first = KernelEvents(events=(event("xid", "0000:3b:00.0", 90, 79), event("io-error", "sda", 80)))
+    assert told(memory, first) == [("xid", "0000:3b:00.0"), ("io-error", "sda")]
+    again = KernelEvents(events=(event("io-error", "sda", 10),))
+    assert told(memory, again) == [("xid", "0000:3b:00.0"), ("io-error", "sda")]
+    assert told(memory, KernelEvents(status=Status.NO_PERMISSION)) == []
+    assert told(memory, KernelEvents()) == [("xid", "0000:3b:00.0"), ("io-error", "sda")]
+    kept = msgspec.json.decode(msgspec.json.encode(memory.kept), type=Remembered)
+    assert told(Memory(kept, is_stepwise=True), KernelEvents()) == [("xid", "0000:3b:00.0"), ("io-error", "sda")]
+    assert told(memory, KernelEvents(), boot_id="b2") == []  # over with the boot
+
+
+def test_what_is_remembered_of_the_log_is_bounded_and_ends_with_the_day() -> None:
+    memory = Memory(Remembered(boot_id="b1", events=[event("lost", "sda", 90_000)]), is_stepwise=True)
+    flood = KernelEvents(events=tuple(event("io-error", f"sd{number}", 50) for number in range(400)))
+    assert len(told(memory, flood)) == 400
+    assert len(memory.kept.events) == 100
+    assert ("lost", "sda") not in told(memory, KernelEvents())

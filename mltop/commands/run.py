@@ -27,6 +27,7 @@ from mltop.jobs.runner.screen import Screen
 
 _FOR_EVER_RUNS = 1_000_000
 _FOR_EVER_DAYS = 36_500
+_FOR_EVER_BYTES = 1 << 62
 _TRIGGERS = ("schedule", "manual", "catch-up")
 
 
@@ -188,6 +189,7 @@ def _refuse(options: argparse.Namespace, lines: Sequence[str]) -> int:
             spec=CommandSpec(command=()),
             history_runs=_FOR_EVER_RUNS,
             history_days=_FOR_EVER_DAYS,
+            history_max_bytes=_FOR_EVER_BYTES,
         )
         request = Request(options.trigger, options.scheduled_for)
         runner = Runner(job, Plan(argv=(), environment={}), History(_state(options)), Screen(-1), request)

@@ -154,6 +154,8 @@ class JobConfig(NamedTuple):
     soft_fail: tuple[int, ...] = ()
     history_runs: int = 200
     history_days: int = 90
+    history_max_bytes: int = 1 << 30
+    """Of all logs of the job together; the last run and the last that failed keep theirs."""
     log_max_bytes: int = 10 << 20
     nice: int | None = None
     io_class: Literal["idle", "best-effort", "realtime"] | None = None

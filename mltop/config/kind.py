@@ -71,6 +71,7 @@ DEFAULTS: Fields = {
     "soft_fail": Field("soft_fail", field.listed(field.whole(1, 255)), "a list of exit codes, 1 to 255"),
     "history_runs": _whole("history_runs", 1),
     "history_days": _whole("history_days", 1),
+    "history_bytes": Field("history_max_bytes", field.size, _A_SIZE),
     "log_max": Field("log_max_bytes", field.size, _A_SIZE),
     "nice": _whole("nice", -20, 19),
     "io_class": _choice("io_class", ("idle", "best-effort", "realtime")),

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -39,11 +40,11 @@ class History:
 
     def finish(self, run: Run | Entry, retention: Retention | None = None) -> None:
         """Note how a run ended, and let go of what is beyond the retention of its job; raises OSError as `start`."""
-        expired: list[str] = []
+        expired: list[Path] = []
 
         def expire_rows(database: sqlite3.Connection) -> None:
             if retention is not None:
-                expired.extend(expire(database, run.job, retention))
+                expired.extend(expire(database, self.place, run.job, retention))
 
         self._write(Entry.of_this_process(run), expire_rows)
         remove_logs(self.place, run.job, expired)
@@ -73,8 +74,8 @@ class History:
         def look(database: sqlite3.Connection) -> list[Entry]:
             found: list[Entry] = []
             for job in _jobs(database) if wanted is None else wanted:
-                ran = table.entries(database, f"WHERE job = ? AND state != 'skipped' {_NEWEST}", (job, 1))
-                found += ran or table.entries(database, f"WHERE job = ? {_NEWEST}", (job, 1))
+                ran = _newest(database, 1, "job = ? AND state != 'skipped'", job)
+                found += ran or _newest(database, 1, "job = ?", job)
             return found
 
         wanted = None if jobs is None else list(jobs)
@@ -86,9 +87,9 @@ class History:
 
     def runs(self, job: str | None = None, limit: int = 200) -> list[Run]:
         """The latest runs, newest first."""
-        where, values = ("WHERE job = ? ", (job,)) if job is not None else ("", ())
+        where, values = ("job = ?", (job,)) if job is not None else ("TRUE", ())
         found = self._merged(
-            lambda database: table.entries(database, where + _NEWEST, (*values, limit)),
+            lambda database: _newest(database, limit, where, *values),
             lambda run: job is None or run.job == job,
         )
         return found[:limit]
@@ -103,9 +104,7 @@ class History:
         wanted = list(jobs)
         found: dict[str, list[RunState]] = {job: [] for job in wanted}
         for run in self._merged(
-            lambda database: [
-                entry for job in wanted for entry in table.entries(database, f"WHERE job = ? {_NEWEST}", (job, STREAK))
-            ],
+            lambda database: [entry for job in wanted for entry in _newest(database, STREAK, "job = ?", job)],
             lambda run: run.job in found,
         ):
             found[run.job].append(run.state)
@@ -120,7 +119,8 @@ class History:
             if fits(entry) and (is_end or entry.id not in entries):
                 entries[entry.id] = entry
         found = [self._reconciled(entry) for entry in entries.values()]
-        return self._runs(sorted(found, key=lambda entry: (entry.started_at or "", entry.id), reverse=True))
+        now = table.horizon(time.time())
+        return self._runs(sorted(found, key=lambda entry: _place(entry, now), reverse=True))
 
     def _runs(self, entries: Iterable[Entry]) -> list[Run]:
         runs = []
@@ -160,6 +160,22 @@ class History:
                 return entry
             self._lost[entry.id] = reason
         return entry.as_lost(self._lost[entry.id])
+
+
+def _place(entry: Entry, now: str) -> tuple[bool, str, str]:
+    """Where a run stands in time. One of the future is of a clock that was set back since: older than all others."""
+    started_at = entry.started_at or ""
+    return started_at <= now, started_at, entry.id
+
+
+def _newest(database: sqlite3.Connection, limit: int, where: str, *values: str) -> list[Entry]:
+    """The newest entries of some, those of the future last."""
+    now = table.horizon(time.time())
+    found = table.entries(database, f"WHERE {where} AND started_at <= ? {_NEWEST}", (*values, now, limit))
+    if len(found) < limit:
+        more = (*values, now, limit - len(found))
+        found += table.entries(database, f"WHERE {where} AND started_at > ? {_NEWEST}", more)
+    return found
 
 
 def _store_lost(place: Place) -> Callable[[sqlite3.Connection], None]:

@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mltop.jobs.history.entry import WHO_FIELDS, Entry
+from mltop.jobs.moment import utc
 from mltop.jobs.place import make
 from mltop.model.run_state import RunState
 
 VERSION = 1
 WRITE_PATIENCE_S = 2.0
 READ_PATIENCE_S = 0.5
+_SKEW_S = 60.0
+"""Clocks that are set right by a step are set by less every day."""
 COLUMNS = ", ".join(Entry._fields)
 _KINDS = {"id": "TEXT PRIMARY KEY", "job": "TEXT NOT NULL", "started_at": "TEXT NOT NULL", "state": "TEXT NOT NULL"}
 _NUMBERS = {"duration_s": "REAL", "cpu_s": "REAL"} | dict.fromkeys(
@@ -36,6 +39,11 @@ _SCHEMA = (
 _PUT = f"INSERT INTO runs ({COLUMNS}) VALUES ({', '.join('?' * len(Entry._fields))}) ON CONFLICT (id) DO "
 _PUT_START = _PUT + "NOTHING"
 _PUT_END = _PUT + "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in Entry._fields if name != "id")
+
+
+def horizon(now: float) -> str:
+    """The latest start that is not of the future. A later one is of a clock that was set back since."""
+    return utc(now + _SKEW_S)
 
 
 @contextlib.contextmanager

@@ -177,7 +177,7 @@ class Runner:
             run = run._replace(log_bytes=self._log.size_bytes)
         self.run_record = run
         try:
-            self._history.finish(run, Retention(self._job.history_runs, self._job.history_days))
+            self._history.finish(run, self._retention())
         except OSError as error:
             self.faults.append(f"the run of {run.job} could not be noted: {error.strerror}")
         if os.geteuid() == 0:
@@ -185,6 +185,9 @@ class Runner:
                 summary.note(self._history.place, self._job, run)
         self._tell(run, outcome, spent_s)
         return outcome.exit_code
+
+    def _retention(self) -> Retention:
+        return Retention(self._job.history_runs, self._job.history_days, self._job.history_max_bytes)
 
     def _finished(self, outcome: Outcome, spent_s: float) -> Entry:
         log = self._log

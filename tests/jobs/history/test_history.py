@@ -279,3 +279,69 @@ def test_the_last_run_of_every_job_in_a_long_history_is_found_at_once(history: H
     assert len(lasts) == 41
     assert lasts["job1"].id in ("r99961", "r100001", "r99921")
     assert spent_s < 0.5  # on a busy box; the bench measures
+
+
+def log_of(history: History, number: int, size_bytes: int) -> str:
+    folder = history.place.logs / "backup"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"run-{number:06d}.log"
+    log.write_bytes(bytes(size_bytes))
+    log.with_suffix(".times").write_bytes(bytes(10))
+    return str(log)
+
+
+def test_retention_by_bytes_keeps_the_newest_that_fit_and_the_last_failure(history: History) -> None:
+    now = time.time()
+    for number in range(9):
+        state = RunState.LOST if number == 2 else RunState.OK  # of a lost run no row says how long its log is
+        run = a_run(
+            number, state=state, log_path=log_of(history, number, 990), started_at=moment.utc(now - 20 + number)
+        )
+        history.finish(run, Retention())
+    other = a_run(100, job="backup_db", started_at=moment.utc(now))
+    history.finish(other, Retention(bytes=1))
+    last = a_run(9, started_at=moment.utc(now - 1), log_path=log_of(history, 9, 990))
+    history.finish(last, Retention(bytes=3500))  # retroactive
+    assert [run.id[-1] for run in history.runs("backup")] == ["9", "8", "2"]
+    left = sorted(path.name for path in (history.place.logs / "backup").iterdir())
+    assert left == sorted(f"run-{n:06d}.{end}" for n in (2, 8, 9) for end in ("log", "times"))
+    assert history.runs("backup_db") == [other]
+
+
+def test_a_log_larger_than_all_may_be_stays_while_it_is_the_last(history: History) -> None:
+    for number in range(2):
+        run = a_run(number, log_path=log_of(history, number, 5000), started_at=moment.utc(time.time() + number - 2))
+        history.finish(run, Retention(bytes=100))
+        assert [run.id for run in history.runs()] == [f"run-{number:06d}"]
+        assert Path(run.log_path or "").exists()
+
+
+def test_a_log_of_which_no_row_speaks_goes_when_it_is_too_old(history: History) -> None:
+    fresh, old, running = (Path(log_of(history, number, 10)) for number in (1, 2, 3))
+    torn = old.with_name(f".{old.name}.new")
+    torn.touch()
+    for path in (old, old.with_suffix(".times"), running, running.with_suffix(".times"), torn):
+        os.utime(path, (1, 1))
+    history.start(a_run(3, state=RunState.RUNNING, log_path=str(running)))
+    history.finish(a_run(4, started_at=moment.utc(time.time())), Retention())
+    assert [path.exists() for path in (fresh, old, old.with_suffix(".times"), running, torn)] == [
+        True, False, False, True, False
+    ]  # fmt: skip
+
+
+def test_a_run_of_the_future_hides_no_newer_one_and_is_the_first_to_go(history: History) -> None:
+    """The clock was a year ahead when one was noted, and was set right since."""
+    now = time.time()
+    future = a_run(0, started_at=moment.utc(now + 365 * 86400), state=RunState.FAILED)
+    history.finish(future)
+    history.finish(a_run(1, started_at=moment.utc(now - 2)))
+    skipped = a_run(2, started_at=moment.utc(now - 1), state=RunState.SKIPPED)
+    history.finish(skipped)
+    assert [run.id[-1] for run in history.runs()] == ["2", "1", "0"]
+    assert [run.id[-1] for run in history.runs(limit=1)] == ["2"]
+    assert history.last("backup") == history.run("run-000001")
+    assert history.streaks(["backup"]) == {"backup": (RunState.FAILED, RunState.OK, RunState.SKIPPED)}
+    history.finish(a_run(3, started_at=moment.utc(now)), Retention(runs=1))
+    assert [run.id[-1] for run in history.runs()] == ["3", "0"]  # the last failure stays
+    history.finish(a_run(4, started_at=moment.utc(now), state=RunState.FAILED), Retention(runs=1))
+    assert [run.id[-1] for run in history.runs()] == ["4"]

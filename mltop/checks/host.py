@@ -64,7 +64,11 @@ def memory(case: Case) -> Iterator[Judgement]:
         # full, and nothing waits for it: well enough
         most = Level.WARNING if now.psi_some_avg10 == 0 else Level.CRITICAL
         summary, action = f"{percent:.1f} % available{whose}", "end or move a process, or add swap"
-        yield case.measured("mem.available", percent, summary, action, name="memory", most=most, group=now)
+        told = case.measured("mem.available", percent, summary, action, name="memory", most=most, group=now)
+        group = facts(case).memory_group
+        is_told = group is None or group.status in (Status.OK, Status.ABSENT, Status.UNSUPPORTED)
+        # what the host has left is nothing to a group that is full
+        yield told if is_told or told.level else unread("mem.available", group or now, name="memory")
     else:
         yield _missing(case, "mem.available", now, "number of available memory", "memory")
     if now.status in NOT_READ and case.surroundings is None:
@@ -110,8 +114,18 @@ def _swap(case: Case, now: Memory) -> Judgement:
     if not now.swap_total_bytes:
         return skip("mem.swap", "no swap", name="swap", reason="unsupported")
     percent = 100.0 * now.swap_used_bytes / now.swap_total_bytes
-    most = Level.CRITICAL if now.psi_some_avg10 else Level.WARNING  # full of what nobody asks back
+    most = Level.CRITICAL if _is_swapping_in(case, now) else Level.WARNING  # full of what nobody asks back
     return case.measured("mem.swap", percent, f"{percent:.0f} % used", name="swap", most=most)
+
+
+def _is_swapping_in(case: Case, now: Memory) -> bool:
+    """Whether pages were taken back since the last run; on a first one, whether anything waits for memory."""
+    swapping = facts(case).swapping
+    if swapping is not None and swapping.pages_in is not None:
+        growth = case.growth("mem.swap", "", swapping.pages_in)
+        if growth is not None:
+            return growth.amount > 0
+    return bool(now.psi_some_avg10)
 
 
 def _missing(case: Case, check: str, group: Reading, what: str, name: str) -> Judgement:

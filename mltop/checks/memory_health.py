@@ -39,9 +39,9 @@ def _kills(case: Case, oom: OomKills, log: KernelEvents | None) -> Judgement:
     if not count:
         return judgement("mem.oom", Level.OK, f"no process killed ({oom.kills} since the boot)", name="memory", value=0)
     critical = [one for one in killed if one.unit is not None and one.unit in _units(case)]
-    who = [*critical, *killed][:1]
+    who = critical[-1:] or killed[-1:]
     summary = f"{count} killed for want of memory" + "".join(f", last {one.subject} {ago(one.age_s)}" for one in who)
-    summary += "".join(f", of {one.unit}" for one in critical[:1])
+    summary += "".join(f", of {one.unit}" for one in critical[-1:])
     data = {"killed": [one.subject for one in killed[-10:]], "since_boot": oom.kills}
     return judgement(
         "mem.oom",
@@ -84,6 +84,9 @@ def _errors(case: Case, edac: Edac, log: KernelEvents | None) -> Iterator[Judgem
 
 
 def _controller(case: Case, one: MemoryController) -> Judgement:
+    if one.corrected is None or one.uncorrected is None:
+        words = "not read: its counts make no sense"
+        return judgement("mem.edac", Level.UNKNOWN, words, target=one.name, reason="error")
     growth = case.growth("mem.edac", one.name, one.corrected, over_s=CORRECTED_S)
     new = 0 if growth is None else int(growth.amount)
     level = Level.CRITICAL if one.uncorrected else Level.WARNING if new else Level.OK

@@ -72,6 +72,12 @@ class OomKills(Reading, frozen=True, kw_only=True):
     """Counted by this process's control group, as in a container, and not by the kernel."""
 
 
+class Swapping(Reading, frozen=True, kw_only=True):
+    """What was taken back from swap, since the boot."""
+
+    pages_in: int | None = None
+
+
 class MemoryGroup(Reading, frozen=True, kw_only=True):
     """The control group that leaves this process the least memory."""
 
@@ -84,8 +90,9 @@ class MemoryController(msgspec.Struct, frozen=True, kw_only=True):
     """One memory controller that counts its errors."""
 
     name: str
-    corrected: int
-    uncorrected: int
+    corrected: int | None
+    uncorrected: int | None
+    """`None`: there is a count, and it cannot be read."""
 
 
 class Edac(Reading, frozen=True, kw_only=True):
@@ -262,6 +269,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     io_stall: Stall | None = None
     oom: OomKills | None = None
     memory_group: MemoryGroup | None = None
+    swapping: Swapping | None = None
     edac: Edac | None = None
     tasks: Tasks | None = None
     handles: Handles | None = None

@@ -35,6 +35,7 @@ from mltop.model.host_facts import (
     SharedMemory,
     Smart,
     Stall,
+    Swapping,
     TableMount,
     Tasks,
     Thermal,
@@ -271,6 +272,39 @@ def test_memory_of_the_control_group_counts_where_it_is_less(box: Box) -> None:
     assert level(200 * MIB, 100 * MIB) is WARNING  # and nothing waits for it
 
 
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [(Status.ERROR, UNKNOWN), (Status.TIMEOUT, UNKNOWN), (Status.NO_PERMISSION, SKIP), (Status.UNSUPPORTED, OK)],
+)
+def test_a_control_group_that_cannot_be_read_may_be_full(box: Box, status: Status, level: Level | None) -> None:
+    group = MemoryGroup(status=status, reason="why")
+    assert box.look("mem.available", memory_group=group)[""].level is level
+    memory = msgspec.structs.replace(box.snapshot.memory, available_bytes=1, psi_some_avg10=5.0)
+    box.snapshot = msgspec.structs.replace(box.snapshot, memory=memory)
+    assert box.look("mem.available", memory_group=group)[""].level is CRITICAL  # bad enough without it
+
+
+@pytest.mark.parametrize(("psi", "first"), [(0.0, WARNING), (3.0, CRITICAL), (None, WARNING)])
+def test_swap_that_is_full_and_taken_back(box: Box, psi: float | None, first: Level) -> None:
+    memory = msgspec.structs.replace(box.snapshot.memory, swap_total_bytes=100, swap_used_bytes=97, psi_some_avg10=psi)
+    box.snapshot = msgspec.structs.replace(box.snapshot, memory=memory)
+
+    def level(pages: int) -> Level | None:
+        box.later(60)
+        return box.look("mem.swap", swapping=Swapping(pages_in=pages))[""].level
+
+    assert level(100) is first  # with no earlier run, by what waits for memory
+    assert level(100) is WARNING
+    assert level(101) is CRITICAL
+    assert level(101) is WARNING
+
+
+def test_the_last_kill_is_named(box: Box) -> None:
+    killed = [event("oom", f"python3 ({pid})", 900.0 - pid) for pid in (1, 2, 3)]
+    found = box.look("mem.oom", oom=OomKills(kills=3), kernel_log=log(*killed))[""]
+    assert "last python3 (3) 15 min ago" in found.summary
+
+
 def test_a_kill_is_told_for_half_an_hour(box: Box) -> None:
     def level(kills: int) -> Level | None:
         return box.look("mem.oom", oom=OomKills(kills=kills))[""].level
@@ -310,6 +344,10 @@ def test_memory_controllers(box: Box) -> None:
     box.later(7200)
     assert level(6) is OK
     assert level(6, 1) is CRITICAL
+    broken = MemoryController(name="mc1", corrected=None, uncorrected=0)
+    whole = MemoryController(name="mc0", corrected=6, uncorrected=0)
+    found = box.look("mem.edac", edac=Edac(controllers=(broken, whole)))
+    assert {target: one.level for target, one in found.items()} == {"mc0": OK, "mc1": UNKNOWN}
 
 
 def test_machine_checks_count_where_no_controller_does(box: Box) -> None:

@@ -70,11 +70,19 @@ def pid_pools(roots: Roots) -> Iterator[Pool]:
 
 
 def group_oom_kills(roots: Roots) -> int | None:
-    """Processes of this group, or the groups in it, that were killed for want of memory. Raises OSError."""
-    for group in groups(roots, "memory"):
-        text = read_bytes(group.folder / ("memory.events" if group.is_v2 else "memory.oom_control"))
-        return _entries(text).get(b"oom_kill")
-    return None
+    """Processes of this container that were killed for want of memory. Raises OSError.
+
+    By the top of what it can see, where that is a group of its own; where it sees the whole tree, whose top counts
+    nothing (cgroup v2), or the host's, by the group that this process is in.
+    """
+    found = groups(roots, "memory")
+    if not found:
+        return None
+    own, top = found[0], found[-1]
+    if own.is_v2 and top.is_v2 and (top.folder / "memory.events").exists():
+        own = top
+    text = read_bytes(own.folder / ("memory.events" if own.is_v2 else "memory.oom_control"))
+    return _entries(text).get(b"oom_kill")
 
 
 def _groups(roots: Roots, line: str, mounts: Sequence[Mount], controller: str) -> Iterator[Group]:

@@ -54,6 +54,7 @@ SOURCES: Mapping[str, _Source] = {
     "io_stall": _source(model.Stall, "pressure:read_stall", "/proc/pressure/io", "io.psi", "io"),
     "oom": _source(model.OomKills, "hardware:read_oom_kills", "the count of OOM kills", "mem.oom"),
     "memory_group": _source(model.MemoryGroup, "cgroup:read_memory_group", "the control group", "mem.available"),
+    "swapping": _source(model.Swapping, "hardware:read_swapping", "/proc/vmstat", "mem.swap"),
     "edac": _source(model.Edac, "hardware:read_edac", "the memory controllers", "mem.edac"),
     "handles": _source(model.Handles, "task:read_handles", "/proc/sys/fs/file-nr", "proc.fds"),
     "pids": _source(model.Pids, "task:read_pids", "the number of threads", "proc.pids"),

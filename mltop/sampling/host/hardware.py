@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mltop.model.host_facts import Edac, MemoryController, OomKills, Sensor, Thermal
+from mltop.model.host_facts import Edac, MemoryController, OomKills, Sensor, Swapping, Thermal
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.host.cgroup import group_oom_kills
@@ -18,7 +18,7 @@ _LEAST_LIMIT_C, _MOST_LIMIT_C = 40.0, 126.0
 
 
 def read_edac(roots: Roots) -> Edac:
-    """Error counts of each memory controller. Raises OSError and ValueError."""
+    """Error counts of each memory controller; one that cannot be read takes no other with it."""
     folders = sorted((roots.sys / "devices/system/edac/mc").glob("mc[0-9]*"))
     if not folders:
         return Edac(status=Status.UNSUPPORTED, reason="no memory controller counts its errors here")
@@ -28,23 +28,34 @@ def read_edac(roots: Roots) -> Edac:
 def _controller(folder: Path) -> MemoryController:
     return MemoryController(
         name=folder.name,
-        corrected=int(read_bytes(folder / "ce_count", 64)),
-        uncorrected=int(read_bytes(folder / "ue_count", 64)),
+        corrected=read_int(folder / "ce_count"),
+        uncorrected=read_int(folder / "ue_count"),
     )
 
 
 def read_oom_kills(roots: Roots) -> OomKills:
     """The kernel's count, or in a container that of its control group. Raises OSError and ValueError."""
-    if is_container(roots):
-        kills = group_oom_kills(roots)
-    else:
-        rows = [line.split() for line in read_bytes(roots.proc / "vmstat").splitlines()]
-        kills = next((int(row[1]) for row in rows if len(row) == 2 and row[0] == b"oom_kill"), None)
-        if kills is None and not any(row and row[0] == b"nr_free_pages" for row in rows):  # first in every kernel's
-            raise ValueError("no counters in it")
+    kills = group_oom_kills(roots) if is_container(roots) else _counter(roots, b"oom_kill")
     if kills is None:
         return OomKills(status=Status.UNSUPPORTED, reason="this kernel does not count its OOM kills")
     return OomKills(age_s=0.0, kills=kills, is_of_group=is_container(roots))
+
+
+def read_swapping(roots: Roots) -> Swapping:
+    """How much was taken back from swap. Raises OSError and ValueError."""
+    pages = _counter(roots, b"pswpin")
+    if pages is None:
+        return Swapping(status=Status.UNSUPPORTED, reason="this kernel has no swap")
+    return Swapping(age_s=0.0, pages_in=pages)
+
+
+def _counter(roots: Roots, name: bytes) -> int | None:
+    """One of /proc/vmstat; `None` where this kernel has it not. Raises OSError and ValueError."""
+    rows = [line.split() for line in read_bytes(roots.proc / "vmstat").splitlines()]
+    found = next((int(row[1]) for row in rows if len(row) == 2 and row[0] == name), None)
+    if found is None and not any(row and row[0] == b"nr_free_pages" for row in rows):  # first in every kernel's
+        raise ValueError("no counters in it")
+    return found
 
 
 def read_thermal(roots: Roots) -> Thermal:

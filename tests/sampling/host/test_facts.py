@@ -16,7 +16,7 @@ from mltop.model.snapshot import Gpu, GpuProcess, Status
 from mltop.sampling.host.cgroup import read_memory_group
 from mltop.sampling.host.clock import read_clock, told
 from mltop.sampling.host.facts import SOURCES, FactReading, item
-from mltop.sampling.host.hardware import read_edac, read_oom_kills, read_thermal
+from mltop.sampling.host.hardware import read_edac, read_oom_kills, read_swapping, read_thermal
 from mltop.sampling.host.link import read_links
 from mltop.sampling.host.mount_table import parse_table, read_mount_table
 from mltop.sampling.host.pressure import read_stall
@@ -109,6 +109,24 @@ def test_oom_kills_of_the_kernel_and_in_a_container_of_its_group(box: FakeBox) -
     assert (found.kills, found.is_of_group) == (1, True)
 
 
+def test_a_container_with_groups_of_its_own_counts_the_kills_of_all(box: FakeBox) -> None:
+    """systemd in a container: this process is in a slice, and another one of the container was killed."""
+    be_container(box)
+    box.proc("self/cgroup", "0::/user.slice/session-1.scope\n")
+    box.proc("self/mountinfo", "30 1 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n")
+    box.sys("fs/cgroup/user.slice/session-1.scope/memory.events", "oom_kill 0\n")
+    assert read_oom_kills(box.roots).kills == 0  # the top of the whole tree has no such file
+    box.sys("fs/cgroup/memory.events", "oom_kill 2\n")
+    assert read_oom_kills(box.roots).kills == 2
+
+
+def test_what_came_back_from_swap(box: FakeBox) -> None:
+    box.proc("vmstat", "nr_free_pages 1\npswpin 12\n")
+    assert read_swapping(box.roots).pages_in == 12
+    box.proc("vmstat", "nr_free_pages 1\n")
+    assert read_swapping(box.roots).status is Status.UNSUPPORTED
+
+
 def test_a_kernel_that_does_not_count_kills(box: FakeBox) -> None:
     box.proc("vmstat", "nr_free_pages 1\n")
     assert read_oom_kills(box.roots).status is Status.UNSUPPORTED
@@ -137,6 +155,9 @@ def test_memory_controllers(box: FakeBox) -> None:
     box.sys("devices/system/edac/mc/mc0/ce_count", "7\n")
     box.sys("devices/system/edac/mc/mc0/ue_count", "0\n")
     assert read_edac(box.roots).controllers == (MemoryController(name="mc0", corrected=7, uncorrected=0),)
+    box.sys("devices/system/edac/mc/mc1/ce_count", "garbage\n")
+    broken = MemoryController(name="mc1", corrected=None, uncorrected=None)
+    assert read_edac(box.roots).controllers[1] == broken
 
 
 # --- heat, pressure, the clock

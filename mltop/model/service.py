@@ -26,4 +26,6 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     """What it told of itself, by the row of the limits that it is held against."""
     counters: Mapping[str, float] = {}
     """What only grows, by the row of the limits that its growth since the last run is held against."""
+    place: str = ""
+    """Where it was asked (`host:port`, a socket's path), for who is told that something is wrong; "" for nowhere."""
     data: dict[str, Any] = {}

@@ -266,6 +266,7 @@ def test_redis_up_refusing_stopped_and_killed(redis: tuple[subprocess.Popen[byte
         assert line.recv(64) == b"+OK\r\n"
     assert state() == ("UNKNOWN", "permission")
     secret.write_text("hunter2\n")
+    secret.chmod(0o600)
     config.write_text(entry + f'password_file = "{secret}"\n')
     assert state() == ("OK", None)
     server.send_signal(signal.SIGSTOP)

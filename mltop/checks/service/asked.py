@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 import msgspec
@@ -11,6 +12,8 @@ from mltop.config.service import Docker, Http, Postgres, Redis, Services, Tcp
 from mltop.model.service import ServiceAnswer
 
 Asked = Http | Redis | Postgres | Tcp | Docker
+ENGINE_SOCKET = "/run/docker.sock"
+PORTS = {"http": 80, "https": 443}
 _KINDS = {CHECK: "unit", "api": "http", "redis": "redis", "pg": "postgres", "tcp": "tcp", "docker": "docker"}
 
 
@@ -53,6 +56,28 @@ def checks_of(services: Services) -> list[tuple[str, Asked]]:
         *(("tcp", one) for one in services.tcp),
         *(("docker", one) for one in services.docker),
     ]
+
+
+def place_of(service: Asked) -> str:
+    """Where it is asked: `host:port`, or a socket's path."""
+    if isinstance(service, Docker):
+        return service.socket or os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or ENGINE_SOCKET
+    if isinstance(service, Http):
+        return service.socket or _authority(service.url)
+    if isinstance(service, Tcp) or not service.host.startswith("/"):
+        return _joined(service.host, service.port)
+    return service.host if isinstance(service, Redis) else f"{service.host.rstrip('/')}/.s.PGSQL.{service.port}"
+
+
+def _authority(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return _joined(parts.hostname or "", parts.port or PORTS[parts.scheme])
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_active_docker(answer: ServiceAnswer) -> bool:

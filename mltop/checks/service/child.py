@@ -6,6 +6,7 @@ long as they like: each has its time, and the child itself is killed when the ru
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -16,8 +17,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mltop.checks.service.asked import Asked, Wanted, checks_of, is_active_docker
-from mltop.checks.service.outcome import Refused, Slow, Told
+from mltop.checks.service.asked import ENGINE_SOCKET, Asked, Wanted, checks_of, is_active_docker, place_of
+from mltop.checks.service.outcome import Refused, Slow, Told, Unasked
 from mltop.config.service import Docker, Http, Postgres, Redis, Services, Tcp
 from mltop.model.finding import Level
 from mltop.model.service import ServiceAnswer
@@ -27,7 +28,7 @@ from mltop.system.text import clean
 UNIT_TIMEOUT_S = 3.0
 _GRACE_S = 0.1
 """After its time is up, a thread may take so long to say so itself."""
-_ENGINE = Docker(name="docker")
+_ENGINE = Docker(name="docker", socket=ENGINE_SOCKET)
 Answers = list[ServiceAnswer]
 
 
@@ -67,13 +68,13 @@ def serve(services: Services, wanted: Wanted, limit_s: float, write_fd: int) -> 
     set_name("mltop-services")
     questions = _Questions(limit_s, write_fd)
     for check, one in checks_of(services):
-        questions.start(partial(_asked, check, one), partial(_none, check, one), one.timeout_s)
+        questions.start(partial(_asked, check, one), partial(_none, check, one, limit_s), one.timeout_s)
     if wanted.asks_systemd(services):
         unit_s = min(UNIT_TIMEOUT_S, limit_s)
         questions.start(partial(_units, services, wanted, unit_s), list, unit_s)
     for answer in questions.told():
         if wanted.docker and is_active_docker(answer):
-            questions.start(_engine, partial(_none, "docker", _ENGINE), _ENGINE.timeout_s)
+            questions.start(_engine, partial(_none, "docker", _ENGINE, limit_s), _ENGINE.timeout_s)
     os._exit(0)
 
 
@@ -81,8 +82,8 @@ def _asked(check: str, service: Asked) -> Answers:
     return [ask(check, service)]
 
 
-def _none(check: str, service: Asked) -> Answers:
-    return [_late(check, service)]
+def _none(check: str, service: Asked, limit_s: float) -> Answers:
+    return [_late(check, service, limit_s)]
 
 
 def ask(check: str, service: Asked) -> ServiceAnswer:
@@ -97,9 +98,11 @@ def _answer(check: str, service: Asked, question: Callable[[], Told]) -> Service
     except Slow:
         return _late(check, service)
     except Refused as refused:
+        place = "" if isinstance(refused, Unasked) else place_of(service)
         return ServiceAnswer(
-            check, service.name, refused.level, str(refused), refused.reason, refused.action, data=_where(service)
-        )
+            check, service.name, refused.level, str(refused), refused.reason, refused.action, place=place,
+            data=_where(service),
+        )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - whatever it is (a password file, a fault of ours): could not tell
         words = f"cannot ask: {clean(str(error) or type(error).__name__, 160)}"
         return ServiceAnswer(check, service.name, Level.UNKNOWN, words, "error", data=_where(service))
@@ -114,6 +117,7 @@ def _answer(check: str, service: Asked, question: Callable[[], Told]) -> Service
         took_s,
         told.values,
         told.counters,
+        place_of(service),
         {**_where(service), **told.data},
     )
 
@@ -145,7 +149,7 @@ def _engine() -> Answers:
     def question() -> Told:
         from mltop.checks.service import docker
 
-        docker.ping(docker.USUAL, _ENGINE.timeout_s)
+        docker.ping(ENGINE_SOCKET, _ENGINE.timeout_s)
         return Told(words="answers")
 
     answer = _answer("docker", _ENGINE, question)
@@ -159,10 +163,12 @@ def _connect(service: Tcp) -> Told:
         return Told(words="takes connections")
 
 
-def _late(check: str, service: Asked) -> ServiceAnswer:
+def _late(check: str, service: Asked, limit_s: float = math.inf) -> ServiceAnswer:
     """No answer in time: of a remote service that is what is checked, so CRITICAL and not UNKNOWN."""
-    words = f"no answer in {service.timeout_s:g} s"
-    return ServiceAnswer(check, service.name, Level.CRITICAL, words, "timeout", data=_where(service))
+    is_cut = limit_s < service.timeout_s
+    words = "no answer in the time of this run" if is_cut else f"no answer in {service.timeout_s:g} s"
+    place = place_of(service)
+    return ServiceAnswer(check, service.name, Level.CRITICAL, words, "timeout", place=place, data=_where(service))
 
 
 def _where(service: Asked) -> dict[str, Any]:

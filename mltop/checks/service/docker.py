@@ -1,6 +1,6 @@
-"""A container engine, asked at its socket: does it answer, and which containers are unhealthy?
+"""A container engine, asked at its socket: does it answer, and which containers are unhealthy or restarting?
 
-Source: Docker Engine API, `GET /_ping` and `GET /containers/json` with the filter `health`; Podman has both too.
+Source: Docker Engine API, `GET /_ping` and `GET /containers/json` with the filters `health` and `status`; Podman too.
 """
 
 from __future__ import annotations
@@ -11,41 +11,51 @@ import os
 import time
 from urllib.parse import quote
 
+from mltop.checks.service.asked import ENGINE_SOCKET
 from mltop.checks.service.exchange import LARGE_BYTES, SMALL_BYTES, Reply, exchange
-from mltop.checks.service.outcome import Refused, Told
+from mltop.checks.service.outcome import Refused, Told, Unasked
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Docker
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
-USUAL = "/run/docker.sock"
-_UNHEALTHY = f"/containers/json?filters={quote(json.dumps({'health': ['unhealthy']}))}"
-_NAMED = 5
-"""At most so many containers are named."""
+_TROUBLES = {"unhealthy": {"health": ["unhealthy"]}, "restarting": {"status": ["restarting"]}}
+"""What is asked for: who fails his health check, and who waits to be started again since he ended by himself."""
+_NAMED, _TOLD = 5, 100
+"""At most so many containers are named in words, and in the data."""
 
 
 def ask(docker: Docker) -> Told:
-    """Whether it answers, and which containers are unhealthy; raises Refused or Slow."""
-    started = time.monotonic()
+    """Whether it answers, and which containers are unhealthy or restart again and again; raises Refused or Slow."""
+    deadline = time.monotonic() + docker.timeout_s
     path = docker.socket or _path()
     ping(path, docker.timeout_s)
-    took_s = time.monotonic() - started
-    reply = _get(path, _UNHEALTHY, docker.timeout_s - took_s, LARGE_BYTES)
-    names = _names(reply)
-    if names is None:
-        words, action = f"answers, but lists no containers: HTTP {reply.status}", f"ask it by hand: docker -H {path} ps"
-        return Told(words=words, level=Level.UNKNOWN, reason="error", action=action, took_s=took_s)
-    if not names:
+    took_s = docker.timeout_s - (deadline - time.monotonic())
+    found: dict[str, list[str]] = {}
+    for trouble, filters in _TROUBLES.items():
+        request = f"/containers/json?filters={quote(json.dumps(filters))}"
+        reply = _get(path, request, deadline - time.monotonic(), LARGE_BYTES)
+        names = _names(reply)
+        if names is None and trouble == "unhealthy":  # Podman knows no state of restarting
+            words, action = f"answers, but lists no containers: HTTP {reply.status}", f"docker -H unix://{path} ps"
+            return Told(words=words, level=Level.UNKNOWN, reason="error", action=action, took_s=took_s)
+        if names:
+            found[trouble] = names
+    if not found:
         return Told(words="answers, no container is unhealthy", took_s=took_s)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return Told(
-        words=f"unhealthy: {', '.join(names[:_NAMED])}{more}",
+        words=", ".join(f"{trouble}: {_listed(names)}" for trouble, names in found.items()),
         level=Level.WARNING,
-        reason="unhealthy",
-        action=f"docker inspect {names[0]}",
+        reason=next(iter(found)),
+        action=f"docker -H unix://{path} inspect {next(iter(found.values()))[0]}",
         took_s=took_s,
-        data={"unhealthy": names},
+        data={trouble: names[:_TOLD] for trouble, names in found.items()},
     )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def ping(path: str, timeout_s: float) -> None:
@@ -59,10 +69,10 @@ def _path() -> str:
     """The socket that its own client would take: DOCKER_HOST's, else the usual one."""
     host = os.environ.get("DOCKER_HOST", "")
     if not host:
-        return USUAL
+        return ENGINE_SOCKET
     if not host.startswith("unix:///"):
         words = f"DOCKER_HOST is not a socket: {clean(host.partition('@')[2] or host, 80)}"
-        raise Refused(words, Level.UNKNOWN, "unsupported", "name its socket: socket = …")
+        raise Unasked(words, "unsupported", "name its socket: socket = …")
     return host.removeprefix("unix://")
 
 

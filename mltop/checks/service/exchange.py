@@ -50,6 +50,7 @@ def exchange(
     """
     sent = {"Host": host, "User-Agent": f"mltop/{__version__}", "Connection": "close", **(headers or {})}
     connection = http.client.HTTPConnection("localhost")
+    connection.response_class = _Response
     connection.sock = _Socket(wire)  # all of a socket that http.client uses
     try:
         connection.request(method, path, body, sent)
@@ -62,6 +63,14 @@ def exchange(
     if response.length and len(data) < limit_bytes:
         raise Refused("ends the connection in the middle of its answer")
     return Reply(response.status, response.headers.get("Location", ""), data)
+
+
+class _Response(http.client.HTTPResponse):
+    """The answer itself: others of 102 to 199 (Early Hints) come before it, as 100 does, and are passed over."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, http.HTTPStatus.CONTINUE if 102 <= status <= 199 else status, reason
 
 
 class _Socket:

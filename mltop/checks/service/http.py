@@ -7,17 +7,19 @@ import json
 import time
 from urllib.parse import urlsplit
 
+from mltop.checks.service.asked import PORTS
 from mltop.checks.service.engine import Engine, engine_of
 from mltop.checks.service.exchange import LARGE_BYTES, SMALL_BYTES, Reply, exchange
-from mltop.checks.service.outcome import Refused, Told
+from mltop.checks.service.outcome import Refused, Told, Unasked
 from mltop.checks.service.secret import secret
 from mltop.checks.service.wire import Wire
 from mltop.config.service import Http
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
-_PORTS = {"http": 80, "https": 443}
 _NOT_THERE = (404, 405, 501)
+_TOO_MANY = 429
+"""Text Generation Inference and gateways in front of an engine: others' requests fill it, and it lives."""
 _FLOW_S = 1.0
 """An engine under load that has not made a token for so long is asked for one."""
 _STEP_S = 0.1
@@ -41,9 +43,10 @@ def ask(api: Http) -> Told:
         if api.level == 5:
             words, level = f"{words}, tells no tokens in {api.metrics_path}", Level.UNKNOWN
             return Told(words=words, level=level, reason="unsupported", took_s=took_s, action="check metrics_path")
-        return Told(words=words, took_s=took_s)
+        return Told(words=words, took_s=took_s, values=question.values())
     data = {"running": engine.running, "tokens": engine.tokens}
-    return Told(words=words, took_s=took_s, counters={"api.stalled": engine.mark}, data=data)
+    counters = {"api.stalled": engine.mark}
+    return Told(words=words, took_s=took_s, values=question.values(), counters=counters, data=data)
 
 
 class _Question:
@@ -55,6 +58,7 @@ class _Question:
         self._deadline = time.monotonic() + api.timeout_s
         self._headers = _authorization(api)
         self._tls = None
+        self._days_left: float | None = None
         if self._url.scheme == "https" and api.level > 1:
             from mltop.checks.service.tls import Tls
 
@@ -65,7 +69,13 @@ class _Question:
         host, left_s = self._url.hostname or "", self._deadline - time.monotonic()
         if self._api.socket is not None:
             return Wire(self._api.socket, 0, left_s)
-        return Wire(host, self._url.port or _PORTS[self._url.scheme], left_s, tls=self._tls)
+        wire = Wire(host, self._url.port or PORTS[self._url.scheme], left_s, tls=self._tls)
+        self._days_left = wire.days_left
+        return wire
+
+    def values(self) -> dict[str, float]:
+        """What is held against limits, by its row."""
+        return {} if self._days_left is None else {"svc.certificate": self._days_left}
 
     def health(self) -> str:
         """The URL itself; the words for an answer that is well."""
@@ -110,6 +120,8 @@ class _Question:
         if reply.status in _NOT_THERE:
             reply = self._post("chat/completions", {**prompt, "messages": [{"role": "user", "content": "1"}]})
         _refuse_without_permission(reply, "for a token")
+        if reply.status == _TOO_MANY:
+            raise Refused("too busy to make a token: HTTP 429", Level.WARNING, "busy")
         if reply.status != 200 or not reply.object().get("choices"):
             raise Refused(f"makes no token: HTTP {reply.status}", reason="generation")
         return ", makes tokens"
@@ -141,7 +153,7 @@ def _authorization(api: Http) -> dict[str, str]:
     token = secret(api.token_file, api.token_env)
     if token is not None:
         if not token.isascii():
-            raise Refused("its token is not ASCII", Level.UNKNOWN, "error")
+            raise Unasked("its token is not ASCII", action="put the token alone into its file")
         return {"Authorization": f"Bearer {token}"}
     if api.user is None:
         return {}

@@ -23,6 +23,7 @@ class _Concern(msgspec.Struct, frozen=True):
     level: Level
     words: str
     reason: str
+    action: str | None = None
 
 
 class _Counter(msgspec.Struct, frozen=True):
@@ -35,12 +36,36 @@ class _Counter(msgspec.Struct, frozen=True):
 
 
 _VALUES = {
-    "redis.memory": "memory at {:.0f} % of maxmemory",
-    "redis.clients": "clients at {:.0f} % of maxclients",
-    "pg.connections": "connections at {:.0f} % of max_connections",
-    "pg.lag": "{:.1f} s behind its primary",
+    "redis.memory": ("memory at {:.0f} % of maxmemory", "raise maxmemory, or let it evict (maxmemory-policy)"),
+    "redis.clients": ("clients at {:.0f} % of maxclients", "CLIENT LIST: who holds them; or raise maxclients"),
+    "pg.connections": (
+        "connections at {:.0f} % of max_connections",
+        "pg_stat_activity: who holds them; or a pool, or a higher max_connections",
+    ),
+    "pg.lag": ("{:.1f} s behind its primary", "look at the standby's log, its disk and the network to its primary"),
+    "svc.certificate": ("its certificate ends in {:.1f} days", "renew it"),
 }
-"""A value in words, by its row of the limits."""
+"""A value in words and what to do, by its row of the limits."""
+_REMEDIES = {
+    "down": "start it, or correct where it is asked",
+    "timeout": "look at its load and its log; a longer timeout where it is only slow",
+    "slow": "look at its load and its log",
+    "garbage": "something else listens there: correct where it is asked",
+    "busy": "wait until it is ready; its log says how far it is",
+    "full": "find who holds its connections, or allow it more",
+    "rejected": "find who holds its connections, or allow it more",
+    "broken": "look at its log and its disk",
+    "status": "look at its log",
+    "tls": "correct tls or the port",
+    "model": "load that model, or correct model and api_path",
+    "generation": "restart its engine: it answers and does not work",
+    "stalled": "restart its engine: it answers and does not work",
+    "role": "promote or demote it, or correct role",
+    "restarts": "look at its log",
+    "absent": "install it, or take it out of the config",
+    "facility": "take it out of this box's config",
+}
+"""What to do, by the reason, where the answer does not say."""
 
 
 def _in_five_minutes(growth: Growth) -> float:
@@ -70,15 +95,17 @@ def services(case: Case) -> Iterator[Judgement]:
 def _judged(case: Case, answer: ServiceAnswer) -> Judgement:
     if answer.level is None:
         return skip(answer.check, answer.summary, target=answer.name, reason=answer.reason)
-    said = _Concern(answer.level, answer.summary, answer.reason)
+    said = _Concern(answer.level, answer.summary, answer.reason, answer.action)
     worst, *others = sorted([said, *_concerns(case, answer)], key=lambda one: -one.level)
     words = [worst.words, *(one.words for one in others if one.level > Level.OK or one is said)]
     is_timed = answer.duration_s is not None and answer.check in TABLE
+    if answer.place and worst.level > Level.OK:
+        words[0] += f" ({answer.place})"
     found = judgement(
         answer.check,
         worst.level,
         ", ".join(words),
-        answer.action,
+        (worst.action or _REMEDIES.get(worst.reason)) if worst.level > Level.OK else answer.action,
         target=answer.name,
         reason=worst.reason,
         value=answer.duration_s if is_timed else None,
@@ -93,7 +120,8 @@ def _concerns(case: Case, answer: ServiceAnswer) -> Iterator[_Concern]:
         level = case.level(answer.check, answer.name, answer.duration_s)
         yield _Concern(level, "slow", "slow")
     for row, value in answer.values.items():
-        yield _Concern(_level(case, answer, row, value), _VALUES[row].format(value), "limit")
+        words, action = _VALUES[row]
+        yield _Concern(_level(case, answer, row, value), words.format(value), "limit", action)
     for row, value in answer.counters.items():
         counter = _COUNTERS[row]
         growth = case.growth(answer.check, answer.name, value, name=row, over_s=counter.over_s)

@@ -37,5 +37,12 @@ class Refused(Exception):  # noqa: N818 - what the service did, in words for a r
         """What to do."""
 
 
+class Unasked(Refused):
+    """mltop itself could not ask as it is configured: nothing is said of the service."""
+
+    def __init__(self, message: str, reason: str = "error", action: str | None = None) -> None:
+        super().__init__(message, Level.UNKNOWN, reason, action)
+
+
 class Slow(Exception):  # noqa: N818
     """The service did not answer in its time."""

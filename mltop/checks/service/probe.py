@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 from collections.abc import Collection, Iterator
 
 import msgspec
 
-from mltop.checks.service.asked import Wanted, checks_of, is_active_docker, selected, wanted_of
+from mltop.checks.service.asked import Wanted, checks_of, is_active_docker, place_of, selected, wanted_of
 from mltop.checks.service.unit import ANY_FAILED, USUAL, Expectation, ask, is_running
 from mltop.config.service import Services
 from mltop.model.finding import Level
@@ -69,11 +67,7 @@ class ServiceProbe:
     def close(self) -> None:
         """End the child and what it started, without waiting for it."""
         if self._child is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, signal.SIGKILL)  # it leads a session: systemctl ends with it
-            self._child.kill()
-            self._child.close()
-            self._child.reap()
+            self._child.leave()
             self._child = None
 
     def answers(self) -> Iterator[ServiceAnswer]:
@@ -81,34 +75,37 @@ class ServiceProbe:
         told = {(answer.check, answer.name) for answer in self._answers}
         yield from self._answers
         asked = [*self._asked()]
-        for check, name, level in asked:
+        for check, name, level, place in asked:
             if (check, name) not in told:
-                yield self._untold(check, name, level)
-        there = {check for check, _, _ in asked}
+                yield self._untold(check, name, level, place)
+        there = {check for check, *_ in asked}
         for check, words in _NONE.items():
             if check not in there and not any(check == one for one, _ in told):
                 yield ServiceAnswer(check, "", None, words, "absent")
 
-    def _untold(self, check: str, name: str, level: Level) -> ServiceAnswer:
+    def _untold(self, check: str, name: str, level: Level, place: str) -> ServiceAnswer:
         if self._has_ended:
             return ServiceAnswer(check, name, Level.UNKNOWN, "could not be asked", "error")
-        return ServiceAnswer(check, name, level, "no answer in the time of this run", "timeout")
+        return ServiceAnswer(check, name, level, "no answer in the time of this run", "timeout", place=place)
 
-    def _asked(self) -> Iterator[tuple[str, str, Level]]:
-        """Check, name and what a missing answer means: a network service is down, systemd's word is just not known."""
+    def _asked(self) -> Iterator[tuple[str, str, Level, str]]:
+        """Check, name, what a missing answer means, and place.
+
+        A network service is down then, systemd's word is just not known.
+        """
         for check, service in checks_of(self._services):
-            yield check, service.name, Level.CRITICAL
+            yield check, service.name, Level.CRITICAL, place_of(service)
         for unit in self._services.unit:
-            yield "svc.unit", unit.name, Level.UNKNOWN
+            yield "svc.unit", unit.name, Level.UNKNOWN, ""
         if self._wanted.failed:
-            yield ANY_FAILED, "", Level.UNKNOWN
+            yield ANY_FAILED, "", Level.UNKNOWN, ""
         if self._wanted.docker and any(is_active_docker(answer) for answer in self._answers):
-            yield "docker", "docker", Level.CRITICAL
+            yield "docker", "docker", Level.CRITICAL, ""
         if self._wanted.units is not None:
             named = {unit.name.removesuffix(".service") for unit in self._services.unit}
             for unit in USUAL:
                 if unit.name not in named and not (unit.name == "ssh" and "sshd" in named):
-                    yield "svc.unit", unit.name, Level.UNKNOWN
+                    yield "svc.unit", unit.name, Level.UNKNOWN, ""
 
 
 def _serve(services: Services, wanted: Wanted, limit_s: float, write_fd: int) -> None:

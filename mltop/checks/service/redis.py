@@ -33,22 +33,31 @@ def ask(redis: Redis) -> Told:
         tls = Tls(redis.tls_ca_file, verify=redis.tls_verify)
     with Wire(redis.host, redis.port, redis.timeout_s, tls=tls) as wire:
         if password is not None:
-            user = () if redis.user is None else (redis.user,)
-            _said(wire, "AUTH", *user, password)
+            _log_in(wire, redis.user, password)
         if _said(wire, "PING") != "+PONG":
             raise Refused("answers something else", Level.CRITICAL, "garbage")
         took_s = time.monotonic() - started
-        info = _info(wire)
+        info, days_left = _info(wire), wire.days_left
     trouble = _trouble(info)
     return Told(
         words="PONG" + (f", {trouble}" if trouble else "" if info else ", no INFO"),
         level=Level.CRITICAL if trouble else Level.OK,
         reason="broken" if trouble else "ok",
         took_s=took_s,
-        values=dict(_values(info)),
+        values=dict(_values(info)) if days_left is None else {**dict(_values(info)), "svc.certificate": days_left},
         counters=dict(_counters(info)),
         data=_data(info),
     )
+
+
+def _log_in(wire: Wire, user: str | None, password: str) -> None:
+    try:
+        _said(wire, "AUTH", *(() if user is None else (user,)), password)
+    except Refused as refused:
+        if refused.reason != "down" or not str(refused).startswith("ERR"):
+            raise
+        action = "remove password_file, or give it a password (requirepass)"
+        raise Refused("takes no password, though one is named", Level.UNKNOWN, "permission", action) from None
 
 
 def _info(wire: Wire) -> Info:

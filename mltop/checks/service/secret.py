@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import stat
 
-from mltop.checks.service.outcome import Refused
-from mltop.model.finding import Level
+from mltop.checks.service.outcome import Unasked
 
 _LONGEST_BYTES = 65536
-_OTHERS = 0o077
+_OTHERS = 0o007
+_ALL_BUT_ITS_OWNER = 0o077
 
 
 def secret(file: str | None, variable: str | None = None, *, is_private: bool = False) -> str | None:
-    """What the file, else the variable, has; `None` where neither is named. Raises Refused.
+    """What the file, else the variable, has; `None` where neither is named. Raises Unasked.
 
-    A file that must be private is refused where others can read it, as libpq refuses such a .pgpass.
+    A file that everybody may read is refused, and one that must be private where its group may: as libpq refuses such
+    a .pgpass.
     """
     if file is not None:
         found = _read(file, is_private=is_private)
@@ -25,9 +26,9 @@ def secret(file: str | None, variable: str | None = None, *, is_private: bool = 
         return None
     found = found.strip("\r\n")
     if not found:
-        raise Refused(f"{file or f'the variable {variable}'} has no secret", Level.UNKNOWN, "absent", "fill it")
+        raise Unasked(f"{file or f'the variable {variable}'} has no secret", "absent", "fill it")
     if not found.isprintable():
-        raise Refused(f"{file or variable} has more than one line, or no text", Level.UNKNOWN, "error")
+        raise Unasked(f"{file or variable} has more than one line, or no text", action="one line, the secret alone")
     return found
 
 
@@ -37,15 +38,15 @@ def _read(path: str, *, is_private: bool) -> str:
         try:
             mode = os.fstat(fd).st_mode
             if not stat.S_ISREG(mode):
-                raise Refused(f"{path} is not a regular file", Level.UNKNOWN, "error")
-            if is_private and mode & _OTHERS:
-                raise Refused(f"{path} can be read by others", Level.UNKNOWN, "permission", f"chmod 600 {path}")
+                raise Unasked(f"{path} is not a regular file", action="name a file with the secret alone")
+            if mode & (_ALL_BUT_ITS_OWNER if is_private else _OTHERS):
+                raise Unasked(f"{path} can be read by others", "permission", f"chmod 600 {path}")
             return os.read(fd, _LONGEST_BYTES).decode()
         finally:
             os.close(fd)
     except UnicodeDecodeError:
-        raise Refused(f"{path} is no text", Level.UNKNOWN, "error") from None
+        raise Unasked(f"{path} is no text", action="one line, the secret alone") from None
     except PermissionError:
-        raise Refused(f"{path}: no permission", Level.UNKNOWN, "permission", f"let this user read {path}") from None
+        raise Unasked(f"{path}: no permission", "permission", f"let this user read {path}") from None
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}", Level.UNKNOWN, "error", f"create {path}") from None
+        raise Unasked(f"{path}: {error.strerror}", action=f"create {path}") from None

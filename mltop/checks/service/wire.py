@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mltop.checks.service.outcome import Refused, Slow
 from mltop.model.finding import Level
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _REPLY_BYTES = 1 << 20
 """No answer that is waited for is longer."""
+_RETRY_S = 0.02
 
 
 class Wire:
@@ -28,25 +29,45 @@ class Wire:
     ) -> None:
         self._deadline = time.monotonic() + timeout_s
         self._buffer = bytearray()
+        self.days_left: float | None = None
+        """For how many days the peer's certificate is still good; `None` where it is not due to be renewed."""
         with told_as_refused():
             path = f"{host.rstrip('/')}/{socket_name}" if socket_name else host
             if host.startswith("/"):
-                self._socket = self._connected_to(path)
+                self._socket = self._connected(socket.AF_UNIX, path, self.left_s())
             else:
-                self._socket = socket.create_connection((host, port), self.left_s())
+                self._socket = self._connected_to_any(host, port)
             if tls is not None:
                 self._socket.settimeout(self.left_s())
                 self._socket = tls.wrapped(self._socket, host)
+                self.days_left = tls.days_left(self._socket)
 
-    def _connected_to(self, path: str) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
+    def _connected_to_any(self, host: str, port: int) -> socket.socket:
+        """Over the first of its addresses that takes a connection; one that is silent leaves the others their time."""
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for left, (family, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+            try:
+                return self._connected(family, address, self.left_s() / left)
+            except OSError:
+                if left == 1:
+                    raise
+        raise Refused("no address")
+
+    def _connected(self, family: int, address: Any, time_s: float) -> socket.socket:
+        connection = socket.socket(family)
         try:
-            connection.settimeout(self.left_s())
-            connection.connect(path)
+            connection.settimeout(time_s)
+            while True:
+                try:
+                    connection.connect(address)
+                except BlockingIOError:  # a socket's path whose queue is full: connect(2) does not wait there
+                    self.left_s()
+                    time.sleep(_RETRY_S)
+                else:
+                    return connection
         except BaseException:
             connection.close()
             raise
-        return connection
 
     def left_s(self) -> float:
         """How much of its time is left, in seconds; raises Slow where none is."""
@@ -113,10 +134,12 @@ def told_as_refused(what: str = "cannot connect") -> Iterator[None]:
     except TimeoutError:
         raise Slow from None
     except socket.gaierror as error:
-        raise Refused(f"no address: {clean(error.strerror or str(error), 80)}") from None
+        words = f"no address: {clean(error.strerror or str(error), 80)}"
+        raise Refused(words, action="correct its host's name, or look at /etc/resolv.conf") from None
     except ConnectionRefusedError:
         raise Refused("refuses connections") from None
     except PermissionError:
-        raise Refused("no permission to connect", Level.UNKNOWN, "permission") from None
+        action = "let this user connect to it"
+        raise Refused("no permission to connect", Level.UNKNOWN, "permission", action) from None
     except OSError as error:
         raise Refused(f"{what}: {error.strerror or clean(str(error), 80)}") from None

@@ -32,6 +32,11 @@ def told(answer: ServiceAnswer) -> tuple[Level | None, str]:
         (b"-NOAUTH Authentication required.\r\n", (Level.UNKNOWN, "permission"), "needs a password"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", (Level.WARNING, "busy"), "LOADING"),
         (b"-ERR unknown command\r\n", (Level.CRITICAL, "down"), "ERR unknown command"),
+        (b"-ERR max number of clients reached\r\n", (Level.CRITICAL, "full"), "max number of clients"),
+        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", (Level.CRITICAL, "broken"), "MISCONF"),
+        (b"-MASTERDOWN Link with MASTER is down\r\n", (Level.CRITICAL, "broken"), "MASTERDOWN"),
+        (b"-BUSY Redis is busy running a script\r\n", (Level.WARNING, "busy"), "BUSY"),
+        (b"-DENIED Redis is running in protected mode\r\n", (Level.UNKNOWN, "permission"), "DENIED"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"\xff\x00\x1b[31m\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"", (Level.CRITICAL, "down"), "without an answer"),
@@ -55,6 +60,7 @@ def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_pa
 
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
+    secret.chmod(0o600)
     answer = ask("redis", Redis(name="cache", port=serve(answering).port, password_file=str(secret)))
     assert answer.level is Level.OK
     assert heard[0] == b"*2\r\n$4\r\nAUTH\r\n$7\r\nhunter2\r\n"

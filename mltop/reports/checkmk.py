@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from mltop.model.verdict import EXIT_CODES, Result, State, Verdict
-from mltop.reports.range import edge, is_low, plain
+from mltop.reports.range import edge, is_low, is_number, plain
+from mltop.system.text import clean
+
+_LONGEST = 2000
 
 
 def text(verdict: Verdict) -> str:
@@ -26,7 +29,7 @@ def _line(one: Result, names: dict[str, int]) -> str:
 
 def _metric(one: Result) -> str:
     """`name=value;warn;crit`, upper limits only: the format has no others."""
-    if one.value is None:
+    if not is_number(one.value):
         return "-"
     limits = [None if text is None or is_low(text) else edge(text) for text in (one.warn, one.crit)]
     words = ";".join("" if limit is None else plain(limit) for limit in limits)
@@ -35,4 +38,4 @@ def _metric(one: Result) -> str:
 
 
 def _clean(words: str) -> str:
-    return " ".join(words.replace('"', "'").replace("|", "/").replace("\\", "/").split())
+    return " ".join(clean(words, _LONGEST).replace('"', "'").replace("|", "/").replace("\\", "/").split())

@@ -34,7 +34,7 @@ def add_gpus(snapshot: Snapshot, surroundings: Surroundings | None, now_s: float
 
 
 def _who(gpu: Gpu) -> dict[str, str]:
-    return {"uuid": gpu.uuid or gpu.pci_bus_id or "", "gpu": "" if gpu.index is None else str(gpu.index)}
+    return {"uuid": gpu_identity(gpu), "gpu": "" if gpu.index is None else str(gpu.index)}
 
 
 def _load(gpu: Gpu, who: dict[str, str], made: Exposition) -> None:
@@ -90,9 +90,9 @@ def _slowdowns(gpu: Gpu, surroundings: Surroundings | None, who: dict[str, str],
 
 def _xids(snapshot: Snapshot, surroundings: Surroundings | None, now_s: float | None, made: Exposition) -> None:
     """When each Xid came last, and how often within a day: a window is no counter, so it is not called one."""
-    uuids = {gpu.pci_bus_id: gpu.uuid or gpu.pci_bus_id or "" for gpu in snapshot.gpus}
+    uuids = {gpu.pci_bus_id: gpu_identity(gpu) for gpu in snapshot.gpus}
     found = {
-        (gpu.uuid or gpu.pci_bus_id or "", gpu.xid_last): gpu.xid_last_age_s
+        (gpu_identity(gpu), gpu.xid_last): gpu.xid_last_age_s
         for gpu in snapshot.gpus
         if gpu.xid_last is not None and gpu.xid_last_age_s is not None
     }

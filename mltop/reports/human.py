@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from mltop.model.verdict import Result, State, Verdict, badness, family_of
 from mltop.reports.range import closeness, limits
+from mltop.system.text import clean
 
 FAMILIES = ("disk", "memory", "cpu", "gpu", "services", "kernel", "jobs", "self")
 """In the order of their lines; `self` has one only where something is wrong with it."""
 _COLORS = {State.OK: "32", State.WARNING: "33", State.CRITICAL: "31", State.UNKNOWN: "35", State.SKIP: "2"}
 """SGR parameters: ECMA-48, 8.3.117."""
+_LONGEST = 2000
+"""Characters of a line."""
 _TELLING = frozenset({"disk.space", "disk.shm", "disk.inodes", "mem.available", "cpu.load", "gpu.temp"})
 """Of a family that is well, the value of one of these says how well."""
 _BY_THE_DRIVER = ("gpu.driver", "gpu.responsive")
@@ -23,7 +26,7 @@ def text(verdict: Verdict, verbosity: int = 0, *, color: bool = False) -> str:
     shown += [(State.UNKNOWN, f"{State.UNKNOWN:<8} {error.message}") for error in verdict.errors]
     if verdict.disabled:
         shown.append((State.SKIP, f"{'disabled':<8} {', '.join(verdict.disabled)}"))
-    body = "".join(f"{_colored(line, state, color)}\n" for state, line in shown)
+    body = "".join(f"{_colored(clean(line, _LONGEST), state, color)}\n" for state, line in shown)
     return body + _colored(_sum(verdict), verdict.state, color) + "\n"
 
 

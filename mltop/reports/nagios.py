@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mltop.model.verdict import Result, State, Verdict
-from mltop.reports.range import edge, is_low, plain
+from mltop.reports.range import edge, is_low, is_number, plain
+from mltop.system.text import clean
 
 WIDTH = 80
 """Characters before the `|`: pagers and old agents cut there."""
 LABEL = 19
 """RRD data sources: labels have to differ within so many characters."""
+_LONGEST = 2000
+"""Characters of a line behind the first."""
 _CHARTED = {
     "disk.space": "disk",
     "disk.inodes": "inodes",
@@ -60,16 +63,16 @@ def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:
     for one in verdict.results:
         if one.check not in _CHARTED or one.state is State.SKIP:
             continue
-        if one.value is not None:
+        if is_number(one.value):
             unit = "%" if (one.unit or "").startswith("%") else ""
             yield f"'{_label(one, known)}'={plain(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
-        elif one.state is State.UNKNOWN:
+        elif one.value is not None or one.state is State.UNKNOWN:
             yield f"'{_label(one, known)}'=U;;"
     yield f"run={plain(verdict.duration_s)}s;;{plain(limit_s)}"
 
 
 def _label(one: Result, known: set[str]) -> str:
-    word, name = _CHARTED[one.check], re.sub(r"[='|\s]", "_", one.target_name)
+    word, name = _CHARTED[one.check], re.sub(r"[='|\s]", "_", clean(one.target_name))
     if one.check.startswith("gpu."):
         label = f"{name.lower().replace('gpu_', 'gpu')}_{word}"
     else:
@@ -93,7 +96,7 @@ def _range(text: str | None) -> str:
 
 
 def _clean(words: str) -> str:
-    return " ".join(words.replace("|", "/").split())
+    return " ".join(clean(words, _LONGEST).replace("|", "/").split())
 
 
 def _cut(words: str, width: int) -> str:

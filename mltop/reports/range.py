@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
+from typing import TYPE_CHECKING
+
 from mltop.config.limit import Range
 from mltop.model.verdict import Result
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 
 def edge(text: str | None) -> float | None:
@@ -20,9 +26,15 @@ def is_low(text: str) -> bool:
     return Range.parse(text).alerts(float("-inf"))
 
 
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether there is a value that a monitoring server can take: neither NaN nor infinite."""
+    return value is not None and isfinite(value)
+
+
 def plain(number: float) -> str:
     """A plain decimal, as monitoring servers read it: no exponent, at most three digits behind the point."""
-    return f"{number:.3f}".rstrip("0").rstrip(".")
+    text = f"{number:.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def closeness(result: Result) -> float:

@@ -187,13 +187,15 @@ def _facts(process: Process | None, held: Held, *, with_state: bool) -> list[Lin
             result.append(fact("state", state_words(process.state)))
         result.append(fact("CPU", f"{percent(shown.cpu_percent)} of one CPU"))
         result.append(fact("memory", f"{size(shown.rss_bytes)} resident"))
-    result.append(fact("running", f"{duration(shown.running_s)}, since {shown.started_at or UNKNOWN}"))
+    since = f", since {shown.started_at}" if shown.started_at else ""
+    result.append(fact("running", duration(shown.running_s) + since))
     return result
 
 
 def _gpus(held: Held) -> list[Line]:
     lines: list[Line] = []
     for gpu, entry in held:
-        use = f"{size(entry.gpu_memory_bytes)} of memory, {fixed(entry.sm_percent, 0)} % of its SMs"
+        busy = "" if entry.sm_percent is None else f", {fixed(entry.sm_percent, 0)} % of its SMs"
+        use = f"{size(entry.gpu_memory_bytes)} of memory{busy}"
         lines.append(fact(plain(gpu_label(gpu)), use + ("" if entry.status == "ok" else f" ({entry.status})")))
     return lines

@@ -10,7 +10,7 @@ from mltop.checks.case import NOT_READ, Case, age, judgement, skip, surviving
 from mltop.checks.disk_eta import eta
 from mltop.checks.disk_health import health
 from mltop.checks.judgement import Judgement
-from mltop.checks.mount_table import expected, missing, readonly
+from mltop.checks.mount_table import expected, gone, missing, readonly
 from mltop.model.finding import Level
 from mltop.model.snapshot import Disk, Status
 
@@ -25,10 +25,12 @@ def disks(case: Case) -> Iterator[Judgement]:
     for disk in case.snapshot.disks:
         if disk.status is Status.TIMEOUT:
             yield _stuck(case, disk)
-        elif disk.status in (Status.ABSENT, Status.LOST):
+        elif disk.status is Status.ABSENT:
             yield missing(disk.mount)
+        elif disk.status is Status.LOST:
+            yield gone(case, disk)
         else:
-            yield judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
+            yield _answers(case, disk)
             for check, one in _OF_ONE.items():
                 if disk.mount == SHARED_MEMORY and check == "disk.eta":
                     continue
@@ -38,6 +40,13 @@ def disks(case: Case) -> Iterator[Judgement]:
     if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
         yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)
     yield from health(case)
+
+
+def _answers(case: Case, disk: Disk) -> Judgement:
+    """What was not asked, or failed, has not answered: its space tells that."""
+    if disk.status in NOT_READ or disk.status is Status.NO_PERMISSION:
+        return _quiet(case.unread("disk.mount_stuck", disk, "answer", target=disk.mount))
+    return judgement("disk.mount_stuck", Level.OK, "answers", target=disk.mount)
 
 
 def _stuck(case: Case, disk: Disk) -> Judgement:

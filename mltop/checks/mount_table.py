@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from mltop.checks.case import NOT_READ, Case, judgement, skip
 from mltop.checks.fact import ago, facts, unread
@@ -16,26 +16,29 @@ _FSCK = "see the kernel log, then fsck"
 
 def expected(case: Case) -> Iterator[Judgement]:
     """`disk.mount_missing`: what the config and fstab expect; of another box its snapshot says what is gone."""
+    lost = {disk.mount for disk in case.snapshot.disks if disk.status is Status.LOST}  # told where they are judged
     if case.surroundings is not None and case.limits.mounts:
-        yield from _by_config(case, case.surroundings.mounts)
+        yield from _by_config(case, case.surroundings.mounts, lost)
     table = facts(case).mount_table
     told = False
     if table is not None and table.status is Status.OK:
         for mount in table.expected:
-            if mount.path not in case.limits.mounts:
+            if mount.path not in case.limits.mounts and mount.path not in lost:
                 told = True
                 yield _by_fstab(mount)
     elif table is not None and table.status in NOT_READ:
         told = True
         yield unread("disk.mount_missing", table, name="fstab")
-    if not told and not case.limits.mounts:
+    if not told and not case.limits.mounts and not lost:
         # asked for or not, there is nothing to miss
         words = "no mounts are expected (expect.mounts, fstab)"
         yield skip("disk.mount_missing", words, name="mounts", reason="unsupported")
 
 
-def _by_config(case: Case, mounts: frozenset[str] | None) -> Iterator[Judgement]:
+def _by_config(case: Case, mounts: frozenset[str] | None, lost: Container[str]) -> Iterator[Judgement]:
     for mount in case.limits.mounts:
+        if mount in lost:
+            continue
         if mounts is None:
             summary = "not read: /proc/self/mountinfo"
             yield judgement("disk.mount_missing", Level.UNKNOWN, summary, target=mount, reason="error")
@@ -59,6 +62,15 @@ def _by_fstab(mount: TableMount) -> Judgement:
 def missing(mount: str) -> Judgement:
     """A mount that is expected and is not there."""
     return judgement("disk.mount_missing", Level.CRITICAL, "not mounted", "mount it", target=mount, reason="absent")
+
+
+def gone(case: Case, disk: Disk) -> Judgement:
+    """One that is mounted, and has nothing behind it any more: CRITICAL where the config or fstab wants it."""
+    table = facts(case).mount_table
+    wanted = {one.path for one in table.expected if not one.is_optional} if table is not None else set()
+    level = Level.CRITICAL if disk.mount in wanted or disk.mount in case.limits.mounts else Level.WARNING
+    summary, action = f"mounted, and gone: {disk.reason or 'lost'}", "see its server or device, then mount it anew"
+    return judgement("disk.mount_missing", level, summary, action, target=disk.mount, reason="lost")
 
 
 def readonly(case: Case, disk: Disk) -> Judgement:

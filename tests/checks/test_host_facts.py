@@ -42,7 +42,7 @@ from mltop.model.host_facts import (
     Waiting,
 )
 from mltop.model.service import ServiceAnswer
-from mltop.model.snapshot import Snapshot, Status
+from mltop.model.snapshot import Disk, Snapshot, Status
 from mltop.model.surroundings import Surroundings
 from mltop.model.verdict import State
 
@@ -162,6 +162,33 @@ def table(*mounts: TableMount, readonly: tuple[ReadonlyMount, ...] = ()) -> Moun
 def test_a_mount_of_fstab(box: Box, changes: dict[str, Any], level: Level | None) -> None:
     found = box.look("disk.mount_missing", mount_table=table(TableMount(path="/a", is_readonly=False, **changes)))
     assert {target: one.level for target, one in found.items()} == {"/a": level}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "optional", "level"),
+    [((), None, WARNING), ((), True, WARNING), ((), False, CRITICAL), (("/data",), None, CRITICAL)],
+)
+def test_a_mount_with_nothing_behind_it(box: Box, mounts: tuple[str, ...], optional: bool | None, level: Level) -> None:
+    """A FUSE program that died, a stale handle of NFS: mounted, says the kernel's table, and every look fails."""
+    box.limits = Limits(mounts=mounts)
+    dead = Disk(mount="/data", status=Status.LOST, reason="Transport endpoint is not connected", age_s=None)
+    box.snapshot = msgspec.structs.replace(box.snapshot, disks=(box.snapshot.disks[0], dead))
+    lines = (
+        [] if optional is None else [TableMount(path="/data", is_mounted=True, is_readonly=False, is_optional=optional)]
+    )
+    found = [one for one in box.all(mount_table=table(*lines)) if one.target == "/data"]
+    assert [(one.check, one.level) for one in found] == [("disk.mount_missing", level)]
+    assert "Transport endpoint" in found[0].summary
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [(Status.STALE, UNKNOWN), (Status.ERROR, UNKNOWN), (Status.NO_PERMISSION, SKIP), (Status.OK, OK)],
+)
+def test_a_mount_that_was_not_asked_did_not_answer(box: Box, status: Status, level: Level | None) -> None:
+    root = msgspec.structs.replace(box.snapshot.disks[0], status=status, reason="why", age_s=None)
+    box.snapshot = msgspec.structs.replace(box.snapshot, disks=(root,))
+    assert box.look("disk.mount_stuck")["/"].level is level
 
 
 def test_no_fstab_that_can_be_read_is_not_ok(box: Box) -> None:

@@ -28,6 +28,12 @@ _TASK = "mount"
 _SECTOR_BYTES = 512  # of /proc/diskstats, whatever the device has
 _READ_FIELD, _WRITE_FIELD = 5, 9
 _LEAST_GAP_S = 0.05
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+_GONE = frozenset({
+    errno.ENOTCONN, errno.ECONNABORTED, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ESHUTDOWN, errno.EIO,
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED, errno.ECONNRESET,
+})  # fmt: skip
+"""What a file system says whose program, server or device is no more there, though it is mounted still."""
 
 Space = tuple[int, int, int, int, int, int, bool]
 """f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, and whether the mount point is a file."""
@@ -176,9 +182,7 @@ class DiskReading:
         if stuck_s is not None and stuck_s >= (NO_FIRST_ANSWER_AFTER_S if known.at is None else NO_ANSWER_AFTER_S):
             return Status.TIMEOUT, f"no answer for {round(stuck_s)} s" if stuck_s >= 0.5 else "no answer yet"
         if known.fault is not None:
-            number = known.fault.errno
-            refused = number in {errno.EACCES, errno.EPERM}
-            return Status.NO_PERMISSION if refused else Status.ERROR, clean(known.fault.error or "no answer")
+            return _fault(known.fault)
         if known.at is None:
             return Status.STALE, "not read yet"
         if now - known.at > _STALE_AFTER * SPACE_CADENCE_S:
@@ -187,6 +191,14 @@ class DiskReading:
 
     def _stuck_s(self, path: Hashable, now: float) -> float | None:
         return self._reader.stuck_s(_TASK, path, now)
+
+
+def _fault(fault: Answer) -> tuple[Status, str]:
+    """What became of a mount that answered with a failure."""
+    words = clean(fault.error or "no answer")
+    if fault.errno in _REFUSED:
+        return Status.NO_PERMISSION, words if os.geteuid() == 0 else f"{words}: run as root"
+    return Status.LOST if fault.errno in _GONE else Status.ERROR, words
 
 
 def _is_empty(known: _Known) -> bool:

@@ -225,8 +225,7 @@ class Reader:
         return self._active
 
     def _end(self, worker: _Worker) -> None:
-        worker.child.kill()
-        worker.child.close()
+        worker.child.leave()
         self._ending.append(worker.child)
 
 

@@ -95,9 +95,7 @@ class Recorder:
     def close(self) -> None:
         """End the child without waiting for it."""
         if self._child is not None:
-            self._child.kill()
-            self._child.close()
-            self._child.reap()
+            self._child.leave()
             self._child = None
 
     def _send(self, at: float, values: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import gc
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def die_with_parent(parent: int | None = None) -> bool:
 
 
 class Child:
-    """The parent's end of a forked child. Nothing here blocks."""
+    """The parent's end of a forked child. Nothing here blocks, but for what is told how long."""
 
     def __init__(self, pid: int, read_fd: int, write_fd: int) -> None:
         self.pid = pid
@@ -73,6 +74,17 @@ class Child:
         if self.exit_status is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def heard(self, limit_s: float) -> bytes | None:
+        """All that it says until it ends, or closes its pipe; `None` where that takes longer than so many seconds."""
+        deadline, said = time.monotonic() + limit_s, bytearray()
+        poller = select.poll()
+        poller.register(self.read_fd, select.POLLIN)
+        while poller.poll(1000 * max(0.0, deadline - time.monotonic())):
+            if not (block := os.read(self.read_fd, 1 << 16)):
+                return bytes(said)
+            said += block
+        return None
 
     def reap(self) -> int | None:
         """Return `exit_status` where the child is gone, `None` while it lives."""
@@ -91,6 +103,18 @@ class Child:
             self._is_open = False
             os.close(self.read_fd)
             os.close(self.write_fd)
+
+    def leave(self) -> None:
+        """Be done with it: kill it and what it started, let go of its pipes, collect it where it has ended by now.
+
+        One that ends a moment later is a zombie until `reap`, `reap_children` or the end of this process.
+        """
+        if self.exit_status is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)  # it leads a session, or is about to
+        self.kill()
+        self.close()
+        self.reap()
 
 
 def reap_children(patience_s: float = 0.1) -> None:

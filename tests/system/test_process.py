@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mltop.system.descriptor import write_all
 from mltop.system.process import Child, fork_child, set_name
 
 
@@ -112,3 +113,45 @@ def test_parent_with_closed_streams() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
     assert run.stdout == "here there\n"
+
+
+def test_what_a_child_says_is_heard_to_its_end() -> None:
+    data = os.urandom(1 << 20)
+    child = fork_child(lambda _, write_fd: write_all(write_fd, data))
+    assert child.heard(20) == data
+    assert _end(child) == 0
+    silent = fork_child(lambda read_fd, _: os.read(read_fd, 1))
+    assert silent.heard(0.01) is None
+    assert silent.heard(-1) is None
+    os.write(silent.write_fd, b"x")
+    assert silent.heard(20) == b""
+    assert _end(silent) == 0
+
+
+def test_one_that_ended_in_time_is_heard_after_its_time() -> None:
+    child = fork_child(lambda _, write_fd: os.write(write_fd, b"told"))
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert child.heard(0) == b"told"
+    child.leave()
+    assert child.exit_status == 0
+
+
+def test_a_child_that_is_left_takes_with_it_what_it_started() -> None:
+    def work(_read_fd: int, write_fd: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+        os.write(write_fd, b"%d" % pid)
+        signal.pause()
+
+    child = fork_child(work)
+    assert select.select([child.read_fd], [], [], 20)[0]
+    below = os.pidfd_open(int(os.read(child.read_fd, 99)))
+    try:
+        child.leave()
+        assert select.select([below], [], [], 20)[0], "it has ended"
+    finally:
+        os.close(below)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert child.reap() == -signal.SIGKILL
+    child.leave()  # nobody: its pid may be another's by now

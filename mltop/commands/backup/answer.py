@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import time
 from collections.abc import Callable
 
 from mltop.system.descriptor import write_all
@@ -17,19 +15,10 @@ PATIENCE_S = 10.0
 def answer_of(work: Callable[[], bytes], patience_s: float = PATIENCE_S) -> bytes | None:
     """Do `work` in a child and return what it returns, nothing where it failed; `None` where it took too long."""
     child = fork_child(lambda _, answer: write_all(answer, work()))
-    said = bytearray()
     try:
-        deadline = time.monotonic() + patience_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if not select.select([child.read_fd], [], [], left_s)[0]:
-                break
-            if not (block := os.read(child.read_fd, 1 << 16)):
-                return bytes(said)
-            said += block
-        return None
+        return child.heard(patience_s)
     finally:
-        child.kill()
-        child.close()
+        child.leave()
         reap_children(0.02)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ def note(verdict: Verdict, events: str) -> None:
         return
     child = fork_child(lambda _, write: _append(path, _values(verdict), write))
     try:
-        is_told = bool(select.select([child.read_fd], [], [], _PATIENCE_S)[0])
-        complaint = os.read(child.read_fd, 4096).decode("utf-8", "replace") if is_told else "it does not answer"
+        said = child.heard(_PATIENCE_S)
     finally:
-        child.kill()
-        child.close()
+        child.leave()
+    complaint = "it does not answer" if said is None else said.decode("utf-8", "replace")
     if complaint:
         sys.stderr.write(f"mltop: [log] events: {path}: {complaint}\n")
 

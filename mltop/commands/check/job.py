@@ -6,7 +6,6 @@ Read by a child that can be abandoned: the state's folder may be on a network's 
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,7 +33,7 @@ _MOST = 4
 """Times a job was due: more of them are no worse."""
 _REACH_S = 0.5
 """What the state's mount is given: the rest of the run is waiting."""
-_READERS = "job.", "backup.", "self.stale"
+_READERS = ("job.", "backup.", "self.stale")
 """Whose checks look at the history."""
 _FAILED = frozenset({"failed", "timeout", "stuck", "lost"})
 
@@ -46,7 +45,7 @@ class JobReading:
         self._child: Child | None = None
         self._trouble: str | None = None
         folder = state_directory(state_dir)
-        if folder is None or not any(check.startswith(("job.", "backup.", "self.stale")) for check in checks):
+        if folder is None or not any(check.startswith(_READERS) for check in checks):
             return
         if (dead := dead_mount([folder / "history.db"], min(limit_s, _REACH_S))) is not None:
             self._trouble = f"{dead[0]}: its mount {dead[1]} does not answer"
@@ -60,15 +59,8 @@ class JobReading:
         """What was read, within so many seconds; `None` where nothing ever ran here."""
         if self._child is None:
             return None if self._trouble is None else JobsFacts(trouble=self._trouble)
-        deadline, data = time.monotonic() + limit_s, b""
-        poller = select.poll()
-        poller.register(self._child.read_fd, select.POLLIN)
-        while poller.poll(1000 * max(0.0, deadline - time.monotonic())):
-            block = os.read(self._child.read_fd, 1 << 16)
-            if not block:
-                break
-            data += block
-        else:
+        data = self._child.heard(limit_s)
+        if data is None:
             return JobsFacts(trouble="the history of the jobs was not read in time")
         try:
             return msgspec.json.decode(data, type=JobsFacts)
@@ -78,9 +70,7 @@ class JobReading:
     def close(self) -> None:
         """End the child, without waiting for it."""
         if self._child is not None:
-            self._child.kill()
-            self._child.close()
-            self._child.reap()
+            self._child.leave()
             self._child = None
 
 

@@ -74,8 +74,7 @@ class Keeper:
     def close(self) -> None:
         """End it, without waiting for it: one that writes has been waited for, or is stuck."""
         if self._child is not None:
-            self._child.kill()
-            self._child.close()
+            self._child.leave()
         elif self._file is not None:
             self._file.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -88,10 +87,6 @@ def _answers(path: Path, mount: bytes, limit_s: float) -> bool:
         os.read(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 1)
 
     child = fork_child(touch)
-    poller = select.poll()
-    poller.register(child.read_fd, select.POLLIN)
-    is_back = bool(poller.poll(1000 * max(0.05, limit_s)))  # its end of the pipe closes, whatever came of it
-    child.kill()
-    child.close()
-    child.reap()
+    is_back = child.heard(max(0.05, limit_s)) is not None  # its end of the pipe closes, whatever came of it
+    child.leave()
     return is_back

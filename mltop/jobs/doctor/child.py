@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import time
 from collections.abc import Callable, Mapping
 
@@ -27,10 +26,7 @@ def reports(looks: Mapping[str, Look], deadline_s: float = DEADLINE_S) -> list[R
     started = {name: fork_child(_child(look)) for name, look in looks.items()}
     answers = _collected(started, time.monotonic() + deadline_s)
     for child in started.values():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)  # it leads a session: what it asked ends with it
-        child.kill()
-        child.close()
+        child.leave()
     reap_children()
     return [_report(name, answers[name], deadline_s) for name in looks]
 

@@ -183,8 +183,7 @@ class _Team:
 
 def _end(child: Child) -> None:
     """Kill one and collect it; one that is stuck in the kernel is left."""
-    child.kill()
-    child.close()
+    child.leave()
     deadline = time.monotonic() + _PATIENCE_S
     while child.reap() is None and time.monotonic() < deadline:
         time.sleep(0.001)

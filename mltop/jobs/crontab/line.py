@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -95,8 +95,3 @@ def is_ours(found: Owned, calls: Collection[Call]) -> bool:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def schedules_of(found: Iterable[Owned]) -> tuple[str, ...]:
-    """The schedules of a job's lines that run."""
-    return tuple(one.schedule for one in found if not one.is_paused)

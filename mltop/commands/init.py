@@ -13,7 +13,7 @@ from mltop.commands.parser import ExitCode, Parser, common
 from mltop.config.edit import Edit, preview_text, write
 from mltop.config.fault import Fault
 from mltop.config.jobs import Jobs, job_files, judge
-from mltop.config.location import SYSTEM_CONFIG, own_config, state_directory
+from mltop.config.location import SYSTEM_CONFIG, explicit_config, own_config, state_directory
 from mltop.config.starter import BACKUPS, MODELS, Starter
 from mltop.system.text import clean
 
@@ -61,6 +61,8 @@ def _init(options: argparse.Namespace) -> int:
     starter = _starter(options, file, state)
     jobs = _write(file, starter, options)
     _say([f"wrote {file}", *_listed(jobs, starter), *_next(file, options)])
+    if state is None or state.is_dir() or not explicit_config(options.config) or _names_state(options):
+        _note(state, file)  # a config of one's own, somewhere, makes no other folder for its sake
     return ExitCode.DONE
 
 
@@ -81,7 +83,20 @@ def _sandbox(options: argparse.Namespace) -> int:
     starter = sandbox.starter(folder)
     jobs = _write(file, starter, options)
     _say([f"wrote {file}", *_listed(jobs, starter), *_try(folder)])
+    _note(folder / "state", file)
     return ExitCode.DONE
+
+
+def _names_state(options: argparse.Namespace) -> bool:
+    return bool(options.state_dir or os.environ.get("MLTOP_STATE_DIR"))
+
+
+def _note(state: Path | None, file: Path) -> None:
+    """Note it among the operations; where that fails it is said, and the config stays."""
+    from mltop.jobs.operation_log import note
+
+    if complaint := note(state, "init", str(file)):
+        _failed([complaint])
 
 
 def _is_there(file: Path, options: argparse.Namespace) -> bool:

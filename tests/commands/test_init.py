@@ -27,6 +27,7 @@ def home(tmp_path: Path) -> Path:
 
 def mltop(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MLTOP_SYSFS": str(home / "no-sys"), **more}
+    environment.setdefault("MLTOP_STATE_DIR", str(home.parent / "state"))  # never root's own
     command = [sys.executable, "-m", "mltop", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=environment, check=False
@@ -78,6 +79,39 @@ def test_a_config_that_is_there_stays(home: Path) -> None:
     assert forced.returncode == 0
     assert "[jobs.logs]" in file.read_text()
     assert (home / "config.toml.bak").read_text() == "# mine\n"
+
+
+def operations(state: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (state / "operations.jsonl").read_text().splitlines()]
+
+
+def test_a_new_config_is_noted_among_the_operations(home: Path) -> None:
+    file, state = home / "config.toml", home / "new" / "state"
+    assert mltop(home, "init", "--config", str(file), "--state-dir", str(state)).returncode == 0
+    (first,) = operations(state)
+    assert (first["operation"], first["target"], first["uid"]) == ("init", str(file), os.geteuid())
+    mltop(home, "init", "--config", str(file), "--state-dir", str(state))
+    assert operations(state) == [first]  # nothing was written
+    mltop(home, "init", "--config", str(file), "--state-dir", str(state), "--force")
+    assert len(operations(state)) == 2
+    mltop(home, "init", "--sandbox", str(home / "box"))
+    assert [one["target"] for one in operations(home / "box" / "state")] == [str(home / "box" / "config.toml")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root's state is the system's, which no test may touch")
+def test_a_config_somewhere_makes_no_state_for_its_sake(home: Path) -> None:
+    nowhere = {"MLTOP_STATE_DIR": "", "XDG_STATE_HOME": str(home / "xdg")}
+    done = mltop(home, "init", "--config", str(home / "config.toml"), **nowhere)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (home / "xdg").exists()
+
+
+def test_a_note_that_cannot_be_written_is_said_and_the_config_stays(home: Path) -> None:
+    (home / "state").touch()
+    done = mltop(home, "init", "--config", str(home / "config.toml"), "--state-dir", str(home / "state"))
+    assert done.returncode == 0
+    assert done.stderr == f"mltop init: not noted in {home}/state/operations.jsonl: Not a directory\n"
+    assert (home / "config.toml").exists()
 
 
 def test_a_sandbox_has_work_for_every_job_in_its_own_paths(home: Path) -> None:

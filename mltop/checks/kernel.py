@@ -12,6 +12,8 @@ from mltop.model.finding import Level
 from mltop.model.host_facts import Clock, Handles, HostFacts, Pids, Pool, Tasks, Waiting
 from mltop.model.snapshot import Status
 
+LOST_S = 16.0
+"""From this error on nobody has kept the clock for hours (NTP_PHASE_LIMIT of the kernel; node mixin)."""
 SETTLED_S = 1020.0
 """So long after the boot a clock may still be on its way: Netdata, 17 minutes."""
 _NO_LIMIT = 1 << 60
@@ -151,6 +153,10 @@ def _clock(case: Case, clock: Clock, tasks: Tasks | None) -> Judgement:
         return skip("time.sync", words, name="clock", reason="facility")
     words = f"{service} does not keep the clock" if service else "nothing keeps the clock any more"
     action = "see its time service (chronyc tracking, timedatectl)"
+    if service is not None and clock.max_error_s is not None and clock.max_error_s < LOST_S:
+        # chrony without rtcsync: it steers the clock, and says how far off it may be, but not that it is kept
+        summary = f"kept by {service}, {clock.max_error_s:.1f} s off at most"
+        return judgement("time.sync", Level.OK, summary, name="clock", data={"max_error_s": clock.max_error_s})
     return judgement("time.sync", Level.WARNING, words, action, name="clock", reason="unsynchronised")
 
 

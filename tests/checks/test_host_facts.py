@@ -474,7 +474,8 @@ def test_threads_of_the_system_and_of_the_fullest_group(box: Box) -> None:
 
 def test_the_clock(box: Box) -> None:
     def level(is_kept: bool, offset_s: float = 0.0, service: str | None = None) -> Level | None:
-        clock = Clock(is_synchronised=is_kept, offset_s=offset_s, max_error_s=0.1)
+        # an error of 16 s is what the kernel has reached when it takes its word back
+        clock = Clock(is_synchronised=is_kept, offset_s=offset_s, max_error_s=0.1 if is_kept else 16.0)
         return box.look("time.sync", clock=clock, tasks=Tasks(total=9, time_service=service))[""].level
 
     assert level(False) is SKIP  # nothing keeps it, and nobody said that something should
@@ -487,6 +488,24 @@ def test_the_clock(box: Box) -> None:
     assert level(False) is WARNING  # it was kept before
     box.later(60)
     assert level(False) is WARNING
+
+
+@pytest.mark.parametrize(
+    ("error_s", "service", "level"),
+    [
+        (0.4, "chronyd", OK),
+        (15.9, "chronyd", OK),
+        (16.0, "chronyd", WARNING),
+        (None, "chronyd", WARNING),
+        (0.4, None, SKIP),
+    ],
+)
+def test_a_clock_that_is_steered_by_who_does_not_tell_the_kernel(
+    box: Box, error_s: float | None, service: str | None, level: Level | None
+) -> None:
+    """chrony without `rtcsync` (chrony.conf(5)): unsynchronised, says the kernel, and the error stays small."""
+    clock = Clock(is_synchronised=False, offset_s=0.0, max_error_s=error_s)
+    assert box.look("time.sync", clock=clock, tasks=Tasks(total=9, time_service=service))[""].level is level
 
 
 def test_a_clock_may_take_its_time_after_the_boot(make: Any) -> None:

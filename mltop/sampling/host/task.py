@@ -17,9 +17,11 @@ from mltop.system.text import clean
 _STAT_BYTES = 1024
 _TIME_SERVICES = frozenset({
     b"chronyd", b"ntpd", b"ntpsec-ntpd", b"openntpd", b"phc2sys", b"ptp4l", b"systemd-timesyn", b"timemaster",
-    b"VBoxService", b"vmtoolsd",
 })  # fmt: skip
-"""Programs that keep the clock, by comm (15 bytes); guests of VirtualBox and VMware have theirs kept by the tools."""
+"""Programs that keep the clock and tell the kernel so, by comm (15 bytes).
+
+The tools of VirtualBox's and VMware's guests may set the clock, and never tell.
+"""
 _OWN = b"mltop-"
 """mltop's own readers that hang at a mount or the driver: those say so themselves."""
 _GPU_NAME = b"nvidia"

@@ -70,6 +70,12 @@ def test_processes(box: FakeBox) -> None:
     assert found.time_service == "chronyd"
 
 
+@pytest.mark.parametrize("tools", ["VBoxService", "vmtoolsd"])
+def test_the_tools_of_a_guest_are_no_time_service(box: FakeBox, tools: str) -> None:
+    box.process(30, tools)
+    assert read_tasks(box.roots).time_service is None
+
+
 def test_no_processes_is_no_zombie_nor_ok(box: FakeBox) -> None:
     assert read_tasks(box.roots).status is Status.UNSUPPORTED
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mltop.model.verdict import EXIT_CODES, Result, State, Verdict
 from mltop.reports.range import edge, is_low, is_number, plain
 from mltop.system.text import clean
@@ -15,15 +17,22 @@ def text(verdict: Verdict) -> str:
     if not told:
         words = verdict.errors[0].message if verdict.errors else "no check ran"
         return f'3 "mltop" - {_clean(words)}\n'
-    names: dict[str, int] = {}
-    return "".join(f"{_line(one, names)}\n" for one in told)
+    names = _names(told)
+    return "".join(f"{_line(one, name)}\n" for one, name in zip(told, names, strict=True))
 
 
-def _line(one: Result, names: dict[str, int]) -> str:
-    name = _clean(" ".join(word for word in ("mltop", one.check, one.target_name) if word))
-    names[name] = number = names.get(name, 0) + 1
-    if number > 1:
-        name = f"{name} ~{number}"
+def _names(told: Sequence[Result]) -> list[str]:
+    """A service's name for each, the same in every run: those of one name are numbered by what they are about."""
+    names = [_clean(" ".join(word for word in ("mltop", one.check, one.target_name) if word)) for one in told]
+    counts: dict[str, int] = {}
+    for place in sorted(range(len(told)), key=lambda place: told[place].target):
+        counts[names[place]] = number = counts.get(names[place], 0) + 1
+        if number > 1:
+            names[place] += f" ~{number}"
+    return names
+
+
+def _line(one: Result, name: str) -> str:
     return f'{EXIT_CODES[one.state]} "{name}" {_metric(one)} {_clean(one.summary) or one.state}'
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mltop.model.verdict import Result, State, Verdict
-from mltop.reports.range import edge, is_low, is_number, plain
+from mltop.reports.range import edge, is_low, is_number, natural, plain
+from mltop.system.digest import sha256_hex
 from mltop.system.text import clean
 
 WIDTH = 80
@@ -15,6 +17,8 @@ LABEL = 19
 """RRD data sources: labels have to differ within so many characters."""
 _LONGEST = 2000
 """Characters of a line behind the first."""
+_MARK = 4
+"""Letters of the mark by which labels that begin alike differ."""
 _CHARTED = {
     "disk.space": "disk",
     "disk.inodes": "inodes",
@@ -25,6 +29,7 @@ _CHARTED = {
     "gpu.temp": "temp",
     "gpu.mem": "mem",
 }
+_ORDER = {check: place for place, check in enumerate(_CHARTED)}
 
 
 def text(verdict: Verdict, verbosity: int = 0, *, limit_s: float = 10.0) -> str:
@@ -59,30 +64,39 @@ def _head(verdict: Verdict, bad: Sequence[Result], verbosity: int) -> str:
 
 
 def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:
-    known: set[str] = set()
-    for one in verdict.results:
-        if one.check not in _CHARTED or one.state is State.SKIP:
-            continue
+    """In an order that does not depend on what is well: graphers that number their sources go by it (pnp4nagios)."""
+    charted = [one for one in verdict.results if one.check in _CHARTED and one.state is not State.SKIP]
+    charted.sort(key=lambda one: (_ORDER[one.check], natural(one.target_name), one.target))
+    for label, one in zip(_labels(charted), charted, strict=True):
+        unit = "%" if (one.unit or "").startswith("%") else ""
         if is_number(one.value):
-            unit = "%" if (one.unit or "").startswith("%") else ""
-            yield f"'{_label(one, known)}'={plain(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
+            yield f"'{label}'={plain(one.value)}{unit};{_range(one.warn)};{_range(one.crit)}"
         elif one.value is not None or one.state is State.UNKNOWN:
-            yield f"'{_label(one, known)}'=U;;"
+            yield f"'{label}'=U;;"
     yield f"run={plain(verdict.duration_s)}s;;{plain(limit_s)}"
 
 
-def _label(one: Result, known: set[str]) -> str:
+def _labels(charted: Sequence[Result]) -> Iterator[str]:
+    """A label for each; of those that begin alike the end is a mark of the target, whichever others there are."""
+    labels = [_label(one) for one in charted]
+    alike = Counter(label[:LABEL] for label in labels)
+    known: set[str] = set()
+    for label, one in zip(labels, charted, strict=True):
+        short, number = label, 1
+        if alike[label[:LABEL]] > 1:
+            short = f"{label[: LABEL - _MARK - 1]}~{sha256_hex(one.target.encode('utf-8', 'replace'))[:_MARK]}"
+        while short[:LABEL] in known:
+            number += 1
+            short = f"{label[: LABEL - len(str(number)) - 1]}~{number}"
+        known.add(short[:LABEL])
+        yield short
+
+
+def _label(one: Result) -> str:
     word, name = _CHARTED[one.check], re.sub(r"[='|\s]", "_", clean(one.target_name))
     if one.check.startswith("gpu."):
-        label = f"{name.lower().replace('gpu_', 'gpu')}_{word}"
-    else:
-        label = f"{word}_{name}" if one.target else word
-    short, number = label, 1
-    while short[:LABEL] in known:
-        number += 1
-        short = f"{label[: LABEL - len(str(number)) - 1]}~{number}"
-    known.add(short[:LABEL])
-    return short
+        return f"{name.lower().replace('gpu_', 'gpu') or 'gpu'}_{word}"
+    return f"{word}_{name}" if one.target else word
 
 
 def _range(text: str | None) -> str:

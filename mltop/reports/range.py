@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ def is_low(text: str) -> bool:
 def is_number(value: float | None) -> TypeGuard[float]:
     """Whether there is a value that a monitoring server can take: neither NaN nor infinite."""
     return value is not None and isfinite(value)
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key by which `GPU 2` comes before `GPU 10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", text)]
 
 
 def plain(number: float) -> str:

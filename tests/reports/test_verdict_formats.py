@@ -121,6 +121,26 @@ def test_nagios_labels_differ_in_their_first_19_characters() -> None:
     assert len({label[:19] for label in labels}) == len(labels) == 13
 
 
+def test_nagios_perfdata_has_one_order_and_one_label_a_target_whatever_is_ill() -> None:
+    """Graphers number their sources by their place; a label that moves to another mount mixes two curves."""
+    targets = [f"/mnt/a-very-long-name-{name}" for name in "abc"]
+    labels = []
+    for ill in ("", *targets):
+        results = [result(target=one, state=State.CRITICAL if one == ill else State.OK) for one in targets]
+        cards = [gpu(index, State.WARNING if index == 10 and ill else State.OK) for index in range(12)]
+        results = sorted([*cards, *results], key=lambda one: -EXIT_CODES.get(one.state, 0))
+        labels.append([name for name, _ in perfdata(nagios.text(verdict(*results)))])
+    assert labels == [labels[0]] * 4
+    assert labels[0][3:-1] == [f"gpu{index}_temp" for index in range(12)]
+    fewer = perfdata(nagios.text(verdict(*(result(target=one) for one in targets[1:]))))
+    assert [name for name, _ in fewer[:2]] == labels[0][1:3]
+
+
+def test_nagios_labels_have_a_name_where_there_is_no_target() -> None:
+    none = result("gpu.temp", "", State.UNKNOWN, target_name="", value=None)
+    assert perfdata(nagios.text(verdict(none)))[0] == ("gpu_temp", "U")
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 9])
 @pytest.mark.parametrize("length", [1, 30, 90, 300])
 @pytest.mark.parametrize("verbosity", [0, 1])
@@ -341,6 +361,12 @@ def test_checkmk_names_each_service_once_and_writes_plain_numbers() -> None:
     assert lines[0].startswith('0 "mltop disk.space cache" disk_space=25000000;20000000;95 ')
     assert lines[1].startswith('0 "mltop disk.space cache ~2" ')
     assert checkmk.text(Verdict(errors=(Mishap(message="no | verdict"),))) == '3 "mltop" - no / verdict\n'
+
+
+def test_checkmk_names_a_service_alike_whatever_is_ill() -> None:
+    ok, ill = (result(target="a", target_name="x"), result(target="b", target_name="x", state=State.CRITICAL))
+    names = [line.split('"')[1] for line in checkmk.text(verdict(ill, ok)).splitlines()]
+    assert names == ["mltop disk.space x ~2", "mltop disk.space x"]
 
 
 # --- human

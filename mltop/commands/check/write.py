@@ -19,5 +19,5 @@ def write(text: str, path: str | None, code: int) -> int:
         else:
             write_out(text)
     except OSError as error:
-        raise NoVerdictError(f"{path or 'standard output'}: {error.strerror}") from None
+        raise NoVerdictError(f"{'standard output' if path is None else path or '-o'}: {error.strerror}") from None
     return code

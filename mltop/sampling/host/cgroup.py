@@ -10,6 +10,7 @@ import msgspec
 from mltop.model.host_facts import MemoryGroup, Pool
 from mltop.model.snapshot import Status
 from mltop.sampling.host.mount import Mount, parse
+from mltop.sampling.host.sensor import word
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, read_int
 
@@ -21,9 +22,9 @@ class Group(msgspec.Struct, frozen=True):
     is_v2: bool
 
 
-def groups(roots: Roots, controller: str) -> list[Group]:
-    """This process's group and the groups above it that can be seen, the innermost first. Raises OSError."""
-    lines = read_bytes(roots.proc / "self" / "cgroup").decode("utf-8", "surrogateescape").split("\n")
+def groups(roots: Roots, controller: str, pid: str = "self") -> list[Group]:
+    """A process's group and the groups above it that can be seen, the innermost first. Raises OSError."""
+    lines = read_bytes(roots.proc / pid / "cgroup").decode("utf-8", "surrogateescape").split("\n")
     mounts = parse(read_bytes(roots.proc / "self" / "mountinfo"))
     return [group for line in lines for group in _groups(roots, line, mounts, controller)]
 
@@ -83,6 +84,15 @@ def group_oom_kills(roots: Roots) -> int | None:
         own = top
     text = read_bytes(own.folder / ("memory.events" if own.is_v2 else "memory.oom_control"))
     return _entries(text).get(b"oom_kill")
+
+
+def is_frozen(roots: Roots, pid: str) -> bool:
+    """Whether a process is paused with its group: the freezer of cgroup v1 shows it in state D for as long."""
+    try:
+        found = groups(roots, "freezer", pid)
+    except OSError:
+        return False
+    return any(word(group.folder / "freezer.state") in ("FROZEN", "FREEZING") for group in found if not group.is_v2)
 
 
 def _groups(roots: Roots, line: str, mounts: Sequence[Mount], controller: str) -> Iterator[Group]:

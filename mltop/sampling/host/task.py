@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mltop.model.host_facts import Handles, Pids, Pool, Tasks, Waiting
 from mltop.model.snapshot import Status
-from mltop.sampling.host.cgroup import pid_pools
+from mltop.sampling.host.cgroup import is_frozen, pid_pools
 from mltop.sampling.host.proc_stat import parse_stat
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, read_int
@@ -60,7 +60,7 @@ def read_tasks(roots: Roots) -> Tasks:
         age_s=0.0,
         total=total,
         most=read_int(roots.proc / "sys/kernel/pid_max"),
-        waiting=tuple(_waiting(roots, found) for found in waiting[:_MOST_WAITING]),
+        waiting=tuple(_waiting(roots, one) for one in waiting[:_MOST_WAITING] if not is_frozen(roots, one.pid)),
         zombies=parents.total(),
         worst_parent=_name(roots, parents.most_common(1)[0][0]) if parents else None,
         time_service=service,

@@ -70,6 +70,16 @@ def test_processes(box: FakeBox) -> None:
     assert found.time_service == "chronyd"
 
 
+@pytest.mark.parametrize(("word", "names"), [("FROZEN", []), ("THAWED", ["train.py"])])
+def test_a_paused_container_does_not_stand_still(box: FakeBox, word: str, names: list[str]) -> None:
+    """`docker pause` under cgroup v1: the kernel shows each of its processes in state D."""
+    box.process(7, "train.py", state="D")
+    box.proc("7/cgroup", "9:freezer:/docker/abc\n1:name=systemd:/docker/abc\n0::/\n")
+    box.proc("self/mountinfo", "30 1 0:26 / /sys/fs/cgroup/freezer rw - cgroup c rw,freezer\n")
+    box.sys("fs/cgroup/freezer/docker/abc/freezer.state", f"{word}\n")
+    assert [one.name for one in read_tasks(box.roots).waiting] == names
+
+
 @pytest.mark.parametrize("tools", ["VBoxService", "vmtoolsd"])
 def test_the_tools_of_a_guest_are_no_time_service(box: FakeBox, tools: str) -> None:
     box.process(30, tools)

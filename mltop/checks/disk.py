@@ -10,7 +10,7 @@ from mltop.checks.case import NOT_READ, Case, age, judgement, skip, surviving
 from mltop.checks.disk_eta import eta
 from mltop.checks.disk_health import health
 from mltop.checks.judgement import Judgement
-from mltop.checks.mount_table import expected, gone, missing, readonly
+from mltop.checks.mount_table import expected, gone, is_to_be_written, missing, readonly
 from mltop.model.finding import Level
 from mltop.model.snapshot import Disk, Status
 
@@ -77,10 +77,10 @@ def _inodes(case: Case, disk: Disk) -> Judgement:
 
 
 def _readonly(case: Case, disk: Disk) -> Judgement:
-    """A network mount or an overlay is often read-only by intent."""
+    """A network mount or an overlay is often read-only by intent, unless fstab has it writable."""
     if disk.is_readonly is None or disk.status in NOT_READ:
         return _quiet(case.unread("disk.readonly", disk, "word on being writable", target=disk.mount))
-    if disk.is_network or disk.fstype == "overlay":
+    if (disk.is_network or disk.fstype == "overlay") and not (disk.is_readonly and is_to_be_written(case, disk)):
         what = "a network mount" if disk.is_network else "an overlay"
         return skip("disk.readonly", f"{what} may be read-only by intent", target=disk.mount, reason="unsupported")
     return readonly(case, disk)

@@ -73,6 +73,12 @@ def gone(case: Case, disk: Disk) -> Judgement:
     return judgement("disk.mount_missing", level, summary, action, target=disk.mount, reason="lost")
 
 
+def is_to_be_written(case: Case, disk: Disk) -> bool:
+    """Whether fstab has it, and not read-only."""
+    table = facts(case).mount_table
+    return table is not None and any(one.path == disk.mount and not one.is_readonly for one in table.expected)
+
+
 def readonly(case: Case, disk: Disk) -> Judgement:
     """`disk.readonly` of a local file system that was read.
 

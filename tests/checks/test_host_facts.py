@@ -165,6 +165,17 @@ def test_a_mount_of_fstab(box: Box, changes: dict[str, Any], level: Level | None
 
 
 @pytest.mark.parametrize(
+    ("fstab", "level"), [(None, SKIP), (True, SKIP), (False, CRITICAL)], ids=["not in it", "ro in it", "rw in it"]
+)
+def test_a_network_mount_that_is_to_be_written(box: Box, fstab: bool | None, level: Level | None) -> None:
+    nfs = msgspec.structs.replace(box.snapshot.disks[0], mount="/home", is_network=True, is_readonly=True)
+    box.snapshot = msgspec.structs.replace(box.snapshot, disks=(nfs,))
+    lines = [] if fstab is None else [TableMount(path="/home", is_mounted=True, is_readonly=fstab)]
+    readonly = (ReadonlyMount(path="/home", device="", is_by_kernel=False),)
+    assert box.look("disk.readonly", mount_table=table(*lines, readonly=readonly))["/home"].level is level
+
+
+@pytest.mark.parametrize(
     ("mounts", "optional", "level"),
     [((), None, WARNING), ((), True, WARNING), ((), False, CRITICAL), (("/data",), None, CRITICAL)],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from mltop.model.host_facts import MountTable, ReadonlyMount, TableMount
@@ -12,7 +13,9 @@ from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
 from mltop.system.text import clean
 
-_TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
+_TAGS = {
+    "UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id",
+}  # fmt: skip
 """How fstab(5) names a device, and the folder of /dev/disk in which udev has it so."""
 
 
@@ -76,10 +79,15 @@ def _is_there(roots: Roots, spec: str) -> bool:
     """Whether the device of a line is there; what is no local device always may be."""
     tag, equals, value = spec.partition("=")
     if equals and tag in _TAGS:
-        return os.path.lexists(roots.dev / "disk" / _TAGS[tag] / value.strip('"'))
+        return os.path.lexists(roots.dev / "disk" / _TAGS[tag] / _named_by_udev(value.strip('"')))
     if spec.startswith("/dev/"):
         return os.path.lexists(roots.dev / spec.removeprefix("/dev/"))
     return True
+
+
+def _named_by_udev(value: str) -> str:
+    """A label as the name of a link: udev writes what is not plain as `\\x20` (blkid_encode_string)."""
+    return re.sub(r"(?![A-Za-z0-9#+:=@_.-])[\0-\x7f]", lambda one: f"\\x{ord(one[0]):02x}", value)
 
 
 def _device(roots: Roots, mount: Mount) -> str:

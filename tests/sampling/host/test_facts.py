@@ -306,6 +306,29 @@ def test_the_mount_table(box: FakeBox, tmp_path: Path) -> None:
     assert read_mount_table(roots).expected == ()
 
 
+@pytest.mark.parametrize(
+    ("spec", "link"),
+    [
+        (r"LABEL=My\040Data", r"by-label/My\x20Data"),
+        ('LABEL="a/b"', r"by-label/a\x2fb"),
+        ("LABEL=Größe", "by-label/Größe"),
+        ("ID=nvme-eui.1", "by-id/nvme-eui.1"),
+        ("PARTUUID=01-02", "by-partuuid/01-02"),
+    ],
+)
+def test_a_device_by_its_tag_is_there_or_not(box: FakeBox, tmp_path: Path, spec: str, link: str) -> None:
+    """With `nofail` only one that is not there is excused; links are named by udev, which escapes."""
+    roots = Roots(proc=box.roots.proc, sys=box.roots.sys, dev=tmp_path / "dev", etc=tmp_path / "etc")
+    roots.etc.mkdir()
+    (roots.etc / "fstab").write_text(f"{spec} /data ext4 nofail 0 2\n")
+    box.proc("self/mountinfo", MOUNTS.replace(" /data ", " /elsewhere "))
+    assert [one.may_be_absent for one in read_mount_table(roots).expected] == [True]
+    path = roots.dev / "disk" / link
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert [one.may_be_absent for one in read_mount_table(roots).expected] == [False]
+
+
 # --- drives
 
 

@@ -19,9 +19,14 @@ _STANDBY = "SELECT pg_is_in_recovery()"
 _BEHIND = """
 SELECT CASE WHEN (SELECT count(*) FROM pg_stat_wal_receiver) > 0
                  AND pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn() THEN 0
-            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float
+            ELSE extract(epoch FROM clock_timestamp()
+                                    - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END::float
 """
-"""Of a standby: one that is connected and has replayed all that it got is not behind, however old the last write is."""
+"""Of a standby: one that is connected and has replayed all that it got is not behind, however old the last write is.
+
+One that has replayed no transaction yet, and is not connected or does not replay what it got, is as far behind as it
+is up.
+"""
 _FOLLOWERS = "SELECT max(extract(epoch FROM replay_lag))::float FROM pg_stat_replication"
 """Of a primary: the slowest of its standbys; nothing where it has none, or this role may not see them."""
 

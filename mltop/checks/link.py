@@ -21,13 +21,14 @@ _CABLE = "check its cable and the other end"
 
 def links(case: Case, found: Links) -> Iterator[Judgement]:
     """Each port that is up, lost or expected."""
-    is_known = found.status is Status.OK or (found.status is Status.UNSUPPORTED and case.limits.links)
+    expected = {*case.limits.links, *case.limits.rates}
+    is_known = found.status is Status.OK or (found.status is Status.UNSUPPORTED and expected)
     if not is_known:
         yield unread("net.link", found, name="network")
         return
     for link in found.links:
-        yield _link(case, link, is_expected=link.name in case.limits.links)
-    for name in sorted(set(case.limits.links) - {link.name for link in found.links}):
+        yield _link(case, link, is_expected=link.name in expected)
+    for name in sorted(expected - {link.name for link in found.links}):
         yield judgement("net.link", Level.CRITICAL, "no such port", _CABLE, target=name, reason="absent")
 
 
@@ -41,12 +42,25 @@ def _link(case: Case, link: Link, *, is_expected: bool) -> Judgement:
         elif not faults:
             words = "down" if link.is_enabled else "switched off"
             return skip("net.link", f"{words}, and not expected (expect.links)", target=link.name)
+    elif (slow := _too_slow(link, case.limits.rates.get(link.name))) is not None:
+        faults = sorted([*faults, slow], key=lambda one: -one[0])
     data = {"losses": link.losses, "errors": link.errors, "rate_mbit": link.rate_mbit}
     if faults:
         summary = ", ".join(words for _, words in faults)
         return judgement("net.link", faults[0][0], summary, _CABLE, target=link.name, reason="link", data=data)
     rate = f", {link.rate_mbit / 1000:g} Gbit/s" if link.rate_mbit else ""
     return judgement("net.link", Level.OK, f"up{rate}", target=link.name, data=data)
+
+
+def _too_slow(link: Link, expected_gbit: float | None) -> tuple[Level, str] | None:
+    """A port that came up with fewer lanes or a lower speed than the config expects, as with a bad cable (gpud)."""
+    if expected_gbit is None:
+        return None
+    if link.rate_mbit is None:
+        return Level.UNKNOWN, f"its rate is not told, {expected_gbit:g} Gbit/s expected (expect.link_gbit)"
+    if link.rate_mbit >= expected_gbit * 1000:
+        return None
+    return Level.WARNING, f"{link.rate_mbit / 1000:g} Gbit/s, {expected_gbit:g} expected"
 
 
 def _faults(case: Case, link: Link) -> Iterator[tuple[Level, str]]:

@@ -166,6 +166,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Mounts that must be there (`expect.mounts`)."""
     links: tuple[str, ...] = ()
     """Network ports that must be up (`expect.links`)."""
+    rates: Mapping[str, float] = {}
+    """Gbit/s that a network port must have, which must be up too (`expect.link_gbit`)."""
 
     def __getitem__(self, check: str) -> Limit:
         """The limit of a check; raises KeyError for one that has none."""

@@ -49,7 +49,7 @@ def load(
         raise Fault(faults)
     tables: dict[str, Any] = {name: kind(**merged.get(name, {})) for name, kind in _STRUCTS.items()}
     expect = tables["expect"]
-    judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in expect.mounts), expect.links)
+    judged = Limits(limits, tuple(mount.rstrip("/") or "/" for mount in expect.mounts), expect.links, expect.link_gbit)
     return Settings(limits=judged, files=tuple(str(document.path) for document in files.documents), **tables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ Graphs = Annotated[Literal["braille", "block", "ascii"], msgspec.Meta(descriptio
 Pane = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Mount = Annotated[str, msgspec.Meta(pattern="^/", max_length=4096)]
 Port = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Gbit = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=4096, description="a whole number >= 0")]
 
 
@@ -37,6 +39,10 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True):
     mounts: Annotated[tuple[Mount, ...], msgspec.Meta(description="a list of absolute paths")] = ()
     links: Annotated[tuple[Port, ...], msgspec.Meta(description="a list of network ports")] = ()
     """Interfaces (`eth0`) and InfiniBand ports (`mlx5_0/1`) that must be up."""
+    link_gbit: Annotated[
+        Mapping[Port, Gbit], msgspec.Meta(description="a table of network ports and their Gbit/s, above 0")
+    ] = {}
+    """The rate that such a port must have come up with, at least."""
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
             f"# gpus = {self.gpus or 8}\n"
             '# mounts = ["/data"]\n'
             '# links = ["eth0", "mlx5_0/1"]\n'
+            '# link_gbit = { eth0 = 25, "mlx5_0/1" = 400 }\n'
             "\n"
             "# When a value is WARNING or CRITICAL; mltop --check --list shows all limits and their units.\n"
             "# [limits]\n"

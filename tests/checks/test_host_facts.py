@@ -566,6 +566,23 @@ def test_a_port_that_is_down_is_a_fault_where_it_is_expected(box: Box) -> None:
     assert {target: one.level for target, one in found.items()} == {"eth0": CRITICAL, "ib0": CRITICAL}
 
 
+@pytest.mark.parametrize(
+    ("changes", "level", "words"),
+    [
+        ({"rate_mbit": 25_000}, OK, "up, 25 Gbit/s"),
+        ({"rate_mbit": 100_000}, OK, "up, 100 Gbit/s"),
+        ({"rate_mbit": 10_000}, WARNING, "10 Gbit/s, 25 expected"),
+        ({"rate_mbit": None}, UNKNOWN, "not told"),
+        ({"rate_mbit": None, "is_up": False, "state": "down"}, CRITICAL, "down"),
+    ],
+)
+def test_a_port_with_the_rate_that_is_expected(box: Box, changes: dict[str, Any], level: Level, words: str) -> None:
+    box.limits = Limits(rates={"eth0": 25.0})
+    found = box.look("net.link", links=port(**changes))["eth0"]
+    assert (found.level, words in found.summary) == (level, True), found.summary
+    assert box.look("net.link", links=port(name="eth1"))["eth0"].level is CRITICAL  # it is not there at all
+
+
 def test_a_port_without_a_subnet_manager(box: Box) -> None:
     links = port(name="mlx5_0/1", is_up=False, state="INIT")
     assert box.look("net.link", links=links)["mlx5_0/1"].level is WARNING

@@ -101,6 +101,25 @@ def test_what_grew_since_the_last_run_is_found(box: Box) -> None:
     assert (stuck["state"], stuck["target_name"]) == ("CRITICAL", "nvidia-smi (7)")
 
 
+def test_a_port_that_came_up_too_slowly(box: Box) -> None:
+    port = "sys/class/infiniband/mlx5_0/ports/1"
+    told = {
+        "state": "4: ACTIVE",
+        "phys_state": "5: LinkUp",
+        "link_layer": "InfiniBand",
+        "rate": "100 Gb/sec (1X NDR)",
+    }
+    for name, text in told.items():
+        box.file(f"{port}/{name}", text)
+    arguments = ("--only", "net.link", "--config", str(box.folder / "config.toml"))
+    for gbit, code in ((100, 0), (400, 1)):
+        box.file("config.toml", f'[expect]\nlink_gbit = {{ "mlx5_0/1" = {gbit} }}')
+        assert box.check(*arguments)[0] == code
+    assert box.check(*arguments)[1]["net.link", "mlx5_0/1"]["summary"] == "100 Gbit/s, 400 expected"
+    box.file("config.toml", '[expect]\nlink_gbit = { eth0 = "fast" }')
+    assert box.check(*arguments)[0] == 3
+
+
 def test_a_port_that_the_config_expects(box: Box) -> None:
     box.file("config.toml", '[expect]\nlinks = ["eth9"]')
     code, found = box.check("--only", "net.link", "--config", str(box.folder / "config.toml"))

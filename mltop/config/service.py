@@ -27,6 +27,13 @@ Path = Annotated[str, msgspec.Meta(pattern="^/[!-~]*$", max_length=4096, descrip
 Variable = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256, description="the name of a variable")
 ]
+UnitName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9:_.\\@-]+$", max_length=240, description='a unit\'s name such as "docker" or "ssh.socket"'
+    ),
+]
+"""Of what systemd.unit(5) allows: systemctl takes others for a pattern, or stops at them and tells of no unit."""
 Flag = Annotated[bool, msgspec.Meta(description="true or false")]
 Role = Annotated[Literal["primary", "standby"], msgspec.Meta(description='"primary" or "standby"')]
 Code = Annotated[int, msgspec.Meta(ge=100, le=599, description="an HTTP status, 100 to 599")]
@@ -53,7 +60,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """`[[services.unit]]`: a systemd unit that must be active; a name without an ending is a service."""
 
-    name: Text
+    name: UnitName
 
 
 class Http(Service, frozen=True, kw_only=True):
@@ -203,6 +210,8 @@ def _http_rules(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if entry.get("level") in (3, 4) and "model" not in entry:
         yield "level", f"level {entry['level']} needs model"
     yield from _url_rules(entry.get("url"))
+    if "socket" in entry and str(entry.get("url")).startswith("https:"):
+        yield "socket", "needs an http:// URL: there is no TLS over it"
     yield from _one_of(entry, "token_file", "token_env", "user")
     yield from _one_of(entry, "password_file", "password_env")
     has_password = "password_file" in entry or "password_env" in entry
@@ -221,6 +230,12 @@ def _url_rules(url: object) -> Iterator[tuple[str, str]]:
             raise ValueError
     except ValueError:
         yield "url", f"expected an http or https URL with a host and a port, got {shown(url)}"
+
+
+def _unit_rules(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    name = entry.get("name")
+    if isinstance(name, str) and name.removesuffix(".service").endswith("@"):
+        yield "name", f"a template has no state: name an instance, as {name.partition('@')[0]}@1"
 
 
 def _redis_rules(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -244,6 +259,7 @@ def _one_of(entry: Mapping[str, Any], *keys: str) -> Iterator[tuple[str, str]]:
 
 
 _RULES: Mapping[type[msgspec.Struct], Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]] = {
+    Unit: _unit_rules,
     Http: _http_rules,
     Redis: _redis_rules,
     Postgres: _postgres_rules,

@@ -38,12 +38,12 @@ def state_directory(
 ) -> Path | None:
     """Where history and other state belong (D20); `None` with no HOME to put it under.
 
-    `--state-dir` and `MLTOP_STATE_DIR` are used as they are; root's is the system's; a user's has a folder a machine,
-    because homes are shared between machines.
+    `--state-dir` and `MLTOP_STATE_DIR` are used as named, from the root on: a log is looked for from elsewhere.
+    Root's is the system's; a user's has a folder a machine, because homes are shared between machines.
     """
     named = option or environment.get("MLTOP_STATE_DIR")
     if named:
-        return Path(named)
+        return _absolute(Path(named))
     if os.geteuid() == 0 if is_root is None else is_root:
         return SYSTEM_STATE
     base = _base(environment, "XDG_STATE_HOME", ".local/state")
@@ -57,6 +57,13 @@ def machine_id(path: Path = _MACHINE_ID) -> str:
     except OSError:
         text = ""
     return text if re.fullmatch(r"[0-9a-f]{32}", text) else re.sub(r"[^A-Za-z0-9._-]", "_", os.uname().nodename) or "_"
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError:  # the working directory is gone
+        return path
 
 
 def _base(environment: Mapping[str, str], variable: str, below_home: str) -> Path | None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mltop.config.location import explicit_config, machine_id, own_config, state_directory, user_config
 
 
@@ -24,6 +26,18 @@ def test_state_is_used_as_named_and_else_has_a_folder_a_machine() -> None:
     assert state_directory(None, {"HOME": "/root"}, is_root=True) == Path("/var/lib/mltop")
     assert state_directory(None, {"HOME": "/h"}, is_root=False) == Path("/h/.local/state/mltop") / machine_id()
     assert state_directory(None, {}, is_root=False) is None
+
+
+def test_a_state_that_is_named_from_here_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    assert state_directory("state", {}) == gone / "state"
+    assert state_directory(None, {"MLTOP_STATE_DIR": "./state"}) == gone / "state"
+    gone.rmdir()
+    assert state_directory("state", {}) == Path("state")
 
 
 def test_a_machine_without_an_id_has_its_name(tmp_path: Path) -> None:

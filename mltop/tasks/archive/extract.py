@@ -24,6 +24,7 @@ from mltop.tasks.archive.record import Entry, Source
 from mltop.tasks.outcome import Control, CorruptError, NoSpaceError, os_reason
 
 _FOLDER_MODE = 0o755
+_USER_MAX = (1 << 32) - 2
 _REFUSED = {"device": "a device", "fifo": "a FIFO"}
 
 
@@ -188,6 +189,8 @@ class Extraction:
         """Make a symbolic link as the rules have it."""
         if not parts:
             raise EntryRefusedError("a name that is the folder itself")
+        if "\0" in member.link:
+            raise EntryRefusedError("a zero byte in its target")
         target, reason = arrange(member.name, member.link, self._rules.links, self._rules.sources)
         if target is None:
             return Outcome("skipped", reason)
@@ -212,24 +215,37 @@ class Extraction:
         failed: list[tuple[Parts, str]] = []
         if self._rules.dry_run:
             return failed
+        made = self._place.made_folders
         touched = {parts[:-1] for parts in self._own if len(parts) > 1}
-        for parts in sorted(self._place.made_folders | touched, key=len, reverse=True):
-            attributes = self._folders.get(parts, _Attributes(_FOLDER_MODE, None, None))
-            is_made = parts in self._place.made_folders
-            try:
-                self._place.finish_folder(
-                    parts,
-                    attributes.mode if is_made else None,
-                    attributes.mtime_ns,
-                    attributes.owner if is_made else None,
-                )
-            except (OSError, EntryRefusedError) as error:
-                failed.append((parts, os_reason(error) if isinstance(error, OSError) else str(error)))
+        closed: list[tuple[Parts, _Attributes]] = []
+        # from above, which is one step for each; where a mode keeps even us out, from below
+        for parts in sorted(made | touched):
+            wanted = self._folders.get(parts, _Attributes(_FOLDER_MODE, None, None))
+            mode = wanted.mode if parts in made else None
+            if mode is not None and mode & stat.S_IRWXU != stat.S_IRWXU:
+                closed.append((parts, _Attributes(mode, None, None)))
+                mode = None
+            failed += self._finish(parts, mode, wanted.mtime_ns, wanted.owner if parts in made else None)
+        for parts, wanted in reversed(closed):
+            failed += self._finish(parts, wanted.mode, None, None)
         return failed
+
+    def _finish(
+        self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
+    ) -> list[tuple[Parts, str]]:
+        try:
+            self._place.finish_folder(parts, mode, mtime_ns, owner)
+        except OSError as error:
+            return [(parts, os_reason(error))]
+        except EntryRefusedError as error:
+            return [(parts, str(error))]
+        return []
 
     def _attributes(self, member: Member) -> _Attributes:
         """Only root restores owners, and only those that our own archives have written down."""
-        owner = (member.uid, member.gid) if self._rules.sources is not None and os.geteuid() == 0 else None
+        user = (member.uid, member.gid)
+        is_known = self._rules.sources is not None and min(user) >= 0 and max(user) <= _USER_MAX
+        owner = user if is_known and os.geteuid() == 0 else None
         return _Attributes(member.mode, member.mtime_ns, owner)
 
 

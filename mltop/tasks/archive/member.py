@@ -17,8 +17,11 @@ from mltop.tasks.outcome import CorruptError
 
 _END = bytes(BLOCK)
 _MAX_EXTENSION = 1 << 20
+_MAX_EXTENSIONS = 4 << 20
+"""Of all headers that say something of one member: an endless row of them must end, in time and in memory."""
 _MAX_EXTENTS = 1 << 20
 _MAX_SIZE = 1 << 62
+_MAX_SECONDS = 1 << 62
 _KINDS = {
     tarfile.REGTYPE: "file",
     tarfile.AREGTYPE: "file",
@@ -113,13 +116,15 @@ class Members:
 
     def _next(self, pax: dict[str, bytes]) -> ustar.Header | None:
         """Return the next real header with all that precedes it put into `pax`; `None` at the end mark."""
-        while True:
+        left = _MAX_EXTENSIONS
+        while left > 0:
             block = self._blocks.take(BLOCK)
             if len(block) < BLOCK:
                 raise CorruptError("the archive ends without an end mark: it is cut short")
             if block == _END:
                 return None
             info = ustar.unpack(block)
+            left -= BLOCK + info.size
             if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
                 pax |= _records(self._extension(info.size))
             elif info.type == tarfile.XGLTYPE:
@@ -130,6 +135,7 @@ class Members:
                 pax["linkpath"] = self._extension(info.size).rstrip(b"\0")
             else:
                 return info
+        raise CorruptError("a row of headers without an end is refused")
 
     def _extension(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_EXTENSION:
@@ -151,6 +157,8 @@ class Members:
         if pax.get("GNU.sparse.major") == b"1" and kind == "file":
             path = pax.get("GNU.sparse.name", path)
             size = _number(pax.get("GNU.sparse.realsize"), 0)
+            if size > _MAX_SIZE:
+                raise CorruptError(f"a member of {size} bytes is refused")
             extents = self._sparse_map(size)
         elif info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse") for key in pax):
             kind = "unknown"
@@ -210,17 +218,19 @@ class Members:
 def _records(data: bytes) -> dict[str, bytes]:
     """Return the records of a PAX header (`length key=value` and a line end)."""
     found: dict[str, bytes] = {}
-    while data:
-        length, _, _ = data[:20].partition(b" ")
-        if not length.isdigit() or not len(length) + 2 < int(length) <= len(data):
-            if data.strip(b"\0"):
+    start = 0
+    while start < len(data):
+        length, _, _ = data[start : start + 20].partition(b" ")
+        if not length.isdigit() or not len(length) + 2 < int(length) <= len(data) - start:
+            if data[start:].strip(b"\0"):
                 raise CorruptError("a PAX header is damaged")
             break
-        record, data = data[: int(length)], data[int(length) :]
-        key, mark, value = record[len(length) + 1 : -1].partition(b"=")
-        if not mark or not record.endswith(b"\n"):
+        end = start + int(length)
+        key, mark, value = data[start + len(length) + 1 : end - 1].partition(b"=")
+        if not mark or data[end - 1 : end] != b"\n":
             raise CorruptError("a PAX header is damaged")
         found[key.decode("utf-8", "replace")] = value
+        start = end
     return found
 
 
@@ -235,6 +245,8 @@ def _number(text: bytes | None, otherwise: int) -> int:
 def _nanoseconds(text: bytes | None, seconds: int) -> int:
     """Return a PAX time in nanoseconds; a float would lose some of them."""
     if text is None:
+        if abs(seconds) > _MAX_SECONDS:
+            raise CorruptError("a time in a header is damaged")
         return seconds * 1_000_000_000
     sign = -1 if text.startswith(b"-") else 1
     whole, _, fraction = text.lstrip(b"-").partition(b".")

@@ -14,8 +14,13 @@ import secrets
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """What `link` ends with on a file system that has no hard links, or no more of them."""
-AT_WORK = ".mltop-restore-"
-_LEFT = re.compile(re.escape(AT_WORK) + "[0-9a-f]{16}")
+_AT_WORK = ".mltop-restore-"
+_LEFT = re.compile(re.escape(_AT_WORK) + "[0-9a-f]{16}")
+
+
+def is_at_work(name: str) -> bool:
+    """Whether a file at work is called so: never anything of a source, which would be swept away when it is back."""
+    return _LEFT.fullmatch(name) is not None
 
 
 class NewFile:
@@ -24,7 +29,7 @@ class NewFile:
     def __init__(self, folder_fd: int, name: str) -> None:
         """Make it; owns `folder_fd`."""
         self._folder, self._name = folder_fd, name
-        self._at_work = AT_WORK + secrets.token_hex(8)
+        self._at_work = _AT_WORK + secrets.token_hex(8)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self.fd = os.open(self._at_work, flags, 0o600, dir_fd=folder_fd)
@@ -93,7 +98,7 @@ class NewFile:
 def sweep(fd: int) -> None:
     """Remove the files at work that a killed restore left in a folder; those of one at work are locked, and stay."""
     for each in os.listdir(fd):
-        if _LEFT.fullmatch(each) is None:
+        if not is_at_work(each):
             continue
         with contextlib.suppress(OSError):  # not ours
             file = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)

@@ -15,13 +15,17 @@ import os
 import stat
 from types import TracebackType
 
-from mltop.tasks.archive.new_file import AT_WORK, NO_LINKS, NewFile, sweep
+from mltop.tasks.archive.new_file import NO_LINKS, NewFile, is_at_work, sweep
 from mltop.tasks.outcome import TaskError, os_reason
 
 Parts = tuple[str, ...]
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FOLDER_AT_WORK = 0o1700
 """The mode of a folder until it is finished: nobody else's, and told apart when a killed restore is taken up again."""
+
+
+_DEPTH_MAX = 4096
+"""A path of a megabyte of slashes would take for ever: a folder is opened for each of them."""
 
 
 class EntryRefusedError(Exception):
@@ -37,7 +41,9 @@ def parts_of(name: str) -> Parts:
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts:
         raise EntryRefusedError("it leads out of the folder (..)")
-    if any(part.startswith(AT_WORK) for part in parts):
+    if len(parts) > _DEPTH_MAX:
+        raise EntryRefusedError(f"a path of {len(parts)} folders")
+    if any(is_at_work(part) for part in parts):
         raise EntryRefusedError("a name that files at work have")
     return parts
 
@@ -91,10 +97,13 @@ class Place:
             return self._near[1]
         if self.fd < 0:
             raise FileNotFoundError(errno.ENOENT, "not there", self.path)
-        fd = os.dup(self.fd)
+        begin, near = 0, self.fd
+        if self._near and parts[: len(self._near[0])] == self._near[0]:  # on the way already
+            begin, near = len(self._near[0]), self._near[1]
+        fd = os.dup(near)
         try:
-            for index, part in enumerate(parts):
-                below = self._step(fd, part, parts[: index + 1])
+            for index in range(begin, len(parts)):
+                below = self._step(fd, parts[index], parts[: index + 1])
                 os.close(fd)
                 fd = below
         except BaseException:
@@ -191,7 +200,7 @@ class Place:
     def finish_folder(
         self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
     ) -> None:
-        """Give a folder its owner, mode and time; children first."""
+        """Give a folder its owner, mode and time. With a mode that keeps us out, what is in it comes first."""
         fd = self.folder(parts)
         if owner is not None:
             os.fchown(fd, *owner)

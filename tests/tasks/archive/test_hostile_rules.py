@@ -10,6 +10,7 @@ import os
 import stat
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,17 @@ BLOCK = tarfile.BLOCKSIZE
 Raw = bytes
 
 
-def header(name: bytes, kind: bytes = b"0", size: int | bytes = 0, mode: int = 0o644, link: bytes = b"") -> Raw:
+def header(
+    name: bytes,
+    kind: bytes = b"0",
+    size: int | bytes = 0,
+    mode: int = 0o644,
+    link: bytes = b"",
+    mtime: bytes = b"00000000000\0",
+) -> Raw:
     """One ustar header, with what `tarfile` would not write; a checksum that is right."""
     size_field = size if isinstance(size, bytes) else b"%011o\0" % size
-    block = name.ljust(100, b"\0")[:100] + b"%07o\0" % mode + b"0000000\0" * 2 + size_field + b"%011o\0" % 0
+    block = name.ljust(100, b"\0")[:100] + b"%07o\0" % mode + b"0000000\0" * 2 + size_field + mtime
     block += b" " * 8 + kind + link.ljust(100, b"\0")[:100] + b"ustar\x0000" + bytes(247)
     return block[:148] + b"%06o\0 " % sum(block[:512]) + block[156:512]
 
@@ -89,7 +97,17 @@ LEADING_OUT: dict[str, list[Raw]] = {
     "a zero byte by pax": [pax({b"path": b"a\0/../../outside/evil"}), file(b"x")],
     "our own name for files at work": [
         file(b".mltop-restore-0000000000000000"),
-        link(b".mltop-restore-x", b"../outside"),
+        link(b".mltop-restore-fedcba9876543210", b"../outside"),
+    ],
+    "a zero byte in a link's target by pax": [pax({b"linkpath": b"a\0../outside"}), link(b"way", b"x")],
+    "a zero byte in a hard link's target by pax": [pax({b"linkpath": b"a\0/outside"}), link(b"way", b"x", b"1")],
+    "a path of half a million folders": [pax({b"path": b"x/" * 500_000 + b"f"}), file(b"x")],
+    "links to nothing, to too much": [link(b"none", b""), pax({b"linkpath": b"x" * 5000}), link(b"long", b"x")],
+    "times at the end of what pax can say": [
+        pax({b"mtime": b"9" * 18}),
+        file(b"late"),
+        pax({b"mtime": b"-" + b"9" * 18}),
+        file(b"early"),
     ],
     "bits for another user": [file(b"suid", mode=0o4755), file(b"sgid", mode=0o2755), header(b"s/", b"5", mode=0o7777)],
     "devices, a FIFO, a socket of Solaris": [
@@ -122,6 +140,21 @@ BROKEN: dict[str, list[Raw]] = {
     "headers of headers without an end": [pax({b"path": b"x"})] * 500,
     "cut within a file": [header(b"x", size=5000), b"short"],
     "a header that is noise": [b"\x93" * BLOCK],
+    "a time beyond all": [header(b"x", mtime=b"\x80" + b"\xff" * 11)],
+    "a time before all": [header(b"x", mtime=b"\xff\x80" + bytes(10))],
+    "a folder's time beyond all": [header(b"x/", b"5", mtime=b"\x80" + b"\xff" * 11)],
+    "a link's time beyond all": [header(b"x", b"2", link=b"y", mtime=b"\x80" + b"\xff" * 11)],
+    "a hole beyond all": [
+        pax({b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"%d" % (1 << 64)}),
+        file(b"x", padded(b"1\n0\n4\n") + b"data"),
+    ],
+    "an extent beyond all": [
+        pax({b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"%d" % (1 << 64)}),
+        file(b"x", padded(b"1\n%d\n4\n" % ((1 << 63) + 5)) + b"data"),
+    ],
+    "a row of headers that says something of one file": [header(b"x", b"x", 1 << 20) + b"6 a=b\n".ljust(1 << 20, b"\0")]
+    * 8
+    + [file(b"x")],
 }
 
 
@@ -186,6 +219,35 @@ def test_what_makes_no_sense_is_one_line_and_no_file(attack: Attack, name: str) 
     assert report.exit_code in (Exit.VERIFY_FAILED, Exit.PARTIAL, Exit.USAGE), report
     assert "\n" not in (report.message or "")
     assert not (attack.out / "x").exists()
+
+
+def test_a_header_of_many_records_takes_no_longer_than_its_bytes(attack: Attack) -> None:
+    def took(count: int) -> float:
+        data = pax({b"%05d" % number: b"" for number in range(count)}) + GOOD + bytes(2 * BLOCK)
+        began = time.process_time()
+        assert attack.run(data, overwrite="always").exit_code is Exit.OK
+        return time.process_time() - began
+
+    took(10)
+    few, many = min(took(4000) for _ in range(3)), took(64_000)
+    assert many < 16 * few * 4, (few, many)
+
+
+def test_a_deep_path_is_made_and_finished_a_step_at_a_time(attack: Attack, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = 0
+    real = os.open
+
+    def counted(*values: Any, **more: Any) -> int:
+        nonlocal opened
+        opened += 1
+        return real(*values, **more)
+
+    monkeypatch.setattr(os, "open", counted)
+    deep = 400
+    folders = [pax({b"path": b"x/" * count}) + header(b"x/", b"5", mode=0o755) for count in range(1, deep)]
+    report = attack.run(b"".join([*folders, GOOD, bytes(2 * BLOCK)]))
+    assert (report.exit_code, report.counts) == (Exit.OK, {"restored": deep})
+    assert opened < 20 * deep
 
 
 _NAMES = st.lists(

@@ -56,7 +56,7 @@ def _row(
 
 TABLE: Mapping[str, Row] = {
     # Netdata 90/98 with clear 80/90; node mixin < 5 %/< 3 %; Kubernetes nodefs 10 %; a TB-sized disk has time left
-    "disk.space": _row("%", warn=85, crit=95, clear=80, clear_crit=90, free=(500 * GIB, 100 * GIB)),
+    "disk.space": _row("%", warn=85, crit=95, clear=80, clear_crit=90, for_s=300, free=(500 * GIB, 100 * GIB)),
     # Netdata 90/98, node mixin < 5 %/< 3 % free
     "disk.inodes": _row("%", warn=90, crit=97, clear=80, clear_crit=90),
     # hours until it is full: node mixin < 24 h with < 40 % available, < 4 h with < 20 %
@@ -69,7 +69,7 @@ TABLE: Mapping[str, Row] = {
     # data loaders die of a bus error when it is full: pytorch#5040
     "disk.shm": _row("%", warn=80, crit=95, clear=75, clear_crit=90),
     # node mixin 90 % for 15 m, Netdata < 10 clear 15
-    "mem.available": _row("%", "low", warn=10, crit=4, clear=15, clear_crit=6),
+    "mem.available": _row("%", "low", warn=10, crit=4, clear=15, clear_crit=6, for_s=300),
     # full avg10, standing in for avg60; systemd-oomd kills at 60 % for 30 s
     "mem.psi": _row("%", warn=5, crit=60, clear=3, for_s=60, momentary=True),
     # Netdata 90/98, awesome-prometheus-alerts 80

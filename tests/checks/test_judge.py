@@ -273,12 +273,13 @@ def test_what_is_wrong_with_the_host(make: Any, changes: Any, check: str, level:
 
 
 def test_a_level_is_left_later_than_entered(make: Any) -> None:
+    """A disk has to be that full for 5 minutes (catalogue), and then to come down to 80 %."""
     memory = Memory()
     levels = []
-    for percent in (84.0, 86.0, 82.0, 79.0):
-        found = judge(make(disks=disk(used_percent=percent)), memory=memory)
+    for uptime_s, percent in ((0, 84.0), (10, 86.0), (309, 86.0), (310, 86.0), (320, 82.0), (330, 79.0)):
+        found = judge(make(disks=disk(used_percent=percent), uptime_s=float(uptime_s)), memory=memory)
         levels.append(found[0].level if found else Level.OK)
-    assert levels == [Level.OK, Level.WARNING, Level.WARNING, Level.OK]
+    assert levels == [Level.OK, Level.OK, Level.OK, Level.WARNING, Level.WARNING, Level.OK]
 
 
 def test_what_has_to_last_is_told_when_it_has_lasted(make: Any) -> None:

@@ -43,4 +43,4 @@ def restore(options: argparse.Namespace) -> int:
 
 def is_id(word: str) -> bool:
     """Whether a word is an archive's id, and no path in one."""
-    return name.parse_id(word) is not None or name.FOREIGN.fullmatch(f"{word}.tar.gz") is not None
+    return name.parse_id(word) is not None or name.foreign(word) is not None

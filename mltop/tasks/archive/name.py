@@ -14,8 +14,8 @@ MANIFEST = ".manifest.jsonl"
 SUMS = ".sha256"
 PARTIAL = ".partial"
 TRASH = ".trash"
-FOREIGN = re.compile(r"models_backup_[^/]*\.tar\.gz")
-"""Archives of the scripts that came before: listed, verified, restored, never deleted."""
+_FOREIGN = re.compile(r"models_backup_[^/]*\.tar\.gz")
+_FOREIGN_ENDING = ".tar.gz"
 
 _ID = re.compile(r"(?P<job>[a-z0-9][a-z0-9_-]{0,62})_(?P<utc>[0-9]{8}T[0-9]{6}Z)_(?P<sequence>[0-9]{6,18})")
 _JOB = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -44,6 +44,25 @@ def split(name: str) -> tuple[str, str] | None:
         if name.endswith(ending) and parse_id(stem := name[: -len(ending)]):
             return stem, ending
     return None
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a file is an archive of the scripts that came before: listed, verified, restored, never deleted.
+
+    A job may be called as their archives were; what has one of our ids is ours.
+    """
+    return _FOREIGN.fullmatch(name) is not None and split(name) is None
+
+
+def foreign_id(name: str) -> str:
+    """Return what a foreign archive is called by."""
+    return name.removesuffix(_FOREIGN_ENDING)
+
+
+def foreign(archive_id: str) -> str | None:
+    """Return the file of a foreign archive by its id, or `None` when it is not the id of one."""
+    name = archive_id + _FOREIGN_ENDING
+    return name if is_foreign(name) else None
 
 
 def partial(name: str) -> str:

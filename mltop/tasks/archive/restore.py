@@ -141,8 +141,8 @@ class _Restore:
         return Exit.PARTIAL if self._is_partial else Exit.OK
 
     def _find(self, target: Target) -> str:
-        if name.FOREIGN.fullmatch(self.job.archive_id + ".tar.gz"):
-            return self.job.archive_id + ".tar.gz"
+        if foreign := name.foreign(self.job.archive_id):
+            return foreign
         try:
             self.head = target.head(self.job.archive_id)
             target.check_entries(self.job.archive_id)

@@ -24,7 +24,7 @@ def archives(target: Target, job: str | None = None) -> list[Archive]:
     ids = {parts[0] for each in names if (parts := name.split(each)) and parts[1] != name.SUMS}
     found = [_own(target, archive_id) for archive_id in ids]
     if job is None:
-        found += [_foreign(target, each) for each in names if name.FOREIGN.fullmatch(each)]
+        found += [_foreign(target, each) for each in names if name.is_foreign(each)]
     wanted = [each for each in found if job is None or each.job == job]
     return sorted(wanted, key=lambda each: (each.job or "", each.sequence or 0, each.created or _OLDEST, each.id))
 
@@ -136,7 +136,7 @@ def _foreign(target: Target, file_name: str) -> Archive:
     path = os.path.join(target.path, file_name)
     status = os.lstat(path)
     return Archive(
-        id=file_name.removesuffix(".tar.gz"),
+        id=name.foreign_id(file_name),
         state=State.FOREIGN,
         path=path,
         created=datetime.fromtimestamp(status.st_mtime, UTC),

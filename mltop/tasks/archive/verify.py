@@ -118,8 +118,8 @@ def verify(target: Target, archive_id: str, control: Control, level: int = 2) ->
     began = time.monotonic()
     file_name = archive_id
     try:
-        if name.FOREIGN.fullmatch(archive_id + ".tar.gz"):
-            file_name = archive_id + ".tar.gz"
+        if foreign := name.foreign(archive_id):
+            file_name = foreign
             report = _foreign(target, archive_id, file_name, control)
         else:
             report = _own(target, archive_id, control, level)

@@ -10,6 +10,7 @@ import pytest
 
 from mltop.tasks.archive import shelf
 from mltop.tasks.archive.record import State, VerifyReport
+from mltop.tasks.archive.restore import RestoreJob, restore
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.verify import verify
 from mltop.tasks.outcome import Control, Exit
@@ -98,6 +99,17 @@ def test_no_manifest_no_backup(backup: Any, check: Any, target: Path) -> None:
     assert again.state is State.VERIFIED
     assert again.id.endswith("000002")
     assert Path(made.path).exists()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_a_job_that_is_called_as_the_archives_of_before_were(
+    backup: Any, check: Any, target: Path, tmp_path: Path, compression: str
+) -> None:
+    made = backup(job="models_backup", compression=compression)
+    with Target(str(target)) as folder:
+        assert [(each.id, each.state) for each in shelf.archives(folder)] == [(made.id, State.VERIFIED)]
+        assert restore(folder, RestoreJob(archive_id=made.id, to=str(tmp_path / "out"))).counts["restored"] > 10
+    assert (check(made.id).state, check(made.id).level) == (State.VERIFIED, 2)
 
 
 def test_a_list_of_foreign_and_strange_things(backup: Any, target: Path) -> None:

@@ -51,7 +51,7 @@ def _safetensors(file: BinaryIO, size: int) -> str | None:
         header = json.loads(file.read(length))
         ends = [tensor["data_offsets"][1] for key, tensor in header.items() if key != "__metadata__"]
         expected = 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return "its header is not one of safetensors"
     return f"it has {size} bytes and should have {expected}: cut short" if size < expected else None
 

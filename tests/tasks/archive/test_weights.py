@@ -29,8 +29,9 @@ def test_safetensors(tmp_path: Path) -> None:
     assert "cut short" in (damage(str(path)) or "")
     path.write_bytes(b"x")
     assert damage(str(path))
-    path.write_bytes(struct.pack("<Q", 2) + b"[]")
-    assert damage(str(path))
+    for header in (b"[]", b"[" * 100_000, b'{"w":' * 100_000, b"1e999", b'{"w":{"data_offsets":[0,"x"]}}', b"\xff\xfe"):
+        path.write_bytes(struct.pack("<Q", len(header)) + header)
+        assert damage(str(path)) == "its header is not one of safetensors"
 
 
 def test_zip_checkpoints(tmp_path: Path) -> None:

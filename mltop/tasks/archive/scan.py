@@ -18,6 +18,7 @@ from typing import NamedTuple
 from mltop.tasks.archive.exclude import Excludes, is_cache
 from mltop.tasks.archive.found import LARGE_BYTES, Found, Scan, facts_of, name_sources
 from mltop.tasks.archive.job import BackupJob
+from mltop.tasks.archive.new_file import is_at_work
 from mltop.tasks.archive.record import Source
 from mltop.tasks.outcome import Control, Problem, RefusedError, UsageError, os_reason, problem
 
@@ -140,6 +141,8 @@ class _Walk:
         identity = (status.st_dev, status.st_ino)
         if is_folder and identity == self.target:
             self.result.notes.append(problem("target", path, "the target lies in the source: left out"))
+        elif is_at_work(name.rpartition("/")[2]):
+            self.result.notes.append(problem("left", path, "a killed restore left it: left out"))
         elif self.excludes.match(relative, is_folder) or (is_folder and self.job.exclude_caches and is_cache(path)):
             self.result.excluded += 1
             self.result.excluded_bytes += _weight(path, status)

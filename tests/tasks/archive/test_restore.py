@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mltop.tasks.archive.record import RestoreReport
+from mltop.tasks.archive.record import RestoreReport, State
 from mltop.tasks.archive.restore import RestoreJob, restore
 from mltop.tasks.archive.target import Target
 from mltop.tasks.outcome import CancelledError, Control, Exit, Progress
@@ -185,3 +185,17 @@ def test_an_archive_that_is_not_there(bring_back: Restore, target: Path) -> None
     assert bring_back("nightly_20260101T000000Z_000001").exit_code is Exit.USAGE
     assert bring_back("../../etc/passwd").exit_code is Exit.USAGE
     assert bring_back("models_backup_1").exit_code is Exit.FAILED
+
+
+def test_what_a_killed_restore_left_in_the_source_is_no_part_of_it(
+    backup: Any, bring_back: Restore, source: Path, out: Path
+) -> None:
+    (source / "llama" / ".mltop-restore-0123456789abcdef").write_text("half of a file")
+    (source / ".mltop-restore-notes.txt").write_text("mine")
+    made = backup()
+    assert made.state is State.VERIFIED
+    assert ["left"] == [each.kind for each in made.notes if each.path.endswith("abcdef")]
+    report = bring_back(made.id)
+    assert (report.exit_code, report.counts.keys()) == (Exit.OK, {"restored"})
+    assert (out / "models" / ".mltop-restore-notes.txt").read_text() == "mine"
+    assert not (out / "models" / "llama" / ".mltop-restore-0123456789abcdef").exists()

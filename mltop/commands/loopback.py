@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socket
+
+from mltop.checks.service.exchange import exchange
+from mltop.checks.service.outcome import Refused, Slow
+from mltop.checks.service.wire import Wire
 
 _PATIENCE_S = 0.3
 _PORTS = {"redis": 6379, "postgres": 5432}
@@ -24,12 +27,7 @@ def _is_open(port: int) -> bool:
 
 
 def _is_healthy(port: int) -> bool:
-    """Another program may have the port: only a page that is there is a model API's."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
-    try:
-        connection.request("GET", "/health")
-        return 200 <= connection.getresponse().status < 300
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    """Another program may have the port, and drip: only a page that is there in that time is a model API's."""
+    with contextlib.suppress(Refused, Slow), Wire("127.0.0.1", port, _PATIENCE_S) as wire:
+        return 200 <= exchange(wire, f"localhost:{port}", "GET", "/health").status < 300
+    return False

@@ -14,6 +14,11 @@ TRAINING_LOGS = "/var/ml/training/logs/*.log"
 _NOTE_COLUMN = 34
 
 
+def _noted(line: str, note: str) -> str:
+    """A line with what is to know of it behind it."""
+    return f"{line + '  ':<{_NOTE_COLUMN}}# {note}" if note else line
+
+
 class Starter(msgspec.Struct, frozen=True, kw_only=True):
     """What a starter config is made for."""
 
@@ -129,10 +134,12 @@ class Starter(msgspec.Struct, frozen=True, kw_only=True):
         return lines
 
     def _services(self) -> str:
-        lines = ["# Services that a verdict asks; docker and ssh are asked where they are installed."]
+        lines = ["# Services that a verdict asks; docker and ssh are asked where they are installed and enabled."]
         for kind, keys in _SERVICES.items():
             mark = "" if kind in self.answering else "# "
             lines += [f"{mark}{line}" for line in (f"[[services.{kind}]]", *keys)] + [""]
+        for note, kind, keys in _MORE_SERVICES:
+            lines += [f"# {line}" for line in (_noted(f"[[services.{kind}]]", note), *keys)] + [""]
         return "\n".join(lines[:-1]) + "\n"
 
 
@@ -154,15 +161,52 @@ _METRICS = [
     "keep_days = 7",
 ]
 _SERVICES: Mapping[str, tuple[str, ...]] = {
-    "http": ('name = "model API"', 'url = "http://localhost:8080/health"', 'timeout = "2s"'),
+    "http": (
+        'name = "model API"',
+        'url = "http://localhost:8080/health"',
+        _noted('timeout = "5s"', "no answer is CRITICAL; one of over 2 s is WARNING"),
+    ),
     "redis": ('name = "redis"', "port = 6379"),
     "postgres": ('name = "postgres"', "port = 5432"),
 }
-
-
-def _noted(line: str, note: str) -> str:
-    """A line with what is to know of it behind it."""
-    return f"{line:<{_NOTE_COLUMN}}# {note}" if note else line
+"""Those that are turned on where they answer."""
+_MORE_SERVICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "vLLM, SGLang, llama.cpp: an engine that is asked to work",
+        "http",
+        (
+            'name = "llm"',
+            'url = "http://localhost:8000/health"',
+            _noted("level = 4", "1 port, 2 page, 3 model, 4 makes a token, 5 tokens flow"),
+            _noted('model = "mixtral-8x7b"', "its id in /v1/models"),
+            _noted('timeout = "10s"', "a token of a busy engine takes its time"),
+            _noted('token_file = "/etc/mltop/llm.token"', "chmod 600; or token_env"),
+        ),
+    ),
+    (
+        "with a password, over TLS",
+        "redis",
+        (
+            'name = "shared cache"',
+            'host = "cache.internal"',
+            _noted('password_file = "/etc/mltop/cache"', "chmod 600; or password_env; user for an ACL"),
+            "tls = true",
+        ),
+    ),
+    (
+        "connections and lag too, by pip install 'mltop[services]'",
+        "postgres",
+        (
+            'name = "runs"',
+            _noted('dsn_file = "/etc/mltop/runs.dsn"', "chmod 600: host=… user=… password=… dbname=…"),
+            _noted('role = "primary"', 'or "standby"'),
+        ),
+    ),
+    ("must be active", "unit", (_noted('name = "vllm"', 'a service, or "x.timer", "x.socket"'),)),
+    ("answers, and no container is unhealthy or restarts", "docker", ('name = "docker"',)),
+    ("must take a connection", "tcp", ('name = "nfs"', 'host = "storage.internal"', "port = 2049")),
+)
+"""Those that only somebody who knows them turns on: what is to know, kind and keys."""
 
 
 def _list(texts: tuple[str, ...]) -> str:

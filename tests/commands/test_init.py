@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from pathlib import Path
@@ -181,6 +185,44 @@ def test_a_job_of_another_file_is_left_out() -> None:
     assert list(raw["jobs"]) == STANDARD[:-1]
     assert "# logs is a job of /etc/mltop/config.toml already.\n" in text
     assert raw["services"] == {"redis": [{"name": "redis", "port": 6379}]}
+
+
+def test_every_example_is_good_when_its_mark_is_taken_away(home: Path) -> None:
+    """A comment that holds a line of TOML, or none: whoever takes the marks away has a config that holds."""
+    text = Starter(operations=str(home / "operations.log"), gpus=8).text()
+    example = re.compile(r'^# (?=\[|[\w."]+ = )', re.MULTILINE)
+    assert len(example.findall(text)) > 40
+    config = home / "all.toml"
+    config.write_text(example.sub("", text))
+    done = mltop(home, "config", "check", "--config", str(config))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    services = tomllib.loads(config.read_text())["services"]
+    assert {kind: len(entries) for kind, entries in services.items()} == {
+        "http": 2, "redis": 2, "postgres": 2, "unit": 1, "docker": 1, "tcp": 1,
+    }  # fmt: skip
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_a_port_that_drips_does_not_hold_init_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mltop.commands import loopback
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def dripping() -> None:
+            with contextlib.suppress(OSError):
+                while not done.is_set():
+                    with listener.accept()[0] as connection, contextlib.suppress(OSError):
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                        while not done.wait(0.05):
+                            connection.sendall(b"x")
+
+        threading.Thread(target=dripping, daemon=True).start()
+        monkeypatch.setattr(loopback, "_API_PORT", listener.getsockname()[1])
+        started = time.monotonic()
+        assert "http" not in loopback.answering()
+        assert time.monotonic() - started < 1.5
+        done.set()
 
 
 def test_odd_names_are_quoted() -> None:

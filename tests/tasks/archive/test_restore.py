@@ -194,7 +194,7 @@ def test_what_a_killed_restore_left_in_the_source_is_no_part_of_it(
     (source / ".mltop-restore-notes.txt").write_text("mine")
     made = backup()
     assert made.state is State.VERIFIED
-    assert ["left"] == [each.kind for each in made.notes if each.path.endswith("abcdef")]
+    assert [each.kind for each in made.notes if each.path.endswith("abcdef")] == ["left"]
     report = bring_back(made.id)
     assert (report.exit_code, report.counts.keys()) == (Exit.OK, {"restored"})
     assert (out / "models" / ".mltop-restore-notes.txt").read_text() == "mine"

@@ -91,6 +91,7 @@ class DiskReading:
         self._reader = reader
         reader.learn(_TASK, ask, most_stuck=_MOST_STUCK)
         self._known: dict[tuple[str, str], _Known] = {}
+        self._by_path: dict[Hashable, _Known] = {}
         self._files: set[str] = set()
         self._asked_at: float | None = None
         self._counters: dict[str, tuple[int, int]] = {}
@@ -111,6 +112,16 @@ class DiskReading:
         self._measure_rates(now)
         return tuple(self._disk(known, now) for known in self._known.values() if not _is_empty(known))
 
+    def is_waiting(self, now: float) -> bool:
+        """Take what has been answered; whether a mount that can be asked has not answered since it is known."""
+        if self._take_answers():
+            self._asked_at = None
+            self.read(now)
+        return any(
+            known.at is None and known.fault is None and path not in self._stuck_at
+            for path, known in self._by_path.items()
+        )
+
     def _find_mounts(self) -> None:
         mounts = parse(read_bytes(self._roots.proc / "self" / "mountinfo"))
         known = {}
@@ -119,6 +130,7 @@ class DiskReading:
             known[key] = self._known.get(key) or _Known(mount, _block_device(mount))
             known[key].mount = mount  # it may have been remounted read-only
         self._known = known
+        self._by_path = {os.fsencode(path): one for (path, _), one in known.items()}
         self._stuck_at = self._stuck([os.fsencode(mount) for mount, _ in known])
 
     def _ask(self) -> None:
@@ -130,13 +142,10 @@ class DiskReading:
 
     def _take_answers(self) -> bool:
         """Whether a mount turned out to be a file, so that another mount of its file system may stand for it."""
-        answers = self._reader.take(_TASK)
-        if not answers:
-            return False
         found_file = False
-        for known in self._known.values():
-            answer = answers.get(os.fsencode(known.mount.path))
-            if answer is None:
+        for path, answer in self._reader.take(_TASK).items():
+            known = self._by_path.get(path)
+            if known is None:
                 continue
             known.fault = answer if answer.error is not None else None
             if answer.error is None:

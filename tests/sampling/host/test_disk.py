@@ -184,6 +184,21 @@ def test_who_is_refused_is_told_what_would_help(
     assert ("run as root" in (found["/data"].reason or "")) is has_remedy
 
 
+def test_who_looks_once_is_told_when_all_is_there(
+    disks: DiskReading, reader: Reader, wait_for: WaitFor, mounts: FakeMounts
+) -> None:
+    mounts.block("/nfs")
+    mounts.fail("/data", errno.EIO)
+    disks.read(time.monotonic())
+    assert disks.is_waiting(time.monotonic())
+    wait_for(reader, reader.is_idle)
+    assert disks.is_waiting(time.monotonic())  # for the one that hangs
+    mounts.unblock("/nfs")
+    wait_for(reader, lambda: not disks.is_waiting(time.monotonic()))
+    found = {disk.mount: disk.status for disk in disks.read(time.monotonic())}
+    assert found == {"/": Status.OK, "/data": Status.LOST, "/nfs": Status.OK}
+
+
 def test_a_bind_mounted_file_makes_room_for_the_directory(box: FakeBox, reader: Reader, wait_for: WaitFor) -> None:
     directory = box.roots.proc.parent / "somewhere" / "deep"
     directory.mkdir(parents=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from cron_lines import REFUSED, TAKEN, made
-from namespaces import CronBox, Namespaced, SystemdBox, wait_until
+from namespaces import CronBox, Namespaced, SystemdBox
+from patience import wait_until
 
 from mltop.jobs.crontab.taken import local_users, wrong_line
 
@@ -363,6 +364,35 @@ def test_a_real_job_is_converted_there_and_back(systemd: SystemdBox) -> None:
     mltop("undo")
     assert "0 0 13 * 5 " in systemd.run("crontab", "-l")
     assert "mltop-beat" not in systemd.run("ls", "/etc/systemd/system")
+
+
+def test_what_is_somebodys_is_converted_both_ways_and_goes_back(systemd: SystemdBox) -> None:
+    """Adopted and moved in one operation, at the same times; and the original comes back (J23, J24)."""
+    mltop = Mltop(systemd)
+    tab = "MAILTO=me\nPATH=/opt/bin:/usr/bin:/bin\n30 3 13 * 5 tar cf /tmp/x /etc%in put # nightly\n"
+    systemd.write("/root/tab", tab)
+    systemd.run("crontab", "/root/tab")
+    make_timer(systemd)
+    systemd.write("/usr/lib/systemd/system/spare.timer", SPARE.format(install=INSTALL).replace("*:*:0/3", "03:30"))
+    systemd.run("systemctl", "daemon-reload")
+    line = next(job["id"] for job in mltop.json("list")["jobs"] if job["origin"] == "crontab")
+    before = systemd.run("sh", "-c", "ls /etc/mltop /etc/systemd/system; crontab -l")
+    assert "*-*-13 03:30:00" in mltop("convert", line, "--to", "systemd", "--dry-run")
+    assert systemd.run("sh", "-c", "ls /etc/mltop /etc/systemd/system; crontab -l") == before
+    mltop("convert", line, "--to", "systemd", "--as", "packed")
+    timer = systemd.run("cat", "/etc/systemd/system/mltop-packed.timer")
+    assert "OnCalendar=*-*-13 03:30:00\nOnCalendar=Fri *-*-* 03:30:00\n" in timer
+    assert systemd.run("crontab", "-l") == tab.replace("30 3 13", "# mltop:adopted:packed 30 3 13")
+    assert standing(systemd, "mltop-packed.timer") == ("enabled", "active")
+    mltop("convert", "spare.timer", "--to", "cron", "--as", "spared")
+    assert standing(systemd, "spare.timer") == ("disabled", "inactive")
+    assert [row[:10] for row in systemd.run("crontab", "-l").splitlines() if " run spared " in row] == ["30 3 * * *"]
+    systemd.run("systemctl", "is-active", "mltop-spared.timer", code=None)
+    mltop("unadopt", "spared")
+    mltop("unadopt", "packed")
+    assert systemd.run("crontab", "-l") == tab
+    assert standing(systemd, "spare.timer") == ("enabled", "active")
+    assert "mltop-packed" not in systemd.run("ls", "/etc/systemd/system")
 
 
 def test_lines_of_cron_d_and_scripts_of_cron_daily_are_adopted_by_root(cron: CronBox) -> None:

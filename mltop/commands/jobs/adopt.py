@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -51,6 +51,11 @@ def add_to(one: Adder) -> None:
 
 
 def _adopt(asked: Asked) -> int:
+    return adopt(asked, "adopt", lambda one, adoption: adoption)
+
+
+def adopt(asked: Asked, operation: str, altered: Callable[[Foreign, Adoption], Adoption]) -> int:
+    """Make a job of what is somebody's, as `altered` has it; raises CommandError."""
     taken = set(asked.sound().jobs)
     job, seen = found_job(asked, asked.options.id, 1)
     one = by_id(seen.foreign).get(job.id)
@@ -60,7 +65,7 @@ def _adopt(asked: Asked) -> int:
     check_name(name)
     _check_scope(asked, one)
     try:
-        adoption = _adoption(asked, one, seen.foreign)
+        adoption = altered(one, _adoption(asked, one, seen.foreign))
     except (AdoptionError, BlockFault, CrontabError) as error:
         raise CommandError([f"{job.id} cannot be adopted: {error}"]) from None
 
@@ -68,7 +73,7 @@ def _adopt(asked: Asked) -> int:
         change = AddJob(name, adoption.table)
         return Made(_moved(asked, name, (new_file(asked), change), _taken(asked, one, name), adoption.notes))
 
-    return operate(asked, "adopt", make, name)
+    return operate(asked, operation, make, name)
 
 
 def _check_scope(asked: Asked, one: Foreign) -> None:

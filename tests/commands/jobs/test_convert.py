@@ -27,10 +27,24 @@ def test_what_cannot_be_is_said_and_changes_nothing(here: Here, words: tuple[str
     assert not here.box.state.exists()
 
 
-def test_a_line_of_somebodys_is_to_be_adopted_first(here: Here) -> None:
+@pytest.mark.parametrize(
+    ("to", "schedule", "said"),
+    [
+        ("systemd", "0 1 * * *", "no systemd runs on this box"),
+        ("systemd", "@reboot", "OnCalendar has no @reboot"),
+        ("systemd", "5-1 1 * * *", "runs backwards"),
+        ("cron", "0 1 * * *", "is cron's already: mltop jobs adopt"),
+    ],
+)
+def test_a_line_of_somebodys_stays_where_it_cannot_go(here: Here, to: str, schedule: str, said: str) -> None:
+    here.box.tab.write_text(f"{schedule} true\n")
     id = here.json("list")["jobs"][2]["id"]
-    here("convert", id, "--to", "systemd", code=1)
-    assert f"mltop jobs adopt {id}" in here.said
+    here("convert", id, "--to", to, code=1)
+    assert said in here.said
+    assert len(here.said.splitlines()) == 1
+    assert (here.config.read_text(), here.box.tab.read_text()) == (CONFIG, f"{schedule} true\n")
+    here("convert", "hello", "--to", to, "--as", "other-name", code=2)
+    assert "has its name already" in here.said
 
 
 def test_to_where_it_is_already_needs_no_scheduler(here: Here) -> None:

@@ -125,7 +125,7 @@ def _concerns(case: Case, answer: ServiceAnswer) -> Iterator[_Concern]:
     for row, value in answer.counters.items():
         counter = _COUNTERS[row]
         growth = case.growth(answer.check, answer.name, value, name=row, over_s=counter.over_s)
-        if growth is not None:
+        if growth is not None and value >= 0:  # below 0 nothing is counted: an idle engine
             grown = counter.value(growth)
             yield _Concern(_level(case, answer, row, grown), counter.words.format(grown), counter.reason)
 

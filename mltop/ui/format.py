@@ -67,6 +67,24 @@ def wrap(text: str, width: int, most: int) -> list[str]:
     return [clip(line, width) for line in lines]
 
 
+def fold(text: str, width: int) -> list[str]:
+    """Text in lines of at most `width` cells, broken at spaces where there are some."""
+    lines, line = [], ""
+    for word in plain(text).split(" "):
+        if line and cells(line) + 1 + cells(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+        while cells(line) > width:
+            head = line[:width]
+            while cells(head) > width:
+                head = head[:-1]
+            lines.append(head)
+            line = line[len(head) :]
+    return [*lines, line] if line or not lines else lines
+
+
 def left(text: str, width: int) -> str:
     """Left-aligned in exactly `width` cells."""
     text = clip(text, width)

@@ -128,10 +128,11 @@ def verdict(now: datetime) -> Verdict:
     results = (
         result(
             "disk.space", "/data", State.WARNING, "91.2 % used, 640 GiB free", value=91.2, unit="%", warn="@85:",
-            crit="@95:", action="Make room: mltop cleanup temp-cleanup --dry-run shows what could go.",
+            crit="@95:", since=at(now, hours=3.2),
+            action="Make room: mltop cleanup temp-cleanup --dry-run shows what could go.",
         ),
         result("redis", "cache", State.CRITICAL, "no answer in 2 s from 127.0.0.1:6379", reason="timeout",
-               action="systemctl status redis-server"),
+               since=at(now, minutes=4.0), value=2.0, unit="s", warn="@2:", action="systemctl status redis-server"),
         result("api", "inference", ok, "200 in 41 ms", value=0.041, unit="s"),
         result("svc.unit", "docker", ok, "active"),
         result("svc.unit", "ssh", ok, "active"),

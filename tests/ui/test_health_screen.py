@@ -33,7 +33,7 @@ async def test_enter_opens_all_of_one_result(kept: Start) -> None:
         await bench.shows("inference")
         await bench.press("down", "enter")
         await bench.until(lambda: isinstance(bench.app.screen, ResultScreen), "the result")
-        await bench.shows("91.2 %", "warning @85:, critical @95:", "Make room")
+        await bench.shows("91.2 %", "limits 85/95 %", "Make room")
         await bench.press("escape")
         await bench.until(lambda: isinstance(bench.app.screen, HealthScreen), "back")
 

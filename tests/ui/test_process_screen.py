@@ -13,12 +13,12 @@ import pytest
 from mltop.model.process_detail import Kin, OpenFile, ProcessDetail, Socket
 from mltop.model.snapshot import Status
 from mltop.ui.ask import Ask
-from mltop.ui.format import cells
+from mltop.ui.format import cells, fold
 from mltop.ui.line import text_of, width_of
 from mltop.ui.messages import Sampled
 from mltop.ui.screens import process_detail
 from mltop.ui.screens.process_detail import ProcessScreen
-from mltop.ui.screens.process_facts import detail_lines, fold, remedies
+from mltop.ui.screens.process_facts import detail_lines, remedies
 
 PID = 412201
 STARTED = "2026-02-27T09:00:00Z"

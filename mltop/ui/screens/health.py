@@ -10,14 +10,16 @@ import msgspec
 
 from mltop.model.finding import Finding, Level
 from mltop.model.verdict import Counts, Result, State, Verdict, badness
+from mltop.reports.range import limits
 from mltop.system.text import clean
 from mltop.ui.aside import begin
 from mltop.ui.ask import Answer
 from mltop.ui.command import bindings
 from mltop.ui.commands import HEALTH
-from mltop.ui.format import clip, clock, duration, fixed, left
-from mltop.ui.line import Line, Role
+from mltop.ui.format import cells, clip, clip_left, clock, duration, fixed, left
+from mltop.ui.line import Line, Role, cut
 from mltop.ui.screens.browse import BrowseScreen, holds
+from mltop.ui.screens.job_rows import local
 from mltop.ui.screens.page import PageScreen, wrapped
 
 EVERY_S = 60.0
@@ -25,6 +27,8 @@ SOON_S = 10.0
 """What the monitor sees has changed: the checks run again, but not more often than this."""
 DEADLINE_S = 30.0
 LABEL_WIDTH = 12
+LEAST_ACTION = 24
+"""Cells of what to do, for it to be told in the row."""
 _ROLES = {
     State.CRITICAL: Role.CRITICAL,
     State.WARNING: Role.WARNING,
@@ -149,12 +153,16 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
         lasts = "" if item.state in (State.OK, State.SKIP) else _lasts(item, self._checked_at())
         since = f"  {lasts}" if lasts else ""
         room = max(0, width - check - target - 10 - len(since))
+        found = clip(item.summary, room)
+        left_over = room - cells(found) - 6
+        action = f"  → {clip(item.action, left_over)}" if item.action and left_over >= LEAST_ACTION else ""
         return [
             (f" {_WORDS[item.state]:<6}", _ROLES[item.state]),
             (left(item.check, check) + " ", role),
-            (left(item.target_name, target) + " ", role),
-            (clip(item.summary, room), role),
+            (left(_short(item.target_name, target), target) + " ", role),
+            (found, role),
             (since, Role.DIM),
+            (action, Role.KEY),
         ]
 
     def nothing(self, width: int) -> list[Line]:
@@ -169,14 +177,14 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
             return []
         lines: list[Line] = [[("─" * width, Role.FRAME)]]
         name = f" {item.check}" + (f" · {item.target_name}" if item.target_name else "")
-        lines.append([(name, Role.TITLE), (f"  {_WORDS[item.state]}", _ROLES[item.state])])
-        lines += [[(" ", Role.TEXT), *line] for line in wrapped(item.summary, width - 3)[: max(1, height - 3)]]
-        limits = _limits(item)
-        if item.action:
-            lines.append([(f" {clip(item.action, width - 2)}", Role.KEY)])
-        elif limits:
-            lines.append([(f" {clip(limits, width - 2)}", Role.DIM)])
-        return lines[:height]
+        since = f"  since {local(item.since)}" if item.since and item.state is not State.OK else ""
+        lines.append([(name, Role.TITLE), (f"  {_WORDS[item.state]}", _ROLES[item.state]), (since, Role.DIM)])
+        todo = wrapped(item.action, width - 3, Role.KEY) if item.action else []
+        found = wrapped(item.summary, width - 3)[: max(1, height - 2 - min(1, len(todo)))]
+        lines += [[(" ", Role.TEXT), *line] for line in (*found, *todo)]
+        if edges := _limits(item):
+            lines.append([(f" {edges}", Role.DIM)])
+        return [cut(line, width) for line in lines[:height]]
 
     def action_open(self) -> None:
         """All of one result."""
@@ -229,7 +237,12 @@ class ResultScreen(PageScreen):
 
 def _columns(width: int) -> tuple[int, int]:
     """Cells of the check and of its target."""
-    return (19, 15) if width < 100 else (22, 28)
+    return (19, 15) if width < 100 else (22, 28) if width < 160 else (22, 44)
+
+
+def _short(name: str, width: int) -> str:
+    """Of a path the end tells more."""
+    return clip_left(name, width) if name.startswith("/") else name
 
 
 def _lasts(item: Result, checked_at: str) -> str:
@@ -243,11 +256,10 @@ def _lasts(item: Result, checked_at: str) -> str:
 
 
 def _limits(item: Result) -> str:
-    """`warning 85:, critical 95: · now 91.2 %`."""
-    parts = [f"{word} {limit}" for word, limit in (("warning", item.warn), ("critical", item.crit)) if limit]
+    """`limits 85/95 % · now 91.2 %`: what it warns at, and what is critical."""
     now = f"now {item.value:g} {item.unit or ''}".rstrip() if item.value is not None else ""
     took = f"took {duration(item.duration_s)}" if item.duration_s and item.duration_s >= 1 else ""
-    return " · ".join(part for part in (", ".join(parts), now, took) if part)
+    return " · ".join(part for part in (limits(item), now, took) if part)
 
 
 def _read(answer: Answer) -> tuple[Verdict | None, str]:

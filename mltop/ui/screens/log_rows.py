@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mltop.jobs.log_file import OWN, speaks_of_error
 from mltop.model.job import Run, RunState
-from mltop.ui.format import cells, clip, duration, left, right, size
+from mltop.ui.format import cells, clip, duration, fold, left, right, size
 from mltop.ui.jobs_line import BAD, MARKS
 from mltop.ui.line import Line, Pen, Role, cut, marked, spread, width_of
 from mltop.ui.log_page import LogPage, Want
@@ -108,8 +108,8 @@ def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
     why = f": {clip(why, width // 2)}" if why else ""
     name += [(f"{run.state}{why} ", _ROLES.get(run.state, Role.CRITICAL))]
     page = view.page
-    if view.said or page.trouble:
-        name += [(f"{view.said or page.trouble} ", Role.WARNING)]
+    if told := view.said or (page.trouble if page.lines else ""):
+        name += [(f"{told} ", Role.WARNING)]
     flags = [word for word, is_on in (("follow", view.is_following), ("wrap", view.is_wrapped)) if is_on]
     flags += [f"/{view.needle}"] if view.needle else []
     place = f"{size(page.size)}, {100 * page.end // page.size if page.size else 100}%"
@@ -124,7 +124,8 @@ def _body(view: LogView, run: Run, width: int) -> list[Line]:
         return [[], [(f"   No log: {run.reason or run.state}.", Role.DIM)]]
     if not view.page.lines:
         waits = run.state is RunState.RUNNING and not view.page.trouble
-        return [[], [("   Nothing written yet." if waits else "", Role.DIM)]]
+        text, role = ("Nothing written yet.", Role.DIM) if waits else (view.page.trouble, Role.WARNING)
+        return [[], *([("   ", role), (part, role)] for part in fold(text, max(8, width - 4)))]
     lines: list[Line] = []
     for offset, text in view.page.lines:
         line = _log_line(text, view.needle, is_hit=offset == view.hit)

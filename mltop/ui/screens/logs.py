@@ -198,7 +198,9 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         if not runs:
             none = f"No run of {self.job} was seen." if self.job else "No run was seen."
             text = self.trouble or (none if self.runs is not None else "Looking …")
-            return [[], [(f"   {text}", Role.CRITICAL if self.trouble else Role.DIM)]][:rows]
+            hint = "" if self.trouble or self.runs is None else "3 shows the jobs, and t runs one."
+            said = [[(f"   {text}", Role.CRITICAL if self.trouble else Role.DIM)], [(f"   {hint}", Role.DIM)]]
+            return [[], *said][:rows]
         at = self._at(runs)
         room = max(1, rows - 1)
         self.offset_y = max(0, at - room + 1, min(self.offset_y, at, len(runs) - room))

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from mltop.ui.command import bindings, shown
 from mltop.ui.commands import PAGE
+from mltop.ui.format import fold
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role
 from mltop.ui.view import View
@@ -122,6 +123,4 @@ class PageScreen(Screen[None]):
 
 def wrapped(text: str, width: int, role: Role = Role.TEXT) -> list[Line]:
     """Text in lines of at most `width` cells."""
-    import textwrap
-
-    return [[(part, role)] for part in textwrap.wrap(text, max(8, width))]
+    return [[(part, role)] for part in fold(" ".join(text.split()), max(8, width))]

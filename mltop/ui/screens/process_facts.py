@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mltop.model.process_detail import Kin, ProcessDetail
-from mltop.ui.format import cells, clip_left, duration, fixed, percent, plain, rate, size
+from mltop.ui.format import clip_left, duration, fixed, fold, percent, plain, rate, size
 from mltop.ui.line import Line, Role, cut
 
 LABEL_WIDTH = 14
@@ -37,24 +37,6 @@ def folded(label: str, text: str, width: int) -> list[Line]:
     """A name and a value on as many lines as it needs."""
     parts = fold(text, max(8, width - LABEL_WIDTH - 4))
     return [fact("" if index else label, part) for index, part in enumerate(parts)]
-
-
-def fold(text: str, width: int) -> list[str]:
-    """Text in lines of at most `width` cells, broken at spaces where there are some."""
-    lines, line = [], ""
-    for word in plain(text).split(" "):
-        if line and cells(line) + 1 + cells(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-        while cells(line) > width:
-            head = line[:width]
-            while cells(head) > width:
-                head = head[:-1]
-            lines.append(head)
-            line = line[len(head) :]
-    return [*lines, line] if line or not lines else lines
 
 
 def remedies(detail: ProcessDetail, width: int) -> list[Line]:

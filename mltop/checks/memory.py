@@ -38,6 +38,13 @@ class Memory:
         self._touched: set[tuple[str, str]] = set()
         self._found: dict[str, dict[str, Found]] = {}
 
+    def belong(self, host: str, boot_id: str | None) -> None:
+        """Say whose judgement this is: what another box left (another name, and another boot) is nothing to it."""
+        if self.kept.host not in ("", host) and self.kept.boot_id != boot_id:
+            self.kept = Remembered()
+            self.is_first, self.last_time, self.last_boot_id = True, 0.0, None
+        self.kept.host = host
+
     def begin(self, boot_id: str | None, now: float) -> None:
         """Begin a judgement at a moment. Another boot began its counters at 0, and its time too."""
         kept = self.kept

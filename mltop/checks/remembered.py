@@ -50,6 +50,8 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of the last judgement."""
     moment: float = 0.0
     boot_id: str | None = None
+    host: str = ""
+    """Of which host name: a home on the network, or an image with a state in it, has that of other boxes."""
     box: str = ""
     """Where /proc and /sys were, if elsewhere: what was seen there is of another box."""
     life: str | None = None

@@ -75,6 +75,27 @@ def test_a_mount_that_hung_in_the_last_run_is_known(roots: Path) -> None:
     assert recalled(memory, Snapshot(), Surroundings(stuck_before=frozenset({"/d"}))).stuck_before == {"/a", "/c", "/d"}
 
 
+@pytest.mark.parametrize(
+    ("host", "boot_id", "is_first", "left"),
+    [
+        ("a", "b1", False, [GONE, HERE]),
+        ("a", "b2", False, [GONE, HERE]),  # rebooted
+        ("c", "b1", False, [GONE, HERE]),  # renamed, or the next container of this box
+        ("c", "b2", True, []),
+    ],
+)
+def test_what_another_box_left_in_a_shared_home_is_nothing_to_this_one(
+    roots: Path, host: str, boot_id: str, is_first: bool, left: list[str]
+) -> None:
+    """A home on NFS, and two machines cloned with one machine-id: the other's GPUs were gone from this one."""
+    driver.make_sysfs(roots / "sys", [GONE])
+    memory = remembered()
+    memory.kept.host, memory.kept.boot_id = "a", "b1"
+    recalled(memory, Snapshot(host=host, boot_id=boot_id), Surroundings())
+    assert (memory.is_first, [one.pci_bus_id for one in memory.kept.gpus]) == (is_first, left)
+    assert memory.kept.host == host
+
+
 # --- the kernel log
 
 

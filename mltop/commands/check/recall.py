@@ -22,6 +22,7 @@ def recalled(memory: Memory, snapshot: Snapshot, surroundings: Surroundings) -> 
 
     GPUs that are not missed are forgotten.
     """
+    memory.belong(snapshot.host, snapshot.boot_id)
     if snapshot.gpus or memory.kept.gpus:
         _forget_gpus(memory, snapshot, is_container=surroundings.is_container)
     stuck = {mount for mount, found in memory.last("disk.mount_stuck").items() if found.state in _BAD}

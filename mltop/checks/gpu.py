@@ -13,10 +13,11 @@ from mltop.checks.gpu_known import compared, gone, named
 from mltop.checks.judgement import Judgement
 from mltop.checks.xid import RECENT_S, xid
 from mltop.model.finding import Level
+from mltop.model.gpu_facts import INFOROM_CORRUPTED, NEEDS_RESET
 from mltop.model.host_facts import KernelEvent
 from mltop.model.identity import gpu_identity, gpu_label
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
-from mltop.model.surroundings import Gap
+from mltop.model.surroundings import NOT_IN_TIME, Gap
 
 SLOW_S = 5.0
 """A driver that takes longer than this for one round is in trouble: nvidia_gpu_exporter's rules."""
@@ -50,6 +51,21 @@ _OF_ONE = ("gpu.responsive", "gpu.xid", *_FACTS)
 _REBOOT = "drain and reboot the node"
 
 
+class _Fault(msgspec.Struct, frozen=True):
+    """What a driver answers of a GPU on which no work can be placed."""
+
+    words: str
+    reason: str
+    action: str
+
+
+_FAULTS = (
+    _Fault(NEEDS_RESET, "reset-required", "drain and reset the GPU"),
+    _Fault(INFOROM_CORRUPTED, "inforom", "have the GPU replaced"),
+)
+"""CRITICAL as with Meta's GCM, as a lost one is."""
+
+
 def gpus(case: Case) -> Iterator[Judgement]:
     """`gpu.driver`, `gpu.responsive`, `gpu.count`, and each GPU's own."""
     driver = _driver(case)
@@ -60,15 +76,22 @@ def gpus(case: Case) -> Iterator[Judgement]:
     for count in _count(case.snapshot):
         yield compared(case, count)
     is_muted = driver.level is not Level.OK or case.snapshot.driver.status is Status.TIMEOUT
+    is_partial = is_muted and any(_is_read(case, gpu) for gpu in case.snapshot.gpus)
     for gpu in case.snapshot.gpus:
         if gpu.status is Status.LOST:
             yield _lost(named(case, gpu))
         elif driver.level is None:
             continue  # cards that are not this box's to use
-        elif is_muted and driver.reason != "permission":
-            yield _muted(gpu, case.snapshot.driver)
+        elif is_muted and driver.reason != "permission" and not _is_read(case, gpu):
+            yield _answering(case, gpu) if is_partial else _muted(gpu, case.snapshot.driver)
         else:
             yield from surviving(_one(case, gpu), _OF_ONE, target=gpu_identity(gpu), name=gpu_label(gpu))
+
+
+def _is_read(case: Case, gpu: Gpu) -> bool:
+    """Whether it was read whole: a driver that hangs or dies in a call of one GPU may have told of the others."""
+    gaps = case.surroundings.gaps.get(gpu_identity(gpu), {}) if case.surroundings is not None else {}
+    return gpu.status not in NOT_READ and all(gap.reason != NOT_IN_TIME for gap in gaps.values())
 
 
 def _driver(case: Case) -> Judgement:
@@ -108,7 +131,10 @@ def _responsive(case: Case) -> Judgement:
         reason = driver.reason or "driver not answering"
         action = "if it stays so: end its processes, reset the GPU or reboot"
         return judgement("gpu.responsive", Level.CRITICAL, reason, action, name="driver", reason="timeout")
-    if driver.status in NOT_READ and driver.status is not Status.ERROR:
+    if driver.status in (Status.ERROR, Status.NO_PERMISSION):
+        summary, reason = f"not asked: {driver.reason or driver.status}", REASONS[driver.status]
+        return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason=reason, is_quiet=True)
+    if driver.status in NOT_READ:
         is_quiet = is_awaited(driver)
         summary = f"last read {age(driver)}"
         return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason="stale", is_quiet=is_quiet)
@@ -176,6 +202,13 @@ def _muted(gpu: Gpu, driver: Driver) -> Judgement:
 
 def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
     target, name = gpu_identity(gpu), gpu_label(gpu)
+    fault = next((one for one in _FAULTS if one.words in (gpu.reason or "")), None)
+    if fault is not None:
+        yield judgement(
+            "gpu.driver", Level.CRITICAL, fault.words, fault.action, target=target, name=name, reason=fault.reason
+        )
+        if gpu.status is Status.ERROR:
+            return
     yield _answering(case, gpu)
     yield _xid(case, gpu)
     gaps = case.surroundings.gaps.get(target, {}) if case.surroundings is not None else {}
@@ -185,7 +218,7 @@ def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
             yield _not_told(one, gap, target, name)
             continue
         level, summary = one.level, one.summary
-        if level:  # an OK of old values is told by `gpu.responsive`
+        if level and gpu.age_s is not None:  # an OK of old values is told by `gpu.responsive`
             level, summary = aged(gpu, level, summary)
         yield msgspec.structs.replace(one, level=level, summary=summary, target=target, target_name=name)
 

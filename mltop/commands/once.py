@@ -39,10 +39,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _here(settings: Settings) -> Snapshot:
+    from mltop.sampling.gpu.patience import one_look
     from mltop.sampling.root import Roots
-    from mltop.sampling.sampler import Sampler, once
+    from mltop.sampling.sampler import DRIVER_PATIENCE_S, Sampler, once
 
-    sampler = Sampler(Roots.from_environment(), expected_gpus=settings.expect.gpus)
+    patience = one_look(DRIVER_PATIENCE_S)
+    sampler = Sampler(Roots.from_environment(), expected_gpus=settings.expect.gpus, patience=patience)
     try:
         return once(sampler)
     finally:

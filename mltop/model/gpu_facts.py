@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+NEEDS_RESET = "needs a reset (nvidia-smi --gpu-reset)"
+INFOROM_CORRUPTED = "the card's InfoROM is corrupted"
+"""What a driver answers of a GPU on which no work can be placed; a GPU's reason has these words then."""
+
 
 class GpuFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of one GPU; `None` is not known, or not of this card."""

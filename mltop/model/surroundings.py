@@ -13,6 +13,10 @@ from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
 
 
+NOT_IN_TIME = "not read in time"
+"""The reason of a gap that is there for want of time."""
+
+
 class Gap(msgspec.Struct, frozen=True):
     """Why one fact of a GPU is not told, though the card may have it."""
 

@@ -31,13 +31,17 @@ def text(verdict: Verdict, verbosity: int = 0, *, color: bool = False) -> str:
 
 
 def _told(verdict: Verdict) -> list[Result]:
-    """What is not OK; what cannot be read because the driver cannot is told by the driver."""
+    """What is not OK; what cannot be read because the driver, or one GPU, does not answer is told by that."""
     bad = [one for one in verdict.results if one.state not in (State.OK, State.SKIP)]
     drivers = [one for one in bad if one.check in _BY_THE_DRIVER and one.target == ""]
-    if not drivers:
-        return bad
-    teller = max(drivers, key=lambda one: badness(one.state))
-    return [one for one in bad if one is teller or one.state is not State.UNKNOWN or family_of(one.check) != "gpu"]
+    silent = {one.target: one for one in bad if one.check == "gpu.responsive" and not drivers}
+    tellers = [max(drivers, key=lambda one: badness(one.state))] if drivers else [*silent.values()]
+
+    def is_told(one: Result) -> bool:
+        is_muted = one.state is State.UNKNOWN and family_of(one.check) == "gpu"
+        return is_muted and one not in tellers and bool(drivers or one.target in silent)
+
+    return [one for one in bad if not is_told(one)]
 
 
 def _problem(result: Result) -> str:

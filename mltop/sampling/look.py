@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from mltop import __version__
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Memory, Snapshot, Status
-from mltop.model.surroundings import Gap, Surroundings
+from mltop.model.surroundings import NOT_IN_TIME, Gap, Surroundings
 from mltop.sampling.gpu.answer import Answer
 from mltop.sampling.gpu.owner import GpuProbe, GpuReadings
-from mltop.sampling.gpu.patience import Patience
+from mltop.sampling.gpu.patience import one_look
 from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
@@ -30,8 +31,10 @@ MOUNT_S = 2.0
 """A mount that takes longer than this does not answer: node_exporter and gpud have 5 s, and repeat."""
 _LAST_S = 0.3
 """Kept back of a run's time for judging and printing."""
-_STEP_S = 0.1
-"""The driver counts as silent so long before nobody waits for it any more."""
+_OF_MOUNTS = frozenset({
+    "disk.space", "disk.inodes", "disk.eta", "disk.shm", "disk.readonly", "disk.mount_stuck", "disk.mount_missing",
+})  # fmt: skip
+"""The checks of its family for which every mount is asked."""
 _DEVICES = "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"
 
 
@@ -65,18 +68,20 @@ class Look:
         """Once it is whole: it does not age while slower things are waited for."""
         self._families = families
         if "gpu" in families:  # first: it takes longest
-            patience = Patience(silence_s=max(0.1, min(DRIVER_S, self._limit_s) - _STEP_S), grace_s=60.0)
+            patience = one_look(min(DRIVER_S, self._limit_s))
             self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True)
             self._probe.request(time.monotonic())
         self._cpu = self._ask_cpu()  # all that the reader's child has to know it has to know before it is forked
         self._stuck: frozenset[str] = frozenset()
         self._disks = None
-        if "disk" in families:
+        self._waits_for_mounts = False
+        if "disk" in families and (not checks or not _OF_MOUNTS.isdisjoint(checks)):
             from mltop.sampling.host.disk import DiskReading
             from mltop.sampling.host.stuck_mount import read_space_by_name
 
             self._disks = DiskReading(roots, self._reader, read_space_by_name, self._find_stuck)
             self._disks.read(time.monotonic())
+            self._waits_for_mounts = True
         self._facts = self._ask_facts(checks)
         self._reader.poll(time.monotonic())
 
@@ -134,48 +139,52 @@ class Look:
                 self._probe.poll(now)
                 self._follow(self._probe, now)
             self._reader.poll(now)
-            if self._disks is not None and (not disks or any(self._is_waited_for(disk) for disk in disks)):
-                disks = self._disks.read(now)
+            if self._disks is not None and self._waits_for_mounts:
+                self._waits_for_mounts = self._disks.is_waiting(now)
+                if not self._waits_for_mounts:
+                    disks = self._disks.read(now)  # now: it does not age while others are waited for
             self._facts.poll()
             self._reader.hand_out(now)  # what was asked for since: nothing would wake this loop for it
             other.poll()
-            left = self._left_s(disks, other, now)
+            left = self._left_s(other, now)
             if left <= 0:
-                return disks
+                return self._disks.read(now) if self._disks is not None and self._waits_for_mounts else disks
             poller = select.poll()
             for fd in (*self._reader.filenos(), *(self._probe.filenos() if self._probe else ()), *other.filenos()):
                 poller.register(fd, select.POLLIN)
             due = self._reader.due_s(now)
             step = left if due is None else min(left, due)
-            if self._probe is not None and self._driver_s is None and not self._probe.filenos():
-                step = min(step, _STEP_S)  # it will be started again by the clock, not by a word of anybody
+            if self._probe is not None and self._driver_s is None:
+                step = min(step, self._probe_due_s(self._probe, now))
             poller.poll(1000 * max(0.001, step))
+
+    def _probe_due_s(self, probe: GpuProbe, now: float) -> float:
+        """When to look after it though it says nothing: a call is overdue, or another one is started."""
+        wake_at = probe.wake_at(now)
+        return math.inf if wake_at is None else wake_at - now
 
     def _follow(self, probe: GpuProbe, now: float) -> None:
         """Ask on until every fact of every GPU was asked: a round of a slow driver ends before."""
         if self._driver_s is None and probe.is_fresh():
-            if any(gap is None for gaps in probe.gaps().values() for gap in gaps.values()):
+            if not probe.is_whole():
                 probe.request(now)
             else:
                 self._driver_s = now - self._started
                 self._driven = probe.read(now)
                 self._facts.ask_for_containers(self._driven.gpus, now)
 
-    def _left_s(self, disks: tuple[Disk, ...], other: Other, now: float) -> float:
+    def _left_s(self, other: Other, now: float) -> float:
         """How long there is still something to wait for, in seconds."""
         run = self._limit_s - (now - self._started)
         mounts = MOUNT_S - (now - self._started)
         wanted = self._facts.left_s(now)
-        if self._disks is not None and any(self._is_waited_for(disk) for disk in disks):
+        if self._waits_for_mounts:
             wanted = max(wanted, mounts)
         if self._probe is not None and self._driver_s is None and self._probe.is_waited_for(now):
             wanted = max(wanted, DRIVER_S - (now - self._started))
         if not other.is_done():
             wanted = run
         return min(run, wanted)
-
-    def _is_waited_for(self, disk: Disk) -> bool:
-        return disk.status in (Status.STALE, Status.TIMEOUT) and disk.mount not in self._stuck
 
     def _ask_facts(self, checks: Collection[str]) -> FactReading:
         from mltop.sampling.host.facts import FactReading, item, wanted
@@ -231,6 +240,6 @@ class Look:
 
 def _gaps(gaps: Mapping[str, Answer | None]) -> dict[str, Gap]:
     return {
-        fact: Gap(Status.TIMEOUT, "not read in time") if answer is None else Gap(answer.status, answer.reason or "")
+        fact: Gap(Status.TIMEOUT, NOT_IN_TIME) if answer is None else Gap(answer.status, answer.reason or "")
         for fact, answer in gaps.items()
     }

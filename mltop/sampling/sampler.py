@@ -15,6 +15,7 @@ from mltop.model.request import Request
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.gpu.join import gpu_pids, joined
 from mltop.sampling.gpu.owner import GpuProbe
+from mltop.sampling.gpu.patience import Patience
 from mltop.sampling.host.host import Host, Selection
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
@@ -29,10 +30,11 @@ DRIVER_PATIENCE_S = 3.0
 class Sampler:
     """Reads one box. Not thread-safe; owns a GPU probe and a reader, both of which it can abandon."""
 
-    def __init__(self, roots: Roots, *, expected_gpus: int | None = None) -> None:
+    def __init__(self, roots: Roots, *, expected_gpus: int | None = None, patience: Patience | None = None) -> None:
+        """`patience` is that with the GPU driver, where it is not a dashboard's."""
         self._reader = Reader()
         self._host = Host(roots, self._reader)
-        self._probe = GpuProbe(roots, expected_gpus)
+        self._probe = GpuProbe(roots, expected_gpus, patience)
         self.interval_s: float | None = None
         self.selection = Selection()
         self.wants_pcie = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import driver
@@ -202,6 +203,29 @@ def test_an_old_library_without_these_symbols_is_skipped_in_silence(tmp_path: Pa
     assert made.of("gpu.throttle") == {f"GPU {index}": "OK" for index in range(8)}
 
 
+OF_ALL = ("gpu.temp", "gpu.ecc_uncorrected", "gpu.nvlink", "gpu.fabric", "gpu.throttle", "gpu.mem_orphan")
+
+
+@pytest.mark.parametrize("action", ["crash", "abort", "exit", "hang 60s", "hang_hard 60s"])
+@pytest.mark.parametrize(
+    "call", ["nvmlDeviceGetHandleByIndex*", "nvmlDeviceGetTemperature", "nvmlDeviceGetGpuFabricInfoV"]
+)
+def test_a_call_that_dies_or_hangs_in_one_gpu_leaves_the_others_complete(
+    fake_nvml: driver.FakeNvml, tmp_path: Path, call: str, action: str
+) -> None:
+    fake_nvml.scenario("8xh100", extra=f"fault = {call} 3 {action}\n")
+    started = time.monotonic()
+    made = gpu_verdict(fake_nvml, tmp_path, "-t", "2")
+    assert time.monotonic() - started < 2.5
+    others = {f"GPU {index}": "OK" for index in range(8) if index != 3}
+    assert made.exit_code == 2
+    for check in OF_ALL:
+        assert made.of(check).items() >= others.items(), check
+    told = [one for one in made.results if one["state"] == "CRITICAL"]
+    assert {one["check"] for one in told} == {"gpu.responsive" if "hang" in action else "gpu.driver"}
+    assert all(f"(GPU 3: {call.rstrip('*V')})" in one["summary"] for one in told)
+
+
 def test_a_call_of_the_verdict_that_hangs_ends_in_time_and_leaves_the_rest(
     fake_nvml: driver.FakeNvml, tmp_path: Path
 ) -> None:
@@ -209,6 +233,64 @@ def test_a_call_of_the_verdict_that_hangs_ends_in_time_and_leaves_the_rest(
     made = gpu_verdict(fake_nvml, tmp_path, "-t", "1.5")
     assert made.exit_code == 2
     assert made.of("gpu.responsive")["driver"] == "CRITICAL"
+
+
+@pytest.mark.parametrize("calls", ["nvmlDeviceGetHandleByIndex*", "nvmlDeviceGet[!H]*", "nvmlDeviceGetEccMode"])
+@pytest.mark.parametrize("code", ["reset_required", "corrupted_inforom"])
+def test_a_gpu_on_which_no_work_can_be_placed_is_critical(
+    fake_nvml: driver.FakeNvml, tmp_path: Path, calls: str, code: str
+) -> None:
+    fake_nvml.scenario("8xh100", extra=f"fault = {calls} 3 {code}\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert made.exit_code == 2
+    assert made.of("gpu.driver") == {"driver": "OK", "GPU 3": "CRITICAL"}
+    assert {name for _, name in made.told()} == {"GPU 3"}
+
+
+@pytest.mark.parametrize("code", ["lost", "not_supported", "unknown", "gpu_not_found", "driver_not_loaded", "999"])
+@pytest.mark.parametrize("call", ["nvmlInit*", "nvmlDeviceGetCount*"])
+def test_a_driver_that_does_not_start_is_critical_whatever_it_says(
+    fake_nvml: driver.FakeNvml, tmp_path: Path, call: str, code: str
+) -> None:
+    fake_nvml.scenario("8xh100", extra=f"fault = {call} - {code}\n")
+    driver.make_sysfs(tmp_path / "sys", driver.DGX_BUS_IDS)
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert (made.exit_code, made.of("gpu.driver")["driver"]) == (2, "CRITICAL")
+    assert made.of("gpu.responsive")["driver"] == "UNKNOWN"
+
+
+@pytest.mark.parametrize("code", ["uninitialized", "driver_not_loaded", "lib_rm_version_mismatch"])
+def test_one_call_that_says_the_driver_is_gone_is_that_calls_own_trouble(
+    fake_nvml: driver.FakeNvml, tmp_path: Path, code: str
+) -> None:
+    fake_nvml.scenario("8xh100", extra=f"fault = nvmlDeviceGetTemperature 3 {code}\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert made.told() == {("gpu.temp", "GPU 3"): "UNKNOWN"}
+
+
+def test_a_driver_that_is_unloaded_while_it_is_asked_is_told_at_once(
+    fake_nvml: driver.FakeNvml, tmp_path: Path
+) -> None:
+    driver.make_sysfs(tmp_path / "sys", driver.DGX_BUS_IDS)
+    going = "fault = nvmlSystemGetDriverVersion - delay 1500ms\nfault = nvmlDeviceGetCount* - 9 from 1.4s\n"
+    fake_nvml.scenario("8xh100", extra=f"{going}fault = nvmlDeviceGet[!CH]* 3-7 9\n")
+    started = time.monotonic()
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert time.monotonic() - started < 4.0
+    assert (made.exit_code, made.of("gpu.driver")["driver"]) == (2, "CRITICAL")
+
+
+def test_one_that_the_driver_counts_and_does_not_have_is_unknown(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    fake_nvml.scenario("8xh100", extra="count = 9\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert (made.exit_code, {name for _, name in made.told()}) == (3, {"GPU 8"})
+
+
+def test_two_gpus_of_one_uuid_are_judged_both(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    fake_nvml.scenario("8xh100", extra="[gpu 3-4]\nuuid = GPU-twin\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert made.told() == {}
+    assert made.of("gpu.temp") == {f"GPU {index}": "OK" for index in range(8)}
 
 
 def test_a_verdict_asks_each_gpu_once(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:

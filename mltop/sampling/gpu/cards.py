@@ -103,6 +103,13 @@ class Cards:
     def _at(self, index: int) -> Card | None:
         return next((card for card in self._cards if card.index == index), None)
 
+    def expect(self, index: int) -> None:
+        """There is a GPU at this index, though it says nothing."""
+        if self._at(index) is None:
+            card = Card(index)
+            card.heard_in = self._generation
+            self._cards.append(card)
+
     def end_of_refresh(self, skipped: tuple[int, ...]) -> None:
         """A card that this start of NVML does not list has no index any more; a nameless one is forgotten."""
         for card in self._cards:
@@ -127,9 +134,9 @@ class Cards:
             for card, bus_id in zip(sorted(nameless, key=lambda card: card.index or 0), free, strict=True):
                 card.pci_bus_id = bus_id
 
-    def gaps(self, facts: Sequence[str]) -> dict[str, dict[str, Answer | None]]:
-        """Which of these facts is not told of the cards that the driver lists, by their uuid or bus id."""
-        return {name: card.gaps(facts) for name, card in self._answering()}
+    def gaps(self, facts: Sequence[str], but: int | None = None) -> dict[str, dict[str, Answer | None]]:
+        """Which of these facts is not told of the cards that the driver lists (`but` one), by their uuid or bus id."""
+        return {name: card.gaps(facts) for name, card in self._answering() if but is None or card.index != but}
 
     def facts(self) -> dict[str, GpuFacts]:
         """What only a verdict wants to know of these cards, likewise."""

@@ -18,7 +18,7 @@ from mltop.system.text import clean
 
 
 class Device:
-    """Facts of one GPU; `GpuLost` and `DriverGone` pass through, all else that is missing is an answer."""
+    """Facts of one GPU; a loss of it, or of the whole driver, passes through, all else that is missing is an answer."""
 
     def __init__(self, library: Library, roots: Roots, index: int, handle: object) -> None:
         self._doubts = Doubts()
@@ -76,10 +76,12 @@ class Device:
         """Ask for one fact; `now` becomes its time."""
         try:
             values = self._readers[fact]()
-        except (GpuLost, DriverGone):
+        except GpuLost:
             self._doubts.take()
             raise
         except Missing as missing:
+            if isinstance(missing, DriverGone) and not self._asker.library.is_there():
+                raise
             self._doubts.take()
             return Answer(at=now, status=missing.status, reason=missing.reason)
         return Answer(at=now, values=values, reason=self._doubts.take())

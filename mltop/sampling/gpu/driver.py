@@ -30,7 +30,8 @@ def why_not_started(missing: Missing, library: Library, roots: Roots) -> tuple[S
     if missing.code == _NO_PERMISSION:
         return Status.NO_PERMISSION, "no permission to use the NVIDIA driver: see who may open /dev/nvidiactl"
     if missing.code not in (LIBRARY_NOT_FOUND, _NOT_LOADED):
-        return missing.status, f"the NVIDIA driver does not start: {missing.reason}"
+        status = Status.TIMEOUT if missing.status is Status.TIMEOUT else Status.ERROR
+        return status, f"the NVIDIA driver does not start: {missing.reason}"
     if not kernel_has_it and not cards_for_nvml(roots):
         return absent(roots)
     if missing.code == LIBRARY_NOT_FOUND:

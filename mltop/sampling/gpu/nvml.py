@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mltop.model.gpu_facts import INFOROM_CORRUPTED, NEEDS_RESET
 from mltop.model.snapshot import Status
 from mltop.system.text import clean
 
@@ -17,6 +18,7 @@ Note = Callable[[int, str], None]
 
 # nvmlReturn_t of nvml.h
 SUCCESS = 0
+INVALID_ARGUMENT = 2
 INVALID_ARGUMENT = 2
 NOT_FOUND = 6
 INSUFFICIENT_SIZE = 7
@@ -31,9 +33,9 @@ _WHY_NOT: dict[int, tuple[Status, str]] = {
     6: (Status.UNSUPPORTED, "not found"),
     10: (Status.TIMEOUT, "the driver gave up waiting for the GPU"),
     13: (Status.UNSUPPORTED, "not in this driver version"),
-    14: (Status.ERROR, "the card's InfoROM is corrupted"),
+    14: (Status.ERROR, INFOROM_CORRUPTED),
     15: (Status.LOST, "the driver lost the GPU"),
-    16: (Status.ERROR, "needs a reset (nvidia-smi --gpu-reset)"),
+    16: (Status.ERROR, NEEDS_RESET),
     21: (Status.UNSUPPORTED, "no data"),
     25: (Status.UNSUPPORTED, "not in this driver version"),
     28: (Status.LOST, "the driver no longer has the GPU"),
@@ -83,6 +85,16 @@ class Library:
             self.ask(-1, "nvmlShutdown")
         except Missing:
             return  # it was not started, or is gone: all the same
+
+    def is_there(self) -> bool:
+        """Whether the driver answers at all: one call that says it is gone may be the only one that says so."""
+        try:
+            self.ask(-1, "nvmlDeviceGetCount")
+        except DriverGone:
+            return False
+        except Missing:
+            return True
+        return True
 
     def ask(self, gpu: int, function: str, *arguments: object) -> Any:
         """Call one of `binding.FUNCTIONS`; raise `Missing` for whatever keeps it from answering. Text comes clean."""

@@ -31,6 +31,8 @@ from mltop.sampling.gpu.probe_child import ProbeChild, how_it_ended
 from mltop.sampling.gpu.progress import Call
 from mltop.sampling.root import Roots
 
+_BURIAL_S = 0.02
+"""How long a probe whose output has ended may take to be gone."""
 _SECOND_LOOK_S = 0.3
 """Between the two looks at another probe in state D."""
 
@@ -111,7 +113,17 @@ class GpuProbe:
 
     def gaps(self) -> dict[str, dict[str, Answer | None]]:
         """What is not told of each GPU, and why; `None` where it was not asked yet, for want of time."""
-        return self._cards.gaps((*FAST, *SLOW_CADENCE_S, *(FOR_VERDICT if self._is_for_verdict else ())))
+        return self._cards.gaps(self._facts())
+
+    def is_whole(self) -> bool:
+        """Whether no more is to be had by asking on: every fact of every GPU was asked, but of one that hangs."""
+        if self._said is not None and self._said.status is not Status.OK:
+            return True
+        but = None if self._hang is None else self._hang.call.gpu
+        return all(gap is not None for gaps in self._cards.gaps(self._facts(), but).values() for gap in gaps.values())
+
+    def _facts(self) -> tuple[str, ...]:
+        return (*FAST, *SLOW_CADENCE_S, *(FOR_VERDICT if self._is_for_verdict else ()))
 
     def facts(self) -> dict[str, GpuFacts]:
         """What a verdict wants to know of each GPU beside its record, by its uuid or bus id."""
@@ -133,10 +145,15 @@ class GpuProbe:
         return not self.is_silent(now) and (self._child is not None or self._start_at - now < 2 * _SECOND_LOOK_S)
 
     def wake_at(self, now: float) -> float | None:
-        """When `is_silent` may become true though no fd is readable; `None` where that cannot be, or is."""
+        """When to poll though nothing is readable: a call is overdue, a probe has to go or to come. `None`: never."""
+        if self._child is None:
+            return max(now, self._start_at) if self._wants else None
+        if self._child.is_at_end:
+            return now + _BURIAL_S
         call = self._current()
-        due = None if call is None else call.since + self._patience.silence_s
-        return due if due is not None and due > now else None
+        # of the call under way and of the next one: nobody says when it begins
+        waits = (self._patience.silence_s, self._grace_s, self._grace_of(call)) if call is not None else ()
+        return min((call.since + wait for wait in waits if call and call.since + wait > now), default=None)
 
     def _start(self, now: float) -> None:
         stuck = stuck_probes(self._roots)
@@ -223,15 +240,21 @@ class GpuProbe:
 
     def _watch(self, child: ProbeChild, now: float) -> None:
         """Kill a probe whose call is stuck for longer than it is left alone."""
-        call = None if child.is_killed else self._silence(now)
-        if call is None:
-            return
-        grace_s = max(self._patience.start_grace_s, self._grace_s) if call.gpu < 0 else self._grace_s
-        if now - call.since >= grace_s:
-            verb = f"driver did not answer for {now - call.since:.0f} s"
-            self._hang = Hang(call=call, verb=verb, status=Status.TIMEOUT, pause_s=self._grace_s)
-            self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
+        call = None if child.is_killed else self._current()
+        if call is not None and now - call.since >= self._grace_of(call):
+            self._suspect(call, f"driver did not answer for {now - call.since:.0f} s", Status.TIMEOUT)
             child.kill()
+
+    def _grace_of(self, call: Call) -> float:
+        """For how long a call is left alone."""
+        return max(self._patience.start_grace_s, self._grace_s) if call.gpu < 0 else self._grace_s
+
+    def _suspect(self, call: Call, verb: str, status: Status) -> None:
+        """Leave its GPU alone for a while, each time for longer."""
+        self._hang = Hang(call=call, verb=verb, status=status, pause_s=self._grace_s)
+        self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
+        if call.gpu >= 0:
+            self._cards.expect(call.gpu)
 
     def _bury(self, child: ProbeChild, now: float) -> None:
         """Take note of an end. A killed probe that cannot end keeps its place: no second one goes in after it."""
@@ -243,8 +266,7 @@ class GpuProbe:
             how = f"the GPU probe failed: {self._last_words or how_it_ended(status)}"
             self._last_words = None
             if call is not None:
-                self._hang = Hang(call=call, verb=how, status=Status.ERROR, pause_s=self._grace_s)
-                self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
+                self._suspect(call, how, Status.ERROR)
         else:
             how = self._hang.verb
         trouble = Status.ERROR if self._hang is None else self._hang.status
@@ -252,7 +274,10 @@ class GpuProbe:
         self._child = None
         self._wants = self._wants or self._asked is not None
         self._asked = None
+        is_first = self._back_off_s == self._patience.back_off_s
         self._wait(now, trouble, how if call is None else f"{how} ({call})")
+        if is_first and trouble is Status.ERROR and call is not None and call.gpu >= 0:
+            self._start_at = now  # the others need not wait: it is left alone
         if self._hang is not None:
             self._hang.ask_again_at = self._start_at + self._hang.pause_s
 
@@ -301,9 +326,10 @@ class GpuProbe:
             return Status.TIMEOUT, f"driver not answering for {now - silence.since:.0f} s ({silence})"
         if self._child is None and self._trouble is not None:
             again = max(0, math.ceil(self._start_at - now))
-            return self._trouble.status, f"{self._trouble.reason}; next try in {again} s"
+            when = "" if self._patience.is_one_look else f"; next try in {again} s"
+            return self._trouble.status, f"{self._trouble.reason}{when}"
         if self._hang is not None:
-            return self._hang.status, self._hang.reason(now)
+            return self._hang.status, self._hang.reason(math.inf if self._patience.is_one_look else now)
         if self._said is None:
             return Status.STALE, "waiting for the driver's first answer"
         if self._said.status is Status.OK:

@@ -23,6 +23,28 @@ class Patience(msgspec.Struct, frozen=True):
     back_off_s: float = 5.0
     """The pause before the next probe; doubles each time."""
     back_off_max_s: float = 60.0
+    is_one_look: bool = False
+    """Whether nobody will be there any more when it is asked again."""
+
+
+_STUCK_SHARE = 0.4
+"""Of the time for one look: a call of one GPU that takes longer is left, so that the others are read in the rest."""
+_STEP_S = 0.1
+"""The driver counts as silent so long before nobody waits for it any more."""
+
+
+def one_look(limit_s: float) -> Patience:
+    """The patience of who looks once and waits no longer than so many seconds.
+
+    After a crash or a hang in a call of one GPU the others are asked by another probe at once.
+    """
+    return Patience(
+        silence_s=max(0.1, limit_s - _STEP_S),
+        grace_s=_STUCK_SHARE * limit_s,
+        start_grace_s=max(60.0, 2 * limit_s),
+        back_off_s=_STEP_S / 2,
+        is_one_look=True,
+    )
 
 
 class Hang(msgspec.Struct):

@@ -15,7 +15,7 @@ from mltop.sampling.gpu.answer import Answer, DriverSaid, GpuSaid, ProbeFailed, 
 from mltop.sampling.gpu.credible import MOST_GPUS
 from mltop.sampling.gpu.device import Device
 from mltop.sampling.gpu.driver import absent, why_not_started
-from mltop.sampling.gpu.nvml import DriverGone, GpuLost, Library, Missing
+from mltop.sampling.gpu.nvml import INVALID_ARGUMENT, DriverGone, GpuLost, Library, Missing
 from mltop.sampling.gpu.pci import cards_for_nvml
 from mltop.sampling.gpu.progress import Progress
 from mltop.sampling.host.kernel_log import KernelLog
@@ -33,6 +33,7 @@ _LOOKUP_S = 5.0
 _RECOUNT_S = 30.0
 _SLOW_BUDGET_S = 1.0
 """What the slow facts of all GPUs may take in one refresh, lest the fast ones of a slow driver go stale meanwhile."""
+_NO_HANDLE = Missing(INVALID_ARGUMENT, Status.ERROR, "the driver counts it, and has no such GPU")
 _AT_FIRST = ("identity", "mig_mode", "mig_layout")
 """Facts that the others need: who it is, and which children to ask where it refuses."""
 
@@ -165,10 +166,14 @@ class Probe:
     def _system(self, function: str) -> str | None:
         try:
             return str(self._library.ask(-1, function))
-        except DriverGone:
-            raise
-        except Missing:
+        except Missing as missing:
+            self._check_driver(missing)
             return None
+
+    def _check_driver(self, missing: Missing) -> None:
+        """Raise what says that the driver is gone, where it is."""
+        if isinstance(missing, DriverGone) and not self._library.is_there():
+            raise missing
 
     def _read_all(self, request: Refresh) -> None:
         """All fast facts first, so that no GPU waits for another's slow ones; then the suspects, whole."""
@@ -203,10 +208,9 @@ class Probe:
             handle = self._library.ask(card.index, "nvmlDeviceGetHandleByIndex", card.index)
             card.device = Device(self._library, self._roots, card.index, handle)
             answers = {fact: card.device.read(fact, now) for fact in _AT_FIRST}
-        except DriverGone:
-            raise
         except Missing as missing:
-            self._lose(card, missing)
+            self._check_driver(missing)
+            self._lose(card, missing if missing.status is not Status.UNSUPPORTED else _NO_HANDLE)
             return False
         for fact, answer in answers.items():
             card.rota.done(fact, answer)

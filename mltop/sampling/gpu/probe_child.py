@@ -58,7 +58,9 @@ class ProbeChild:
                 chunk = os.read(self._child.read_fd, _CHUNK_BYTES)
             except BlockingIOError:
                 break
-            self.is_at_end = not chunk
+            if not chunk:
+                self.is_at_end = True
+                self._child.kill()  # of no use any more, should it live on; one that is ending ends as it did
             *lines, self._pending = (self._pending + chunk).split(b"\n")
             said += [self._decoder.decode(line) for line in lines]
         return said

@@ -142,7 +142,11 @@ def _processes() -> Iterable[Command]:
         group,
     )
     yield Command("process.invert", ("I",), "invert", "Invert order", "Turn the order round.", group)
-    yield Command("process.tree", ("t",), "tree", "Tree", "Children under their parents.", group, "Tree")
+    for key, column, what in (("P", "cpu", "CPU"), ("M", "memory", "memory"), ("T", "time", "age")):
+        yield Command(
+            f"process.by_{column}", (key,), f"sort_by('{column}')", f"Sort by {what}", f"Sort by {what}.", group
+        )
+    yield Command("process.tree", ("t", "f5"), "tree", "Tree", "Children under their parents.", group, "Tree")
     yield Command("process.by_user", ("u",), "by_user", "By user", "Sum GPU memory by user.", group, "User")
     yield Command("process.tag", ("space",), "tag", "Tag", "Tag the process, for one signal to several.", group)
     yield Command(
@@ -226,6 +230,9 @@ def _jobs() -> Iterable[Command]:
         "job.plan", ("p",), "plan", "Plan", "What the scheduler would be told: see it, then apply it.", group, "Plan",
         True,
     )  # fmt: skip
+    yield Command("job.describe", ("d",), "describe", "Describe", "Its limits, its next runs, its line.", group)
+    yield Command("job.adopt", ("A",), "adopt", "Adopt", "Make a job of mltop's of a foreign one.", group, "", True)
+    yield Command("job.undo", ("u",), "undo", "Undo", "Take the last change back.", group, "", True)
     yield Command("job.dry_run", ("D",), "dry_run", "Dry run", "What a run would do, doing nothing.", group, "Dry run")
     yield Command(
         "job.init", ("i",), "init", "Set up", "Write a config with the standard jobs.", group, needs_hands=True

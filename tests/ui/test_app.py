@@ -269,6 +269,14 @@ async def test_views_of_the_processes(start: Start, box: Snapshot) -> None:
         assert not bench.view.processes.tagged
 
 
+async def test_the_letters_of_htop_sort(start: Start, box: Snapshot) -> None:
+    async with start(box) as bench:
+        for key, column in (("P", "cpu"), ("M", "memory"), ("T", "time")):
+            await bench.press(key)
+            assert bench.view.processes.sort == column
+            await bench.until(lambda column=column: bench.source.requests[-1].sort == column, column)
+
+
 async def test_pause_freezes_what_is_shown(start: Start, box: Snapshot) -> None:
     async with start(box) as bench:
         await bench.press("Z")

@@ -19,7 +19,7 @@ from mltop.ui.screens.jobs import JobsScreen
 
 Start = Callable[..., Any]
 LIST = ["jobs", "list", "--json"]
-WRITES = {"add", "edit", "remove", "enable", "disable", "apply", "undo", "run"}
+WRITES = {"add", "edit", "remove", "enable", "disable", "apply", "undo", "run", "adopt"}
 
 
 def wrote(asked: list[list[str]]) -> list[list[str]]:
@@ -98,6 +98,46 @@ async def test_a_refusal_is_told(kept: Start) -> None:
         await on_jobs(bench)
         await bench.press("t")
         await bench.shows("no room on /var")
+
+
+async def test_a_job_is_described(kept: Start) -> None:
+    async with kept() as bench:
+        bench.answer("jobs-show-models-backup", b"job  models-backup\nrendered     0 2 * * * mltop run\n")
+        await on_jobs(bench)
+        await bench.press("d")
+        await bench.shows("rendered     0 2 * * *")
+        await bench.press("escape")
+        await bench.shows("temp-cleanup")
+
+
+async def test_a_foreign_line_is_adopted_after_a_look(kept: Start) -> None:
+    async with kept() as bench:
+        bench.answer("jobs-adopt-crontab-3f9c21.dry", Plan(diff="--- crontab\n+++ crontab\n@@ -7 +7 @@\n-a\n+b\n"))
+        await on_jobs(bench, 0)
+        await bench.press("A")
+        await bench.shows("models-backup is mltop's already")
+        await bench.press(*["down"] * 6, "A")
+        await bench.shows("Adopt crontab-3f9c21", "+b")
+        change = ["jobs", "adopt", "crontab-3f9c21", "--json"]
+        assert [*change, "--dry-run"] in bench.asked
+        assert wrote(bench.asked) == []
+        await bench.press("enter")
+        await bench.was_asked(*change, "--yes")
+        await bench.shows("u takes it back")
+
+
+async def test_the_last_change_is_taken_back_after_a_yes(kept: Start) -> None:
+    async with kept() as bench:
+        bench.order("jobs-undo", "exit 1")
+        bench.answer("jobs-undo", Plan(errors=(Mishap(message="there is nothing to take back"),)))
+        await on_jobs(bench)
+        await bench.press("u")
+        await bench.shows("The last change", "Take it back")
+        await bench.press("escape", "u")
+        assert wrote(bench.asked) == []
+        await bench.press("enter")
+        await bench.was_asked("jobs", "undo", "--json")
+        await bench.shows("there is nothing to take back")
 
 
 async def test_enter_shows_the_logs_of_the_job(kept: Start) -> None:

@@ -45,6 +45,8 @@ def main(words: Sequence[str]) -> int:
             return _say(_planned(folder / kept.CONFIG, action, id, rest))
         case ["process", pid, *_]:
             return _say(detail(int(pid), time.time()))
+        case ["jobs", "adopt" | "undo", *_]:
+            pass
         case ["run" | "jobs", *rest] if "--dry-run" in rest or "show" in rest:
             return _tell(rest, now, folder)
     _say({"schema": PLAN_SCHEMA, "errors": [_REFUSED]})

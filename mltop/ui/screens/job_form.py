@@ -239,7 +239,7 @@ class JobForm(Screen[str | None]):
 
     async def _save(self, name: str, order: tuple[str, ...]) -> None:
         answer = await self.dashboard.ask(order, ORDER_S)
-        done = f"{name} is saved; mltop jobs undo takes it back"
+        done = f"{name} is saved; u takes it back"
         said = outcome(answer, done)
         if said == done:
             self.dismiss(done)

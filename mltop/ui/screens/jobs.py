@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 from mltop.model.job import Job
-from mltop.system.text import clean
-from mltop.ui.answers import Jobs, Plan, outcome, read, refusal
+from mltop.ui.answers import Jobs, read
 from mltop.ui.aside import begin
 from mltop.ui.command import bindings
 from mltop.ui.commands import JOBS
 from mltop.ui.format import clip
 from mltop.ui.jobs_line import BAD, is_own
 from mltop.ui.line import Line, Role
-from mltop.ui.screens.browse import BrowseScreen, holds
+from mltop.ui.screens.browse import holds
 from mltop.ui.screens.job_rows import (
     NOT_SET_UP,
     Columns,
@@ -26,14 +24,13 @@ from mltop.ui.screens.job_rows import (
     standard_jobs,
     utc_now,
 )  # fmt: skip
-from mltop.ui.screens.review import ReviewScreen, diff_lines, text_lines
+from mltop.ui.screens.orders import OrderScreen
+from mltop.ui.screens.review import ReviewScreen, text_lines
 
 EVERY_S = 5.0
-ORDER_S = 60.0
-"""What an order may take: it may wait for another one's lock."""
 
 
-class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
+class JobsScreen(OrderScreen, inherit_bindings=False):
     """The list of jobs."""
 
     BINDINGS = bindings(JOBS)
@@ -73,7 +70,7 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
             self.dashboard.take_jobs(listed.jobs)
         self.redraw()
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """After an order: what was asked before it does not count."""
         self.workers.cancel_group(self, "look")
         begin(self, self._look, "look")
@@ -136,50 +133,6 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
 
     # -- acting ------------------------------------------------------------------------------------------------
 
-    def _chosen(self) -> Job | None:
-        """The job under the cursor, where there is one to act on."""
-        item = self.current
-        if item is not None and item.state == NOT_SET_UP:
-            self.dashboard.tell(f"{item.id} is not set up: i writes a config with the standard jobs")
-            return None
-        return item
-
-    def _order(self, done: str, *arguments: str) -> None:
-        """Have something done, then look again."""
-
-        async def order() -> None:
-            self.dashboard.tell(f"{done} …")
-            answer = await self.dashboard.ask(arguments, ORDER_S)
-            self.dashboard.tell(outcome(answer, done))
-            if self.is_shown:
-                self._look_again()
-
-        begin(self, order, "order")
-
-    def _review(self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str) -> None:
-        """Show what an order would change; have it done where that is accepted."""
-        begin(self, partial(self._shown_first, heading, accept, question, order, done), "review", exclusive=True)
-
-    async def _shown_first(
-        self, heading: str, accept: str, question: tuple[str, ...], order: tuple[str, ...], done: str
-    ) -> None:
-        self.dashboard.tell("looking what would change … Esc leaves it")
-        answer = await self.dashboard.ask(question, ORDER_S)
-        self.dashboard.tell("")
-        made, trouble = read(answer, Plan)
-        if made is None or (trouble and not made.diff):
-            self.dashboard.tell(trouble or refusal(answer))
-            return
-        lines = [*text_lines(trouble, Role.CRITICAL), *text_lines("\n".join(made.notes), Role.DIM)]
-        lines += [[]] if lines else []
-        lines += diff_lines(made.diff) or [[("Nothing to do: config and scheduler are in step.", Role.DIM)]]
-
-        def answered(is_accepted: bool | None) -> None:
-            if is_accepted:
-                self._order(done, *order)
-
-        await self.app.push_screen(ReviewScreen(heading, lines, accept if made.diff else ""), answered)
-
     def action_back(self) -> None:
         """One level back; a question about what would change is dropped."""
         self.workers.cancel_group(self, "review")
@@ -190,20 +143,6 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
         job = self._chosen()
         if job is not None:
             self.dashboard.show_logs(job.id)
-
-    def action_trigger(self) -> None:
-        """Start it; it outlives the dashboard."""
-        job = self._chosen()
-        if job is not None:
-            self._order(f"started {job.id}; l shows its log", "jobs", "run", job.id, "--json")
-
-    def action_suspend(self) -> None:
-        """Off its schedule, or back on it."""
-        job = self._chosen()
-        if job is not None:
-            word = "disable" if job.enabled else "enable"
-            done = f"{job.id} is {'suspended' if job.enabled else 'on its schedule again'}"
-            self._order(f"{done}; mltop jobs undo takes it back", "jobs", word, job.id, "--json")
 
     def action_edit(self) -> None:
         """Schedule and command in a form."""
@@ -230,38 +169,6 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
 
         self.app.push_screen(JobForm(job, self.listed.jobs if self.listed else ()), filled)
 
-    def action_delete(self) -> None:
-        """Out of the config and the scheduler, after a look at the difference."""
-        job = self._chosen()
-        if job is None:
-            return
-        if not is_own(job):
-            self.dashboard.tell(f"{job.id} is not mltop's: it can be suspended, not deleted")
-            return
-        order = ("jobs", "remove", job.id, "--apply", "--json")
-        done = f"{job.id} is deleted; mltop jobs undo takes it back"
-        self._review(f"Delete {job.id}", "Delete it", (*order, "--dry-run"), order, done)
-
-    def action_plan(self) -> None:
-        """What apply would do, and apply."""
-        done = "applied; mltop jobs undo takes it back"
-        self._review("Plan", "Apply", ("jobs", "plan", "--json"), ("jobs", "apply", "--json"), done)
-
-    def action_dry_run(self) -> None:
-        """What a run would do."""
-        job = self._chosen()
-        if job is not None:
-            begin(self, partial(self._dry_run, job), "order")
-
-    async def _dry_run(self, job: Job) -> None:
-        arguments = ("run", job.id, "--dry-run") if is_own(job) else ("jobs", "show", job.id)
-        answer = await self.dashboard.ask(arguments)
-        if answer.is_late or not answer.output:
-            self.dashboard.tell(refusal(answer))
-            return
-        lines = [[(clean(line, 1000), Role.TEXT)] for line in answer.output.split(b"\n")]
-        await self.app.push_screen(ReviewScreen(f"Dry run of {job.id}: nothing is run", lines, ""))
-
     def action_init(self) -> None:
         """Write the starter config, after a yes."""
         if self.listed is not None and any(map(is_own, self.listed.jobs)):
@@ -287,4 +194,4 @@ class JobsScreen(BrowseScreen[Job], inherit_bindings=False):
     def action_all(self) -> None:
         """With the system's own, or without."""
         self.is_all = not self.is_all
-        self._look_again()
+        self.look_again()

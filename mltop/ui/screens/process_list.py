@@ -56,6 +56,11 @@ class ProcessListScreen(Screen[None], inherit_bindings=False):
         processes.sort = SORTS[(at + step) % len(SORTS)]
         self.redraw()
 
+    def action_sort_by(self, column: str) -> None:
+        """Sort by a column."""
+        self.view.processes.sort = column
+        self.redraw()
+
     def action_invert(self) -> None:
         """Turn the order round."""
         self.view.processes.invert = not self.view.processes.invert

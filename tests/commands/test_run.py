@@ -291,6 +291,32 @@ def test_retries_end_with_the_last_failure(box: Box) -> None:
     assert (box.last().state, box.last().reason) == ("failed", "attempt 2")
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "attempts", "said"),
+    [
+        ('"exit 125"', 125, 2, ""),  # the command's own
+        ('"exit 126"', 126, 2, ""),
+        ('["no-such-program"]', 127, 2, "mltop run: no-such-program: command not found\n"),
+        ('"true"\nworkdir = "/no/such"', 125, 1, "mltop run: workdir /no/such: No such file or directory\n"),
+    ],
+)
+def test_what_the_command_says_is_tried_again_and_said_once(
+    box: Box, command: str, code: int, attempts: int, said: str
+) -> None:
+    box.write(f'[jobs.job]\nkind = "command"\nretries = 1\nretry_wait = "0s"\ncommand = {command}\n')
+    assert box.run("job") == (code, "", said)
+    assert ("attempt 2" in (box.last().reason or "")) == (attempts == 2)
+
+
+def test_waits_between_attempts_double(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\nretries = 2\nretry_wait = "0.1s"\ncommand = "exit 9"\n')
+    began = time.monotonic()
+    assert box.run("job")[0] == 9
+    assert time.monotonic() - began > 0.3
+    waits = [line.rpartition("again in ")[2] for line in box.log().splitlines() if "again in" in line]
+    assert waits == ["0.1 s", "0.2 s"]
+
+
 def test_a_soft_failure_counts_as_neither(box: Box) -> None:
     box.write('[jobs.job]\nkind = "command"\nsoft_fail = [75]\ncommand = "exit 75"\n')
     assert box.run("job")[0] == 75

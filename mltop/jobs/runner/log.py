@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 
 from mltop.jobs.place import make
+from mltop.jobs.runner.tail import Tail, last_error
 from mltop.system.descriptor import write_all
-from mltop.system.text import clean
 
 PREFIX = "# mltop "
 """Begins the lines that mltop itself writes."""
 _STEP_MS = 100
 _BLOCK = 1 << 20
-_ERROR_WORDS = ("error", "fail", "fatal", "exception", "denied", "cannot", "no space", "not found", "panic", "critical")
+_SEARCHED_BYTES = 64 << 20
 _LINE_BYTES = 4096
 
 
@@ -59,6 +59,28 @@ class RunLog:
         """Write what the job wrote."""
         self.tail.add(data)
         self._write(data)
+
+    def last_error(self) -> str | None:
+        """The last line of the job's that speaks of an error, wherever it stands, else its last line."""
+        found = self.tail.last_error() or self._last_error()
+        return found or next(reversed(self.tail.lines()), None)
+
+    def _last_error(self) -> str | None:
+        """The same from the file, from its end on."""
+        rest = b""
+        at = self.size_bytes
+        while self._descriptor >= 0 and at > max(0, self.size_bytes - _SEARCHED_BYTES):
+            size = min(_BLOCK, at)
+            at -= size
+            try:
+                block = os.pread(self._descriptor, size, at) + rest
+            except OSError:
+                return None
+            rest, _, whole = block.partition(b"\n") if at else (b"", b"", block)
+            if found := last_error(whole, PREFIX.encode()):
+                return found
+            rest = rest[:_LINE_BYTES]
+        return None
 
     def close(self) -> None:
         """Cut it to its cap and close it."""
@@ -156,41 +178,6 @@ class RunLog:
             if descriptor >= 0:
                 os.close(descriptor)
         self._descriptor = self._times_descriptor = -1
-
-
-class Tail:
-    """The last lines that a job wrote, and the last that looks like an error; lines are cut at 4 KiB."""
-
-    COUNT = 20
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._open = b""
-        self._error: str | None = None
-
-    def add(self, data: bytes) -> None:
-        """Take in what was written."""
-        *whole, rest = (self._open + data[-(_LINE_BYTES * self.COUNT) :]).split(b"\n")
-        for line in whole:
-            self._take(line)
-        self._open = rest[-_LINE_BYTES:]
-
-    def _take(self, line: bytes) -> None:
-        text = clean(line.rpartition(b"\r")[2] or line, 300).strip()
-        if not text:
-            return
-        self.lines.append(text)
-        del self.lines[: -self.COUNT]
-        lowered = text.lower()
-        if any(word in lowered for word in _ERROR_WORDS):
-            self._error = text
-
-    def last_error(self) -> str | None:
-        """The last line that speaks of an error, else the last line."""
-        if self._open:
-            self._take(self._open)
-            self._open = b""
-        return self._error or (self.lines[-1] if self.lines else None)
 
 
 def _create(path: Path) -> int:

@@ -25,10 +25,12 @@ class Outcome(NamedTuple):
     exit_code: int
     signal: int | None = None
     reason: str | None = None
+    is_wrappers: bool = False
+    """It was mltop itself that could not start it: no exit code of the command's, though it may have the same."""
 
     def may_retry(self) -> bool:
         """Whether another attempt makes sense."""
-        return self.state in (RunState.FAILED, RunState.TIMEOUT) and self.exit_code != WRAPPER
+        return self.state in (RunState.FAILED, RunState.TIMEOUT) and not self.is_wrappers
 
 
 def judged(job: JobConfig, ending: Ending, interrupt: int | None) -> Outcome:

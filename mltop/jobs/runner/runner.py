@@ -153,8 +153,9 @@ class Runner:
     def _not_startable(self, code: int, reason: str, number: int) -> Outcome:
         if number == 1:
             self._note_start()
-        self.faults.append(reason)
-        return Outcome(state=RunState.FAILED, exit_code=code, reason=reason)
+        if reason not in self.faults:
+            self.faults.append(reason)
+        return Outcome(state=RunState.FAILED, exit_code=code, reason=reason, is_wrappers=code == WRAPPER)
 
     def _note_start(self) -> None:
         with contextlib.suppress(OSError):  # said once, at the end
@@ -202,7 +203,7 @@ class Runner:
             reason=reason[:500] or None,
             cpu_s=round(self._cpu_s, 3) if log else None,
             max_rss_bytes=self._max_rss_bytes or None,
-            last_error_line=log.tail.last_error() if log and has_failed else None,
+            last_error_line=log.last_error() if log and has_failed else None,
         )
 
     def _tell(self, run: Entry, outcome: Outcome, spent_s: float) -> None:
@@ -210,7 +211,7 @@ class Runner:
         said = _said(outcome, spent_s)
         where = f", log {run.log_path}" if run.log_path else ""
         has_failed = outcome.state not in (RunState.OK, RunState.SKIPPED)
-        last = "\n" + "\n".join(self._log.tail.lines) if self._log and has_failed else ""
+        last = "\n" + "\n".join(self._log.tail.lines()) if self._log and has_failed else ""
         priority = journal.ERROR if has_failed else journal.INFO
         journal.send(f"job {run.job} {said}{where}{last}", priority, self._fields())
         self._screen.line(f"mltop: {run.job}: {said}{where}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mltop.jobs.runner.log import RunLog, Tail
+from mltop.jobs.runner.log import RunLog
+from mltop.jobs.runner.tail import Tail
 
 
 def a_log(tmp_path: Path, max_bytes: int = 1 << 20) -> RunLog:
@@ -115,20 +119,69 @@ def test_the_last_error_is_the_last_line_that_speaks_of_one() -> None:
     tail.add(b"start\nrsync: connection denied\n10%\r20%\r30%\nby")
     tail.add(b"e\x1b[31m\n\n")
     assert tail.last_error() == "rsync: connection denied"
-    assert tail.lines == ["start", "rsync: connection denied", "30%", "bye?[31m"]
+    assert tail.lines() == ["start", "rsync: connection denied", "30%", "bye?[31m"]
 
 
-def test_without_an_error_it_is_the_last_line() -> None:
-    tail = Tail()
-    assert tail.last_error() is None
-    tail.add(b"one\ntwo, unended")
-    assert tail.last_error() == "two, unended"
+def test_without_an_error_it_is_the_last_line(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    log.note("attempt 1 of 2: failed code 3")
+    assert log.last_error() is None
+    log.write(b"one\ntwo, unended")
+    assert log.last_error() == "two, unended"
+    log.note("attempt 2 of 2: failed code 3")
+    assert log.last_error() == "two, unended"
+    log.close()
 
 
 def test_the_tail_is_bounded() -> None:
     tail = Tail()
     for _ in range(50):
         tail.add(b"y" * 100_000)
+    assert sum(map(len, tail._blocks)) <= 200_000
+    assert tail.lines() == ["y" * 300]
     tail.add(b"\n" * 5 + b"end\n" * 100)
-    assert len(tail.lines) == Tail.COUNT
-    assert max(map(len, tail.lines)) <= 300
+    assert tail.lines() == ["end"] * Tail.COUNT
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\n", b"\r", b"error", b"\x1b[0m", b" ", b"\xff", b"Fatal\n", b"x" * 400])),
+    st.integers(1, 50),
+)
+def test_however_it_comes_the_end_of_a_jobs_output_is_the_same(pieces: list[bytes], size: int) -> None:
+    data = b"".join(pieces)
+    at_once, in_parts = Tail(), Tail()
+    at_once.add(data)
+    for at in range(0, len(data), size):
+        in_parts.add(data[at : at + size])
+    assert (at_once.lines(), at_once.last_error()) == (in_parts.lines(), in_parts.last_error())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", b"retrying\n" * 100_000),  # far before the end, and in another block
+        (b"", b"error 5\rok\n" * 50_000),  # drawn over
+        (b"start\n" * 174_759, b"x\n" * 524_280),  # across the border of two blocks
+        (b"", b"y" * 3_000_000),
+    ],
+)
+def test_the_last_error_is_found_wherever_it_stands(tmp_path: Path, before: bytes, after: bytes) -> None:
+    log = a_log(tmp_path, 100 << 20)
+    log.write(before + b"FATAL: out of memory\n")
+    log.write(after)
+    expected = None if after.startswith(b"error") else "FATAL: out of memory"
+    assert log.last_error() == (expected or "ok")
+    log.close()
+
+
+@pytest.mark.parametrize("line", [b"step 17 loss 0.25\n", b"error 5\rok\n", b"error: no\n", b"\n", b"x" * 200_000])
+def test_output_costs_nearly_nothing_to_follow_whatever_it_is(line: bytes) -> None:
+    """A job that writes a lot is not slowed by a search for words in it."""
+    block = (line * (1 + 65536 // len(line)))[:65536]
+    tail = Tail()
+    began = time.process_time()
+    for _ in range(5000):
+        tail.add(block)
+    tail.last_error()
+    tail.lines()
+    assert time.process_time() - began < 1.0

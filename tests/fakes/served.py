@@ -7,40 +7,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
+from needed import free_port, need
+from patience import wait_until
 
 _QUIET: Mapping[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
-def until(claim: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Wait for what holds in the end."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def program(name: str, package: str, where: str = "") -> str:
-    """A program's path; a skip that says what to install where it is missing."""
-    found = shutil.which(name, path=f"{where}:{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin")
-    if found is None:
-        reason = f"no {name}: install {package}"
-        if os.environ.get("MLTOP_TESTS_SKIP_NOTHING"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def takes_connections(port: int) -> bool:
@@ -90,8 +65,8 @@ class RedisServer(_Server):
             "enable-debug-command yes",
         )  # fmt: skip
         config.write_text("\n".join((*first, *lines, "")))
-        self.process = subprocess.Popen([program("redis-server", "redis-server"), str(config)], cwd=folder, **_QUIET)
-        until(self._answers, "redis answers")
+        self.process = subprocess.Popen([need("redis-server", "redis-server"), str(config)], cwd=folder, **_QUIET)
+        wait_until(self._answers, 30, "redis answers")
 
     def _answers(self) -> bool:
         try:
@@ -122,7 +97,7 @@ class PostgresServer(_Server):
     def __init__(self, folder: Path) -> None:
         homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
         self._where = str(homes[0]) if homes else ""
-        self._postgres = program("postgres", "postgresql", self._where)
+        self._postgres = need("postgres", "postgresql", self._where)
         self._user: dict[str, Any] = {}
         self.folder, self.data, self.port = folder, folder / "data", free_port()
         self.process = subprocess.Popen(["true"], **_QUIET)
@@ -139,7 +114,7 @@ class PostgresServer(_Server):
 
     def run(self, name: str, *words: str) -> None:
         """One of PostgreSQL's own programs, to its end."""
-        command = [program(name, "postgresql", self._where), *words]
+        command = [need(name, "postgresql", self._where), *words]
         subprocess.run(
             command, env=self._environment(), check=True, timeout=60, cwd=self.folder, **_QUIET, **self._user
         )
@@ -149,7 +124,7 @@ class PostgresServer(_Server):
         command = [self._postgres, "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
         command += ["-h", "127.0.0.1", "-F", *(word for one in settings for word in ("-c", one))]
         self.process = subprocess.Popen(command, env=self._environment(), cwd=self.folder, **_QUIET, **self._user)
-        until(lambda: takes_connections(self.port), "postgres takes connections")
+        wait_until(lambda: takes_connections(self.port), 30, "postgres takes connections")
 
     def dsn(self, more: str = "") -> str:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres {more}"

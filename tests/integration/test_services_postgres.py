@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import PostgresServer, until
+from patience import wait_until
+from served import PostgresServer
 
 from mltop.checks.service.child import ask
 from mltop.config.service import Postgres
@@ -49,7 +50,7 @@ def dsn(tmp_path: Path, server: PostgresServer) -> Callable[..., str]:
 def running(server: PostgresServer, *settings: str) -> Iterator[None]:
     server.start(*settings)
     try:
-        until(lambda: told(server)[1] != "busy", "it has started")
+        wait_until(lambda: told(server)[1] != "busy", 30, "it has started")
         yield
     finally:
         server.kill()
@@ -99,7 +100,7 @@ def test_whom_it_does_not_let_in_says_that_it_is_up(server: PostgresServer) -> N
         for rule in ("host all all 127.0.0.1/32 scram-sha-256", "hostssl all all 127.0.0.1/32 trust",
                      "host all all 127.0.0.1/32 reject", "host all nobody 127.0.0.1/32 trust"):  # fmt: skip
             allowed(server, rule)
-            until(lambda: told(server) == (Level.OK, "ok"), rule)
+            wait_until(lambda: told(server) == (Level.OK, "ok"), 30, rule)
         allowed(server, *OPEN)
 
 
@@ -117,7 +118,7 @@ def test_starting_up_after_a_crash_is_a_warning(server: PostgresServer, tmp_path
         assert (answer.level, answer.reason) == (Level.WARNING, "busy")
         assert "starting up" in answer.summary
         gate.unlink()
-        until(lambda: told(server) == (Level.OK, "ok"), "recovered")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "recovered")
     finally:
         server.kill()
 
@@ -128,7 +129,7 @@ def test_shutting_down_is_a_warning(server: PostgresServer, dsn: Callable[..., s
 
     with running(server), psycopg.connect(server.dsn()):
         server.process.send_signal(signal.SIGTERM)  # smart: it waits for who is there
-        until(lambda: told(server) == (Level.WARNING, "busy"), "shutting down")
+        wait_until(lambda: told(server) == (Level.WARNING, "busy"), 30, "shutting down")
         assert "shutting down" in asked(server).summary
         assert told(server, dsn_file=dsn()) == (Level.WARNING, "busy")
 
@@ -142,13 +143,15 @@ def test_connections_run_out(server: PostgresServer, dsn: Callable[..., str]) ->
         assert asked(server, dsn_file=dsn()).values["pg.connections"] == 20
         for _ in range(4):
             held.enter_context(psycopg.connect(server.dsn()))
-        until(lambda: asked(server, dsn_file=dsn()).values.get("pg.connections") == 100, "the last place is ours")
+        wait_until(
+            lambda: asked(server, dsn_file=dsn()).values.get("pg.connections") == 100, 30, "the last place is ours"
+        )
         held.enter_context(psycopg.connect(server.dsn()))
 
         def is_full() -> bool:
             return told(server) == (Level.CRITICAL, "full")
 
-        until(is_full, "full")
+        wait_until(is_full, 30, "full")
         assert "too many clients" in asked(server).summary
         assert told(server, dsn_file=dsn()) == (Level.CRITICAL, "full")
 
@@ -188,7 +191,7 @@ def test_what_a_login_meets(server: PostgresServer, dsn: Callable[..., str], tmp
             return told(server, dsn_file=str(file))
 
         where = "host=127.0.0.1 port=PORT user=tried dbname=postgres"
-        until(lambda: by(f"{where} password=wrong") == (Level.UNKNOWN, "permission"), "refused")
+        wait_until(lambda: by(f"{where} password=wrong") == (Level.UNKNOWN, "permission"), 30, "refused")
         assert by(f"{where} password=hunter2") == (Level.OK, "ok")
         assert by("postgresql://tried:hunter2@127.0.0.1:PORT/postgres") == (Level.OK, "ok")
         assert by(f"{where.replace('postgres', 'none')} password=hunter2") == (Level.UNKNOWN, "permission")
@@ -231,8 +234,8 @@ def test_a_standby_that_is_behind(server: PostgresServer, dsn: Callable[..., str
         def of_standby(**more: Any) -> ServiceAnswer:
             return asked(standby, dsn_file=str(file), **more)
 
-        until(lambda: of_standby(role="standby").level is Level.OK, "a standby")
-        until(lambda: of_standby().values.get("pg.lag") == 0, "not behind")
+        wait_until(lambda: of_standby(role="standby").level is Level.OK, 30, "a standby")
+        wait_until(lambda: of_standby().values.get("pg.lag") == 0, 30, "not behind")
         assert (of_standby(role="primary").level, of_standby(role="primary").reason) == (Level.CRITICAL, "role")
         with (
             psycopg.connect(server.dsn(), autocommit=True) as there,
@@ -240,9 +243,9 @@ def test_a_standby_that_is_behind(server: PostgresServer, dsn: Callable[..., str
         ):
             here.execute("SELECT pg_wal_replay_pause()")
             there.execute("CREATE TABLE IF NOT EXISTS moved (x int)")
-            until(lambda: of_standby().values["pg.lag"] > 0.3, "behind")
+            wait_until(lambda: of_standby().values["pg.lag"] > 0.3, 30, "behind")
             here.execute("SELECT pg_wal_replay_resume()")
-            until(lambda: of_standby().values["pg.lag"] == 0, "caught up")
+            wait_until(lambda: of_standby().values["pg.lag"] == 0, 30, "caught up")
         server.kill()
-        until(lambda: of_standby().values.get("pg.lag", 0) > 0, "its primary is gone")
+        wait_until(lambda: of_standby().values.get("pg.lag", 0) > 0, 30, "its primary is gone")
         server.start()

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from certificate import Authority
-from served import RedisServer, program, until
+from needed import need
+from patience import wait_until
+from served import RedisServer
 
 from mltop.checks.service.child import ask
 from mltop.config.service import Redis
@@ -94,15 +96,15 @@ def test_loading_is_a_warning_until_it_is_done(tmp_path: Path) -> None:
         answer = asked(server)
         assert (answer.level, answer.reason) == (Level.WARNING, "busy")
         assert "LOADING" in answer.summary
-        until(lambda: told(server) == (Level.OK, "ok"), "loaded")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "loaded")
 
 
 def test_a_script_that_holds_it_is_a_warning(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "busy-reply-threshold 10") as server, server.connected() as line:
         line.sendall(b"EVAL 'while true do end' 0\r\n")
-        until(lambda: told(server) == (Level.WARNING, "busy"), "busy")
+        wait_until(lambda: told(server) == (Level.WARNING, "busy"), 30, "busy")
         server.say("SCRIPT", "KILL")
-        until(lambda: told(server) == (Level.OK, "ok"), "free again")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "free again")
 
 
 def test_memory_near_its_limit_and_a_cache_that_is_full_by_design(tmp_path: Path) -> None:
@@ -120,12 +122,12 @@ def test_the_last_free_place_and_none(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "maxclients 10") as server, contextlib.ExitStack() as held:
         for _ in range(9):
             held.enter_context(server.connected()).sendall(b"PING\r\n")
-        until(lambda: b"connected_clients:10\r" in server.say("INFO", "clients"), "nine others")
-        until(lambda: asked(server).values["redis.clients"] == 100, "the last place")
+        wait_until(lambda: b"connected_clients:10\r" in server.say("INFO", "clients"), 30, "nine others")
+        wait_until(lambda: asked(server).values["redis.clients"] == 100, 30, "the last place")
         last = asked(server)
         assert (last.level, last.values["redis.clients"]) == (Level.OK, 100)
         assert last.counters["redis.rejected"] == 0
-        until(lambda: told(server) == (Level.OK, "ok"), "its place is free again")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "its place is free again")
         held.enter_context(server.connected()).sendall(b"PING\r\n")
         assert told(server) == (Level.CRITICAL, "full")
         password = tmp_path / "secret"
@@ -133,7 +135,7 @@ def test_the_last_free_place_and_none(tmp_path: Path) -> None:
         password.chmod(0o600)
         assert told(server, password_file=str(password)) == (Level.CRITICAL, "full")
         held.close()
-        until(lambda: told(server) == (Level.OK, "ok"), "free again")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "free again")
         assert asked(server).counters["redis.rejected"] >= 2
 
 
@@ -142,7 +144,7 @@ def test_a_snapshot_that_fails(tmp_path: Path) -> None:
         (tmp_path / "dump.rdb").mkdir()  # nobody, root neither, renames a file over a folder
         server.say("SET", "a", "b")
         server.say("BGSAVE")
-        until(lambda: b"rdb_last_bgsave_status:err" in server.say("INFO", "persistence"), "failed")
+        wait_until(lambda: b"rdb_last_bgsave_status:err" in server.say("INFO", "persistence"), 30, "failed")
         quiet = asked(server)
         assert (quiet.level, quiet.reason) == (Level.CRITICAL, "broken")
         assert "rdb_last_bgsave_status" in quiet.summary
@@ -152,7 +154,7 @@ def test_a_snapshot_that_fails(tmp_path: Path) -> None:
         assert "MISCONF" in loud.summary
         (tmp_path / "dump.rdb").rmdir()
         server.say("BGSAVE")
-        until(lambda: told(server) == (Level.OK, "ok"), "saved")
+        wait_until(lambda: told(server) == (Level.OK, "ok"), 30, "saved")
 
 
 def test_a_replica_whose_primary_is_gone(tmp_path: Path) -> None:
@@ -162,10 +164,10 @@ def test_a_replica_whose_primary_is_gone(tmp_path: Path) -> None:
         RedisServer(tmp_path / "a") as primary,
         RedisServer(tmp_path / "b", f"replicaof 127.0.0.1 {primary.port}", "repl-timeout 2") as replica,
     ):
-        until(lambda: told(replica) == (Level.OK, "ok"), "linked")
+        wait_until(lambda: told(replica) == (Level.OK, "ok"), 30, "linked")
         assert asked(replica).data["role"] == "slave"
         primary.kill()
-        until(lambda: told(replica) == (Level.CRITICAL, "broken"), "the link is down")
+        wait_until(lambda: told(replica) == (Level.CRITICAL, "broken"), 30, "the link is down")
         assert f"no link to its primary 127.0.0.1:{primary.port}" in asked(replica).summary
         replica.say("CONFIG", "SET", "replica-serve-stale-data", "no")
         stale = asked(replica)
@@ -175,7 +177,7 @@ def test_a_replica_whose_primary_is_gone(tmp_path: Path) -> None:
 def test_over_tls(tmp_path: Path) -> None:
     folder = tmp_path / "authority"
     folder.mkdir()
-    authority = Authority(folder, program("openssl", "openssl"))
+    authority = Authority(folder, need("openssl", "openssl"))
     good = authority.signed(("CN=a", "IP:127.0.0.1"), (-1, 90))
     lines = (f"tls-port {0}", f"tls-cert-file {good.certificate}", f"tls-key-file {good.key}",
              f"tls-ca-cert-file {authority.file}", "tls-auth-clients no")  # fmt: skip

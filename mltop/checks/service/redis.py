@@ -18,6 +18,7 @@ _BUSY = ("LOADING", "BUSY", "TRYAGAIN")
 """It is up, and will serve."""
 _BROKEN = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN")
 """It is up, and refuses to serve: snapshots fail, the primary is gone, slots are not covered."""
+_HAS_NO_PASSWORD = ("without any password", "no password is set")
 _FULL = "max number of clients"
 Info = Mapping[str, str]
 
@@ -56,8 +57,11 @@ def _log_in(wire: Wire, user: str | None, password: str) -> None:
     except Refused as refused:
         if refused.reason != "down" or not str(refused).startswith("ERR"):
             raise
-        action = "remove password_file, or give it a password (requirepass)"
-        raise Refused("takes no password, though one is named", Level.UNKNOWN, "permission", action) from None
+        if any(words in str(refused) for words in _HAS_NO_PASSWORD):
+            words, action = "takes no password, though one is named", "remove password_file, or set requirepass"
+        else:  # before version 6 a wrong password and a user are errors like any other
+            words, action = "does not take the password: AUTH is refused", "check password_file and user"
+        raise Refused(words, Level.UNKNOWN, "permission", action) from None
 
 
 def _info(wire: Wire) -> Info:

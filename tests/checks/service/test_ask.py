@@ -50,6 +50,27 @@ def test_redis(serve: Any, reply: bytes, expected: Any, words: str) -> None:
     assert answer.summary.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (b"-ERR Client sent AUTH, but no password is set\r\n", "takes no password"),
+        (b"-ERR AUTH <password> called without any password configured for the default user.\r\n", "takes no password"),
+        (b"-ERR invalid password\r\n", "does not take the password"),
+        (b"-ERR wrong number of arguments for 'auth' command: hunter2\r\n", "does not take the password"),
+        (b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", "WRONGPASS"),
+    ],
+)
+def test_redis_refuses_a_password_in_the_words_of_its_version(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, reply: bytes, words: str
+) -> None:
+    monkeypatch.setenv("TRIED", "hunter2")
+    answer = ask("redis", Redis(name="r", port=serve(reply).port, password_env="TRIED"))
+    assert told(answer) == (Level.UNKNOWN, "permission")
+    assert words in answer.summary
+    assert answer.action
+    assert "hunter2" not in repr(answer)
+
+
 def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_path: Path) -> None:
     heard: list[bytes] = []
 

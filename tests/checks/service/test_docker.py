@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from needed import by_modes
 
 from mltop.checks.service.child import ask
 from mltop.config.service import Docker
@@ -227,9 +231,18 @@ def test_the_socket_of_docker_host(engine: Engine, monkeypatch: pytest.MonkeyPat
         assert "hunter2" not in repr(answer)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may connect to everything")
-def test_a_socket_that_may_not_be_used(engine: Engine) -> None:
+def test_a_socket_that_may_not_be_used_says_which_group_may(engine: Engine) -> None:
+    """Root too is refused without its capabilities."""
     engine.path.chmod(0)
-    answer = asked(engine.path)
-    assert (answer.level, answer.reason) == (Level.UNKNOWN, "permission")
-    assert answer.action
+    prefix = by_modes()
+    if prefix:
+        os.chown(engine.path, -1, grp.getgrnam("daemon").gr_gid)
+    code = (
+        "from mltop.checks.service.child import ask; from mltop.config.service import Docker\n"
+        f"answer = ask('docker', Docker(name='d', socket={str(engine.path)!r}))\n"
+        "print(answer.level.name, answer.reason, answer.action, sep='\\n')"
+    )
+    done = subprocess.run([*prefix, sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    level, reason, action = done.stdout.splitlines()
+    assert (level, reason) == ("UNKNOWN", "permission")
+    assert action == "join the group daemon" if prefix else "run as root" in action or "join" in action

@@ -68,6 +68,31 @@ def cut(line: Line, width: int) -> Line:
     return kept
 
 
+def broken(line: Line, width: int, indent: int = 1) -> list[Line]:
+    """The line on as many rows as it needs, each at most `width` cells; those after the first begin with a blank."""
+    rows: list[Line] = []
+    while width_of(line) > width:
+        first: Line = []
+        room = width
+        rest: Line = []
+        for text, role in line:
+            if rest or room <= 0:
+                rest.append((text, role))
+                continue
+            count = len(text)
+            while cells(text[:count]) > room:
+                count -= 1
+            first.append((text[:count], role))
+            room -= cells(text[:count])
+            if count < len(text):
+                rest.append((text[count:], role))
+        if not rest or width_of(rest) + indent >= width_of(line):
+            break
+        rows.append(first)
+        line = [(" " * indent, Role.TEXT), *rest]
+    return [*rows, line]
+
+
 class Pen:
     """Writes one line from left to right and knows where it stands."""
 

@@ -102,22 +102,33 @@ async def test_a_refusal_is_told(kept: Start) -> None:
 
 async def test_a_job_is_described(kept: Start) -> None:
     async with kept() as bench:
-        bench.answer("jobs-show-models-backup", b"job  models-backup\nrendered     0 2 * * * mltop run\n")
+        bench.answer(
+            "jobs-show-models-backup",
+            b"job  models-backup\nrendered     0 2 * * * " + words + b"to the very end\n",
+        )
         await on_jobs(bench)
         await bench.press("d")
-        await bench.shows("rendered     0 2 * * *")
+        await bench.shows("rendered     0 2 * * *", "to the very end")
         await bench.press("escape")
         await bench.shows("temp-cleanup")
 
 
 async def test_a_foreign_line_is_adopted_after_a_look(kept: Start) -> None:
     async with kept() as bench:
-        bench.answer("jobs-adopt-crontab-3f9c21.dry", Plan(diff="--- crontab\n+++ crontab\n@@ -7 +7 @@\n-a\n+b\n"))
+        bench.answer(
+            "jobs-adopt-crontab-3f9c21.dry",
+            Plan(
+                diff="--- crontab\n+++ crontab\n@@ -7 +7 @@\n-a\n+b\n+"
+                + "x" * 99
+                + "to the very end of a long command\n"
+            ),
+        )
         await on_jobs(bench, 0)
         await bench.press("A")
         await bench.shows("models-backup is mltop's already")
         await bench.press(*["down"] * 6, "A")
         await bench.shows("Adopt crontab-3f9c21", "+b")
+        assert "to-the-very-end-of-a-long-command" in "".join(bench.text().split())
         change = ["jobs", "adopt", "crontab-3f9c21", "--json"]
         assert [*change, "--dry-run"] in bench.asked
         assert wrote(bench.asked) == []

@@ -8,7 +8,7 @@ from mltop.jobs.log_file import OWN, speaks_of_error
 from mltop.model.job import Run, RunState
 from mltop.ui.format import cells, clip, duration, fold, left, right, size
 from mltop.ui.jobs_line import BAD, MARKS
-from mltop.ui.line import Line, Pen, Role, cut, marked, spread, width_of
+from mltop.ui.line import Line, Pen, Role, broken, cut, marked, spread
 from mltop.ui.log_page import LogPage, Want
 from mltop.ui.screens.job_rows import exit_of, local
 
@@ -129,7 +129,7 @@ def _body(view: LogView, run: Run, width: int) -> list[Line]:
     lines: list[Line] = []
     for offset, text in view.page.lines:
         line = _log_line(text, view.needle, is_hit=offset == view.hit)
-        lines += _wrapped(line, width) if view.is_wrapped else [_shifted(line, view.shift)]
+        lines += broken(line, width) if view.is_wrapped else [_shifted(line, view.shift)]
     return lines
 
 
@@ -160,28 +160,3 @@ def _shifted(line: Line, shift: int) -> Line:
             kept.append((text[shift:], role))
             shift = 0
     return kept
-
-
-def _wrapped(line: Line, width: int) -> list[Line]:
-    """On as many rows as it needs."""
-    rows: list[Line] = []
-    while width_of(line) > width:
-        first: Line = []
-        room = width
-        rest: Line = []
-        for text, role in line:
-            if rest or room <= 0:
-                rest.append((text, role))
-                continue
-            count = len(text)
-            while cells(text[:count]) > room:
-                count -= 1
-            first.append((text[:count], role))
-            room -= cells(text[:count])
-            if count < len(text):
-                rest.append((text[count:], role))
-        if not rest or width_of(rest) == width_of(line):
-            break
-        rows.append(first)
-        line = [(" ", Role.TEXT), *rest]
-    return [*rows, line]

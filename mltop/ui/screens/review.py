@@ -12,13 +12,14 @@ from mltop.ui.command import bindings, shown
 from mltop.ui.commands import REVIEW
 from mltop.ui.format import cells
 from mltop.ui.graph import ascii_only
-from mltop.ui.line import Line, Role, cut
+from mltop.ui.line import Line, Role, broken, cut
 from mltop.ui.widgets.line_pane import LinePane, PaneScrolled
 
 if TYPE_CHECKING:
     from mltop.ui.app import Dashboard
 
 WHEEL_LINES = 3
+INDENT = 4
 
 
 class ReviewScreen(Screen[bool]):
@@ -58,9 +59,11 @@ class ReviewScreen(Screen[bool]):
         if not width or not height:
             return
         room = max(1, height - 4)
-        self.offset_y = max(0, min(self.offset_y, len(self._all) - room))
-        rows = [cut([(" ", Role.TEXT), *line], width) for line in self._all[self.offset_y : self.offset_y + room]]
-        rest = len(self._all) - self.offset_y - room
+        # whole lines: what is accepted has to have been seen
+        whole = [row for line in self._all for row in broken([(" ", Role.TEXT), *line], width, INDENT)]
+        self.offset_y = max(0, min(self.offset_y, len(whole) - room))
+        rows = [cut(row, width) for row in whole[self.offset_y : self.offset_y + room]]
+        rest = len(whole) - self.offset_y - room
         rule: Line = [("─" * width, Role.FRAME)]
         lines = [[(f" {self.heading}", Role.TITLE)], rule, *rows, *[[] for _ in range(room - len(rows))], rule]
         lines.append(self._keys(rest))

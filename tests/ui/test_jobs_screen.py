@@ -104,7 +104,7 @@ async def test_a_job_is_described(kept: Start) -> None:
     async with kept() as bench:
         bench.answer(
             "jobs-show-models-backup",
-            b"job  models-backup\nrendered     0 2 * * * " + words + b"to the very end\n",
+            b"job  models-backup\nrendered     0 2 * * * " + b"mltop " * 90 + b"to the very end\n",
         )
         await on_jobs(bench)
         await bench.press("d")
@@ -115,14 +115,8 @@ async def test_a_job_is_described(kept: Start) -> None:
 
 async def test_a_foreign_line_is_adopted_after_a_look(kept: Start) -> None:
     async with kept() as bench:
-        bench.answer(
-            "jobs-adopt-crontab-3f9c21.dry",
-            Plan(
-                diff="--- crontab\n+++ crontab\n@@ -7 +7 @@\n-a\n+b\n+"
-                + "x" * 99
-                + "to the very end of a long command\n"
-            ),
-        )
+        long = "x" * 99 + "to-the-very-end-of-a-long-command"
+        bench.answer("jobs-adopt-crontab-3f9c21.dry", Plan(diff=f"--- a\n+++ b\n@@ -7 +7 @@\n-a\n+b\n+{long}\n"))
         await on_jobs(bench, 0)
         await bench.press("A")
         await bench.shows("models-backup is mltop's already")

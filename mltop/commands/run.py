@@ -128,8 +128,9 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
     if options.dry_run:
         state = state_directory(options.state_dir) or Path(f"/dev/shm/mltop-{os.geteuid()}")
         lines = preparation.described(job, plan, Place(state)) + (_scheduled(job, options) if options.job else [])
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        return 0
+        from mltop.commands.output import write_lines
+
+        return write_lines(lines)
     screen = Screen(1)
     runner = Runner(job, plan, History(_state(options)), screen, Request(options.trigger, options.scheduled_for))
     is_stale = not job.enabled and options.trigger != "manual"

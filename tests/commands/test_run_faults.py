@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,3 +161,32 @@ def test_wrapper_job_and_grandchild_killed_at_once_leave_nothing(box: Box) -> No
     began = time.monotonic()
     assert box.run("--id", "job", *sh("exit 0"))[0] == 0
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_stop_no_job(box: Box, closed: str) -> None:
+    box.write('[jobs.job]\nkind = "command"\ncommand = "ls /proc/self/fd; echo out; echo err >&2; exit 3"\n')
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m mltop run job {closed}"],
+        env=box.environment, capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
+    assert box.log().splitlines()[1:-1] == ["0", "1", "2", "3", "out", "err"]
+    dry = f"exec {sys.executable} -m mltop run job --dry-run >&-"
+    done = subprocess.run(["/bin/sh", "-c", dry], env=box.environment, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"mltop: standard output: Bad file descriptor\n"
+
+
+@pytest.mark.parametrize("words", [("--", "/bin/sh", "-c", "exit 3"), ("--id", "job", "--", "/bin/sh", "-c", "exit 3")])
+def test_a_folder_that_is_gone_stops_no_command(box: Box, words: tuple[str, ...]) -> None:
+    gone = box.folder / "gone"
+    shell = f'mkdir -p {gone}; cd {gone}; rmdir {gone}; exec {sys.executable} -m mltop run "$@"'
+
+    def run(*more: str) -> subprocess.CompletedProcess[bytes]:
+        argv = ["/bin/sh", "-c", shell, "sh", *more, *words]
+        return subprocess.run(argv, env=box.environment, capture_output=True, timeout=30, check=False)
+
+    done = run()
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert b"workdir    (deleted)" in run("--dry-run").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -67,8 +68,10 @@ def start(plan: Plan, output: int) -> tuple[int, list[str]]:
     """
     libc = ctypes.CDLL(None, use_errno=True)  # before the fork: the child only calls
     tell_read, tell_write = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by who started us
+            with contextlib.suppress(OSError):  # full, or nobody reads it
+                stream.flush()
     wrapper = os.getpid()
     pid = os.fork()
     if pid == 0:

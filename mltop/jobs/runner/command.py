@@ -38,4 +38,13 @@ def adhoc_id(words: Sequence[str]) -> str:
     import hashlib
 
     name = re.sub(r"[^a-z0-9_-]", "-", os.path.basename(words[0]).lower()).strip("-_")[:40] or "command"  # noqa: PTH119
-    return f"{name}-{hashlib.blake2b(repr((os.getcwd(), *words)).encode(), digest_size=3).hexdigest()}"  # noqa: PTH109
+    digest = hashlib.blake2b(repr((workdir(), *words)).encode(), digest_size=3)
+    return f"{name}-{digest.hexdigest()}"
+
+
+def workdir() -> str:
+    """Where we stand; `(deleted)` where that folder is gone, which stops no command."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except OSError:
+        return "(deleted)"

@@ -70,7 +70,7 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
         f"job        {job.id} ({job.kind}){'' if job.enabled else ', disabled'}",
         f"command    {shlex.join(plan.argv)}",
         f"user       {plan.account.name if plan.account else environment.account_of(None).name}",
-        f"workdir    {plan.workdir or os.getcwd()}",  # noqa: PTH109
+        f"workdir    {plan.workdir or command.workdir()}",
         f"timeout    {_limit(job.timeout_s)}, then TERM, and KILL after {job.kill_grace_s:g} s",
         f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
         f"retries    {retry.described(job) or 'none'}",

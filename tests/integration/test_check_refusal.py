@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import driver
 import pytest
+from hung import hung_mount, stuck
 
 pytestmark = pytest.mark.integration
 
@@ -33,31 +33,8 @@ def check(folder: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> subpro
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Path]:
     """A mount that hangs while `mount.block` exists."""
-    path = tmp_path / "mount"
-    path.mkdir()
-    script = Path(driver.__file__).with_name("hung_mount.py")
-    with subprocess.Popen([sys.executable, str(script), str(path)]) as server:
-        deadline = time.monotonic() + 20
-        while not path.is_mount() and server.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if not path.is_mount():
-            pytest.skip("no FUSE here")
-        yield path
-        path.with_suffix(".block").unlink(missing_ok=True)
-        server.kill()
-        subprocess.run(["fusermount3", "-u", "-z", str(path)], check=False, timeout=10)
-
-
-def left_behind() -> set[int]:
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        if "(mltop-" in text and text.rpartition(")")[2].split()[0] == "D":
-            found.add(int(path.parent.name))
-    return found
+    with hung_mount(tmp_path / "mount"):
+        yield tmp_path / "mount"
 
 
 def test_a_config_on_a_dead_mount_ends_the_run_in_its_time_and_leaves_one_child(mount: Path, tmp_path: Path) -> None:
@@ -65,7 +42,7 @@ def test_a_config_on_a_dead_mount_ends_the_run_in_its_time_and_leaves_one_child(
     link.symlink_to(mount / "file")
     assert "file:1: " in check(tmp_path, "--config", str(mount / "file")).stderr  # it answers, and is no TOML
     mount.with_suffix(".block").touch()
-    before = left_behind()
+    before = stuck("mltop-", tmp_path)
     for path in (mount / "file", link):
         started = time.monotonic()
         done = check(tmp_path, "--config", str(path), "-t", "1", "--json")
@@ -75,12 +52,13 @@ def test_a_config_on_a_dead_mount_ends_the_run_in_its_time_and_leaves_one_child(
     deadline = time.monotonic() + 4
     while time.monotonic() < deadline:  # until the child counts as stuck
         check(tmp_path, "--config", str(link), "-t", "1")
-    known = left_behind() - before
+    known = stuck("mltop-", tmp_path) - before
+    assert known
     for _ in range(RUNS):
         started = time.monotonic()
         assert check(tmp_path, "--config", str(link), "-t", "5").returncode == 3
         assert time.monotonic() - started < 1
-    assert left_behind() - before == known
+    assert stuck("mltop-", tmp_path) - before == known
 
 
 def test_an_output_on_a_dead_mount_is_refused_before_anything_is_asked(mount: Path, tmp_path: Path) -> None:
@@ -110,6 +88,17 @@ def in_namespace(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     if "Operation not permitted" in done.stderr:
         pytest.skip("no mount namespace here")
     return done
+
+
+@pytest.mark.parametrize("name", ["meminfo", "uptime"])
+def test_a_container_whose_kernel_files_hang_ends_in_its_time(mount: Path, tmp_path: Path, name: str) -> None:
+    """lxcfs lays files of its own over some of /proc; when it hangs, whoever reads them does."""
+    mount.with_suffix(".block").touch()
+    started = time.monotonic()
+    script = f'mount --bind "$1/file" /proc/{name} && shift && exec timeout -s KILL 20 "$@"'
+    done = in_namespace(script, str(mount), *CHECK, "-t", "1", "--json", "--state-dir", str(tmp_path / "state"))
+    assert time.monotonic() - started < 1 + ENDED
+    assert (done.returncode, done.stderr) == (3, f"mltop: /proc/{name}: its mount /proc/{name} does not answer\n")
 
 
 def test_a_full_disk_keeps_the_old_report_whole(tmp_path: Path) -> None:

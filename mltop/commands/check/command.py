@@ -112,15 +112,15 @@ def _left_s(options: argparse.Namespace, started: float) -> float:
 
 
 def _reach(options: argparse.Namespace, started: float) -> None:
-    """Touch no config and no output on a dead mount: that would be the end of every deadline."""
+    """Touch no config, no output and no file of lxcfs on a dead mount: that would be the end of every deadline."""
     from pathlib import Path
 
-    from mltop.commands.check.reach import dead_mount
+    from mltop.commands.check.reach import KERNEL_FILES, dead_mount
     from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
 
     own = explicit_config(options.config) or user_config()
     output = None if options.output is None else Path(options.output)
-    paths = [path for path in (SYSTEM_CONFIG, own, output) if path is not None]
+    paths = [path for path in (SYSTEM_CONFIG, own, output, *KERNEL_FILES) if path is not None]
     found = dead_mount(paths, options.timeout - (time.monotonic() - started))
     if found is not None:
         raise NoVerdictError(f"{found[0]}: its mount {found[1]} does not answer")

@@ -15,6 +15,8 @@ _ANSWERING = frozenset(
     b"pstore ramfs securityfs squashfs sysfs tmpfs tracefs vfat xfs zfs".split()
 )
 """Types of which nobody has to ask more: the usual mounts of a box, most of them without a disk."""
+KERNEL_FILES = (Path("/proc/meminfo"), Path("/proc/stat"), Path("/proc/uptime"), Path("/proc/loadavg"))
+"""What a verdict reads by itself, and lxcfs lays its own over: a FUSE program that may hang."""
 _STEPS_MAX = 400
 """Names and links on the way to a file: more of them go round in circles."""
 

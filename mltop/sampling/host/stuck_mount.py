@@ -7,6 +7,7 @@ carries what it is at in its `comm`, and the next run looks there before it asks
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -44,10 +45,17 @@ def _comm(item: bytes) -> bytes:
 
 def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:
     try:
-        uptime_s = float(read_bytes(roots.proc / "uptime", 64).split()[0])
+        uptime_s = _uptime_s(roots)
     except (OSError, ValueError, IndexError):
         return
     ticks = os.sysconf("SC_CLK_TCK")
     for one in kin(roots.proc, _PREFIX):
         if one.state == b"D" and uptime_s - one.started_ticks / ticks > STUCK_S:
             yield one.pid, one.comm
+
+
+def _uptime_s(roots: Roots) -> float:
+    """Seconds of the clock by which processes start: in a container lxcfs has another /proc/uptime, which may hang."""
+    if roots.proc == Roots().proc:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return float(read_bytes(roots.proc / "uptime", 64).split()[0])

@@ -14,8 +14,7 @@ from mltop.jobs.crontab.stray import strays
 from mltop.jobs.crontab.taken import is_debians, local_users, refused_file, wrong_line
 from mltop.jobs.crontab.text import BlockFault, Entry, entries
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
-from mltop.jobs.site import Site
-from mltop.jobs.systemd.timer import Timer, TimersError, timers
+from mltop.jobs.systemd.timer import Timer
 from mltop.jobs.systemd.unit import id_of
 from mltop.model.job import Job, Origin
 from mltop.system.text import clean
@@ -186,15 +185,11 @@ def _of_script(path: Path, origin: Origin, *, enabled: bool = True) -> Foreign:
     )
 
 
-def of_timers(site: Site, scope: str, *, is_all: bool, own: Iterable[str]) -> tuple[list[Foreign], list[str]]:
-    """Timers of a scope that are not of this config; a vendor's only with `is_all`."""
-    try:
-        found = timers(scope, site.environment)
-    except TimersError as error:
-        return [], [f"timers ({scope}): {error}"]
+def of_timers(found: Iterable[Timer], scope: str, *, is_all: bool, own: Iterable[str]) -> list[Foreign]:
+    """Those timers of a scope that are not of this config; a vendor's only with `is_all`."""
     mine = set(own)
     kept = [one for one in found if id_of(one.unit) not in mine and (is_all or _is_home_made(one.path))]
-    return [_of_timer(one, scope) for one in kept], []
+    return [_of_timer(one, scope) for one in kept]
 
 
 def _is_home_made(path: str | None) -> bool:

@@ -17,10 +17,12 @@ from mltop.jobs.history.history import History
 from mltop.jobs.history.summary import shared as shared_jobs
 from mltop.jobs.moment import utc
 from mltop.jobs.plan.plan import Installed, Step, installed, plan
+from mltop.jobs.plan.scheduled import scheduled
 from mltop.jobs.plan.wish import Wish, wishes
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, next_runs, parse
 from mltop.jobs.scheduler import cron_off, is_cron_running, manager_off
 from mltop.jobs.site import Site
+from mltop.jobs.systemd.timer import Timer, TimersError, timers
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.system.text import clean
 
@@ -43,16 +45,25 @@ def inventory(
     `count` next runs of each. `is_whole` is false where the config has faults: then nothing counts as orphaned.
     """
     crontab, notes = _crontab(site)
-    have = installed(site, crontab) if crontab is not None else _without_crontab(site)
+    asked = _timers(site)
+    active = {
+        scope: [one.unit for one in found if one.is_enabled] for scope, (found, said) in asked.items() if not said
+    }
+    have = installed(site, crontab, active) if crontab is not None else _without_crontab(site, active)
     made = plan(jobs.values(), site, have=have)
-    strangers, more = _foreign(site, crontab, jobs, is_all=is_all)
+    strangers, more = _foreign(site, crontab, asked, jobs, is_all=is_all)
     notes += [*more, *made.notes]
     wanted = wishes(jobs.values(), site)
     shared = _of_root(site)
     own = [_own(wish, step) for wish, step in zip(wanted, made.steps, strict=False)]
     own += (unread := [job for id, job in shared.items() if job.schedule and id not in jobs])
     orphans = [_orphan(step) for step in made.steps[len(wanted) :]] if is_whole else []
-    schedules = [*(wish.schedules for wish in wanted), *map(_schedules, unread), *(one.schedules for one in strangers)]
+    now = scheduled(site, have)
+    schedules = [
+        *(_running(wish, step, now) for wish, step in zip(wanted, made.steps, strict=False)),
+        *map(_schedules, unread),
+        *(one.schedules for one in strangers),
+    ]
     times = _times(schedules, count)
     listed = [_with_next(job, found) for job, found in zip([*own, *(one.job for one in strangers)], times, strict=True)]
     seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site, shared)
@@ -70,40 +81,55 @@ def _crontab(site: Site) -> tuple[bytes | None, list[str]]:
     return data, [] if is_cron_running() else ["cron is not running: nothing in a crontab runs"]
 
 
-def _without_crontab(site: Site) -> Installed:
-    found = installed(site, b"")
+def _without_crontab(site: Site, active: Mapping[str, Sequence[str]]) -> Installed:
+    found = installed(site, b"", active)
     return msgspec.structs.replace(found, crontab=None, crontab_parts=None)
 
 
 def _foreign(
-    site: Site, crontab: bytes | None, jobs: Mapping[str, JobConfig], *, is_all: bool
+    site: Site,
+    crontab: bytes | None,
+    asked: Mapping[str, tuple[Sequence[Timer], Sequence[str]]],
+    jobs: Mapping[str, JobConfig],
+    *,
+    is_all: bool,
 ) -> tuple[list[Foreign], list[str]]:
     found = own_crontab(crontab, site.calls()) if crontab is not None else []
     notes: list[str] = []
-    for seen, said in _timers(site, jobs, is_all=is_all):
-        found += seen
+    for scope, (seen, said) in asked.items():
+        found += of_timers(seen, scope, is_all=is_all, own=jobs)
         notes += said
     if is_all:
-        seen, said = system_crontabs()
-        found += seen
-        notes += said
+        more, unread = system_crontabs()
+        found += more
+        notes += unread
     return found, notes
 
 
-def _timers(site: Site, jobs: Mapping[str, JobConfig], *, is_all: bool) -> list[tuple[list[Foreign], list[str]]]:
+def _timers(site: Site) -> dict[str, tuple[Sequence[Timer], Sequence[str]]]:
     """Both managers' timers, asked at the same time: one that does not answer costs its deadline once."""
-    answers: dict[str, tuple[list[Foreign], list[str]]] = {}
+    answers: dict[str, tuple[Sequence[Timer], Sequence[str]]] = {}
 
     def ask(scope: str) -> None:
-        off = manager_off(scope, site.environment)
-        answers[scope] = ([], [off]) if off else of_timers(site, scope, is_all=is_all, own=jobs)
+        if (off := manager_off(scope, site.environment)) is not None:
+            answers[scope] = ([], [off])
+            return
+        try:
+            answers[scope] = (timers(scope, site.environment), [])
+        except TimersError as error:
+            answers[scope] = ([], [f"timers ({scope}): {error}"])
 
     asking = [threading.Thread(target=ask, args=(scope,), daemon=True) for scope in ("user", "system")]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
-    return [answers[scope] for scope in ("user", "system") if scope in answers]
+    return {scope: answers[scope] for scope in ("user", "system") if scope in answers}
+
+
+def _running(wish: Wish, step: Step, now: Mapping[str, tuple[Schedule, ...]]) -> tuple[Schedule, ...]:
+    """The schedules by which it is run: where it is installed otherwise than the config has it, those that are."""
+    return now.get(wish.id, ()) if step.drift in (Drift.DRIFTED, Drift.CHANGED) else wish.schedules
 
 
 def _own(wish: Wish, step: Step) -> Job:

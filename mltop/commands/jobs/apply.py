@@ -57,12 +57,11 @@ def _apply(asked: Asked) -> int:
 
 
 def _undo(asked: Asked) -> int:
-    operations = Operations(asked.site)
-    last = operations.last()
     done = undo(asked.site)
     if asked.options.json:
         document({"schema": PLAN_SCHEMA, "steps": [], "diff": "", "operation": done, "notes": [], "errors": []})
     else:
+        last = next((one for one in Operations(asked.site).all() if one.id == done.undoes), None)
         what = f"{last.operation}{f' {last.target}' if last.target else ''} of {last.time}" if last else "it"
         text(f"taken back: {what} ({', '.join(record.path for record in done.changes)})\n")
     return ExitCode.DONE

@@ -108,6 +108,8 @@ class Crontab:
             keep(path, data)
             for old in sorted(path.parent.glob(f"{self._name}-*.bak"))[:-KEPT]:
                 old.unlink(missing_ok=True)
+            for torn in path.parent.glob(f"{self._name}.new-*"):  # of one that was killed
+                torn.unlink(missing_ok=True)
         except OSError as error:
             raise CrontabError(f"the old crontab cannot be kept: {error.filename}: {error.strerror}") from None
         return path
@@ -152,7 +154,7 @@ class Crontab:
 
     def _from_file(self, data: bytes) -> Answer:
         try:
-            descriptor, name = tempfile.mkstemp(prefix="crontab-", dir=self._state / "backups")
+            descriptor, name = tempfile.mkstemp(prefix=f"{self._name}.new-", dir=self._state / "backups")
         except OSError as error:
             raise CrontabError(f"{error.filename}: {error.strerror}") from None
         os.close(descriptor)

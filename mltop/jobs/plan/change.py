@@ -11,6 +11,9 @@ import msgspec
 
 from mltop.system.text import clean
 
+BEGUN = "operation.begun"
+"""The file below the state's folder that an operation under way is noted in."""
+
 
 class Kind(StrEnum):
     """How a file is put in place."""

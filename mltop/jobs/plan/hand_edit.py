@@ -52,7 +52,7 @@ def _of_units(wish: Wish, site: Site, have: Installed) -> tuple[str, ...]:
     data = folder.files if folder else {}
     if folder is None or timer not in data or _start(data.get(service)) != site.call(wish.job.scope):
         raise HandEditError(f"{wish.id}: more than its timer was edited, which the config cannot say; use --mine")
-    return unit.expressions(data[timer]) if timer in folder.enabled else ()
+    return unit.expressions(data[timer]) if timer in folder.enabled - folder.stopped else ()
 
 
 def _start(data: bytes | None) -> Call | None:

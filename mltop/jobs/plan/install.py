@@ -15,7 +15,7 @@ from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
 from mltop.jobs.systemd import switch
 from mltop.jobs.systemd.manager import SystemdError, order, verify
-from mltop.jobs.systemd.place import is_link
+from mltop.jobs.systemd.place import STOPPED, is_link
 
 _SCOPES = {Kind.USER_UNIT: "user", Kind.SYSTEM_UNIT: "system"}
 _FAILURES = (OSError, Fault, CrontabError, SystemdError)
@@ -41,6 +41,9 @@ def install(changes: Sequence[Change], site: Site) -> None:
             _put(group, site)
     except _FAILURES as error:
         raise InstallError(f"{_said(error)}{_taken_back(done, site)}") from None
+    except KeyboardInterrupt:
+        _taken_back(done, site)
+        raise
 
 
 def _said(error: Exception) -> str:
@@ -133,8 +136,11 @@ def _put_units(group: Sequence[Change], scope: str, site: Site) -> None:
             _put_file(change)
     order(scope, site.environment, "daemon-reload")
     on = sorted(name for name in changed if name not in off and _is_there(name, group))
-    if on:
-        order(scope, site.environment, "enable", "--now", *on)
+    stopped = [name for name in on if (links.get(name) or b"").endswith(STOPPED)]
+    if stopped:
+        order(scope, site.environment, "enable", *stopped)
+    if len(stopped) < len(on):
+        order(scope, site.environment, "enable", "--now", *(name for name in on if name not in stopped))
 
 
 def _is_there(name: str, group: Sequence[Change]) -> bool:

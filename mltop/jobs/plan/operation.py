@@ -1,4 +1,8 @@
-"""Every write that mltop makes to a scheduler or a config, one JSON line each, and the way back from the last (J12)."""
+"""Every write that mltop makes to a scheduler or a config, one JSON line each, and the way back from the last (J12).
+
+What is begun is noted beside them until it is done: an operation that is killed in its midst is found by the next one,
+and can be taken back as far as it got.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ import msgspec
 
 from mltop.jobs.crontab.own import CrontabError
 from mltop.jobs.kept import KEPT, alone, keep
-from mltop.jobs.plan.change import Change, Kind
+from mltop.jobs.plan.change import BEGUN, TIMER_SCOPES, Change, Kind
 from mltop.jobs.plan.install import InstallError, install
 from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.manager import SystemdError
-from mltop.system.file import append_line
+from mltop.system.file import append_line, try_lock, write_atomic
 
 PATIENCE_S = 20.0
 _TAIL_BYTES = 1 << 20
@@ -53,6 +57,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid: int
     changes: tuple[Record, ...] = ()
     undoes: str | None = None
+    is_cut_short: bool = False
+    """It was killed: some of its changes may not have been made."""
 
 
 class Operations:
@@ -61,19 +67,22 @@ class Operations:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._path = site.state / "operations.jsonl"
+        self._begun = site.state / BEGUN
+        self._lock = site.state / "locks" / "operations.lock"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One operation at a time (D34); raises OperationError."""
+        """One operation at a time (D34); one that was cut short is noted first. Raises OperationError."""
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(alone(self._site.state / "locks" / "operations.lock", PATIENCE_S))
+                stack.enter_context(alone(self._lock, PATIENCE_S))
             except TimeoutError:
                 raise OperationError("another mltop is changing schedules") from None
             except OSError as error:
                 what = f"{error.filename or self._site.state}: {error.strerror}"
                 remedy = ": not yours to write; sudo, or --state-dir DIR" if isinstance(error, PermissionError) else ""
                 raise OperationError(what + remedy) from None
+            self._settle()
             yield
 
     def do(
@@ -95,18 +104,77 @@ class Operations:
         )
         try:
             records = tuple(self._keep(made.id, number, change) for number, change in enumerate(changes))
+            made = msgspec.structs.replace(made, changes=records)
+            write_atomic(self._begun, msgspec.json.encode(made))
         except OSError as error:
             raise OperationError(f"{error.filename}: {error.strerror}; nothing was changed") from None
         try:
             install(changes, self._site)
         except InstallError as error:
+            self._settle()
             raise OperationError(str(error)) from None
-        made = msgspec.structs.replace(made, changes=records)
+        self._note(made, "done, but not noted, so undo does not know of it")
+        return made
+
+    def _note(self, made: Operation, otherwise: str) -> None:
+        """Note an operation; what was begun is over then."""
         try:
             append_line(self._path, msgspec.json.encode(made))
+            self._begun.unlink(missing_ok=True)
         except OSError as error:
-            raise OperationError(f"done, but not noted, so undo does not know of it: {error.strerror}") from None
-        return made
+            raise OperationError(f"{otherwise}: {error.filename or self._path}: {error.strerror}") from None
+
+    def _settle(self) -> None:
+        """Note what was begun and neither done nor taken back; the caller holds the lock."""
+        begun = self.begun()
+        if begun is not None and self._has_done(begun) and begun.id not in {one.id for one in self.all()}:
+            self._note(msgspec.structs.replace(begun, is_cut_short=True), "cannot note what was cut short")
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self._begun.unlink()
+
+    def begun(self) -> Operation | None:
+        """What was begun, and may be under way."""
+        try:
+            return msgspec.json.decode(self._begun.read_bytes(), type=Operation)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OperationError(f"{error.filename}: {error.strerror}") from None
+        except msgspec.MsgspecError:  # it is written whole: of another version
+            return None
+
+    def cut_short(self) -> Operation | None:
+        """What was begun, and is neither done nor under way: it was killed. For who only looks."""
+        with contextlib.suppress(OperationError, OSError):
+            begun = self.begun()
+            if begun is None or (descriptor := try_lock(self._lock)) is None:
+                return None
+            try:
+                return begun if self._has_done(begun) else None
+            finally:
+                os.close(descriptor)
+        return None
+
+    def _has_done(self, begun: Operation) -> bool:
+        """Whether it changed anything that is still so; where that cannot be told, it may have."""
+        try:
+            return any(self._is_done(record) for record in begun.changes)
+        except OperationError:
+            return True
+
+    def _is_done(self, record: Record) -> bool:
+        found = self._now(record)
+        if record.kind in TIMER_SCOPES:  # brought from one state to another in several steps
+            return found != self._before(record)
+        return _is_after(record, found)
+
+    @staticmethod
+    def _before(record: Record) -> bytes | None:
+        try:
+            return Path(record.before).read_bytes() if record.before else None
+        except OSError as error:
+            raise OperationError(f"{error.filename}: {error.strerror}") from None
 
     def _keep(self, id: str, number: int, change: Change) -> Record:
         digest = None if change.after is None else hashlib.sha256(change.after).hexdigest()
@@ -137,23 +205,21 @@ class Operations:
     def last(self) -> Operation | None:
         """The last one that was not taken back."""
         done = self.all()
-        undone = {one.undoes for one in done if one.undoes}
+        undone = {one.undoes for one in done if one.undoes and not one.is_cut_short}
         return next((one for one in reversed(done) if one.changes and not one.undoes and one.id not in undone), None)
 
     def undo(self, operation: Operation) -> list[Change]:
-        """The changes that take an operation back; raises OperationError where something was changed since."""
+        """The changes that take an operation back; raises OperationError where something was changed since.
+
+        What is as it was before is left: somebody, or an undo that was cut short, took that back already.
+        """
         changes = []
         for record in operation.changes:
-            found = self._now(record)
-            digest = None if found is None else hashlib.sha256(found).hexdigest()
-            if record.kind is Kind.CRONTAB and found == b"" and record.after_sha256 is None:
-                digest = None
-            if digest != record.after_sha256:
+            found, before = self._now(record), self._before(record)
+            if not _is_after(record, found):
+                if _is_same(record, found, before):
+                    continue
                 raise OperationError(f"{record.path} was changed since then: it is not taken back")
-            try:
-                before = Path(record.before).read_bytes() if record.before else None
-            except OSError as error:
-                raise OperationError(f"{error.filename}: {error.strerror}") from None
             changes.append(Change(kind=record.kind, path=record.path, before=found, after=before, mode=record.mode))
         return changes
 
@@ -162,6 +228,17 @@ class Operations:
             return now(record.kind, record.path, self._site)
         except (OSError, CrontabError, SystemdError) as error:
             raise OperationError(str(error)) from None
+
+
+def _is_after(record: Record, found: bytes | None) -> bool:
+    """Whether a place has what an operation put there."""
+    if record.kind is Kind.CRONTAB and not found and record.after_sha256 is None:
+        return True
+    return record.after_sha256 == (None if found is None else hashlib.sha256(found).hexdigest())
+
+
+def _is_same(record: Record, found: bytes | None, before: bytes | None) -> bool:
+    return (found or b"") == (before or b"") if record.kind is Kind.CRONTAB else found == before
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from mltop.jobs.crontab.block import Choice, Resolve
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.stray import strays, without
 from mltop.jobs.crontab.text import BlockFault, Parts, parts, with_block
-from mltop.jobs.plan.change import Change, Kind, diff, read
+from mltop.jobs.plan.change import BEGUN, Change, Kind, diff, read
 from mltop.jobs.plan.wish import Wish, wishes
 from mltop.jobs.site import Site, SiteError
 from mltop.jobs.systemd import place as unit_place
@@ -76,8 +76,10 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def installed(site: Site, crontab: bytes | None = None) -> Installed:
-    """Look at the schedulers. `crontab` is given by who read it already."""
+def installed(
+    site: Site, crontab: bytes | None = None, active: Mapping[str, Collection[str]] | None = None
+) -> Installed:
+    """Look at the schedulers. `crontab`, and by scope the `active` timers, are given by who read them already."""
     notes: list[str] = []
     found: Parts | None = None
     try:
@@ -88,10 +90,25 @@ def installed(site: Site, crontab: bytes | None = None) -> Installed:
     units: dict[str, unit_place.Folder] = {}
     for scope in site.scopes():
         try:
-            units[scope] = unit_place.look(scope, site)
+            units[scope] = unit_place.look(scope, site, (active or {}).get(scope))
         except OSError as error:
             notes.append(f"{error.filename}: {error.strerror}")
-    return Installed(crontab=crontab, crontab_parts=found, cron_d=_cron_d(site, notes), units=units, notes=tuple(notes))
+    cron_d = _cron_d(site, notes)
+    notes += _cut_short(site)
+    return Installed(crontab=crontab, crontab_parts=found, cron_d=cron_d, units=units, notes=tuple(notes))
+
+
+def _cut_short(site: Site) -> list[str]:
+    """What an operation that was killed has left."""
+    if not (site.state / BEGUN).exists():
+        return []
+    from mltop.jobs.plan.operation import Operations
+
+    begun = Operations(site).cut_short()
+    if begun is None:
+        return []
+    what = f"{begun.operation} {begun.target or ''}".strip()
+    return [f"{what} of {begun.time} was cut short: mltop jobs undo takes back what it did"]
 
 
 def _cron_d(site: Site, notes: list[str]) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,13 +11,17 @@ import msgspec
 from mltop.jobs.crontab.block import Choice
 from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.wish import Wish
+from mltop.jobs.program import ProgramError
 from mltop.jobs.scheduler import manager_off
 from mltop.jobs.site import Site
 from mltop.jobs.systemd import unit
+from mltop.jobs.systemd.manager import systemctl
 from mltop.model.job import Drift
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _WANTS = "timers.target.wants"
+STOPPED = b" (stopped)\n"
+"""Behind the link of a timer that is enabled, and that somebody stopped."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -34,6 +38,10 @@ class Folder(msgspec.Struct, frozen=True):
     path: Path
     files: dict[str, bytes] = {}
     enabled: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
+    """Timers that are enabled and do not wait for their time: somebody stopped them."""
+    altered: tuple[str, ...] = ()
+    """Files beside the units that change what they say: drop-ins."""
     off: str | None = None
     """Why no manager reads it now."""
 
@@ -47,16 +55,35 @@ def folder(scope: str, site: Site) -> Path:
     return (Path(base) if base.startswith("/") else Path(home) / ".config") / "systemd" / "user"
 
 
-def look(scope: str, site: Site) -> Folder:
-    """What is there; raises OSError."""
+def look(scope: str, site: Site, active: Collection[str] | None = None) -> Folder:
+    """What is there; raises OSError. `active` are the timers that wait for their time, from who asked already."""
     path = folder(scope, site)
-    files = {}
+    files, altered = {}, []
     if path.is_dir():
-        for entry in os.scandir(path):
+        for entry in sorted(os.scandir(path), key=lambda one: one.name):
             if unit.id_of(entry.name) is not None and entry.is_file(follow_symlinks=False):
                 files[entry.name] = Path(entry.path).read_bytes()
+            elif unit.id_of(entry.name.removesuffix(".d")) is not None and entry.is_dir():
+                altered += sorted(str(one) for one in Path(entry.path).glob("*.conf"))
     enabled = frozenset(name for name in files if os.path.lexists(path / _WANTS / name))
-    return Folder(path, files, enabled, manager_off(scope, site.environment))
+    off = manager_off(scope, site.environment)
+    if active is None and enabled and off is None:
+        active = _active(scope, site, enabled)
+    stopped = frozenset() if active is None else enabled - frozenset(active)
+    return Folder(path, files, enabled, stopped, tuple(altered), off)
+
+
+def _active(scope: str, site: Site, names: Collection[str]) -> frozenset[str] | None:
+    """Those of the timers that wait for their time; `None` where the manager does not say."""
+    try:
+        answer = systemctl(scope, site.environment, "show", "--property=Id,ActiveState", "--", *sorted(names))
+    except ProgramError:
+        return None
+    blocks = answer.out.decode("utf-8", "replace").split("\n\n")
+    found = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
+    if answer.code != 0 or not all("ActiveState" in one for one in found):
+        return None
+    return frozenset(one.get("Id", "") for one in found if one["ActiveState"] in ("active", "activating", "reloading"))
 
 
 def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: Choice) -> Piece:
@@ -78,6 +105,7 @@ def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: 
             continue
         drift = _drift(id, files, have, is_known=id in known)
         drifts[id] = drift
+        notes += _by_hand(id, have)
         if drift is Drift.IN_SYNC or id in faulty or choice.leaves(id, drift):
             continue
         changes += _changes(scope, id, files, have)
@@ -103,6 +131,18 @@ def _owner(id: str, have: Folder, site: Site) -> str | None:
     return None
 
 
+def _by_hand(id: str, have: Folder) -> list[str]:
+    """What was done to a job's units without a change of their files."""
+    names = unit.names(id)
+    found = [f"{id}: {names[1]} is stopped: nothing starts it"] if names[1] in have.stopped else []
+    beside = tuple(f"/{name}.d/" for name in names)
+    return found + [
+        f"{id}: {path} changes what mltop wrote: it stays"
+        for path in have.altered
+        if any(one in path for one in beside)
+    ]
+
+
 def _drift(id: str, files: dict[str, bytes], have: Folder, *, is_known: bool) -> Drift:
     names = unit.names(id)
     found = {name: have.files[name] for name in names if name in have.files}
@@ -110,7 +150,7 @@ def _drift(id: str, files: dict[str, bytes], have: Folder, *, is_known: bool) ->
         return Drift.MISSING
     if not is_known:
         return Drift.ORPHANED
-    is_enabled = names[1] in have.enabled
+    is_enabled = names[1] in have.enabled - have.stopped
     if found == files and is_enabled:
         return Drift.IN_SYNC
     if len(found) < len(names) or not is_enabled:
@@ -127,11 +167,12 @@ def _changes(scope: str, id: str, files: dict[str, bytes], have: Folder) -> list
     ]
     timer = unit.names(id)[1]
     link = f"-> {have.path / timer}\n".encode()
+    old = link.removesuffix(b"\n") + STOPPED if timer in have.stopped else link
     made.append(
         Change(
             kind=kind,
             path=str(have.path / _WANTS / timer),
-            before=link if timer in have.enabled else None,
+            before=old if timer in have.enabled else None,
             after=link if files else None,
         )
     )

@@ -163,6 +163,15 @@ def test_fifty_backups_are_kept(box: Box, crontab: Crontab, monkeypatch: pytest.
     assert [path.read_bytes().count(b"\n") for path in backups(box)] == [2, 3, 4]
 
 
+def test_what_a_killed_one_left_goes_with_the_next_change(box: Box, crontab: Crontab) -> None:
+    crontab.write(lambda data: data + b"A=1\n")
+    torn, others = (box.state / "backups" / f"crontab-{name}.new-abcd" for name in (os.geteuid(), "other"))
+    torn.touch()
+    others.touch()
+    crontab.write(lambda data: data + b"B=1\n")
+    assert (torn.exists(), others.exists()) == (False, True)
+
+
 def test_a_state_that_cannot_be_written_changes_nothing(box: Box, crontab: Crontab) -> None:
     box.tab.write_bytes(MINE)
     box.state.write_text("a file where a folder has to be")

@@ -19,6 +19,7 @@ from mltop.jobs.crontab.line import Call, line, owned
 from mltop.jobs.foreign import system_entries
 from mltop.jobs.plan import plan as module
 from mltop.jobs.plan.apply import ApplyError, apply, undo
+from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.operation import Operations
 from mltop.jobs.plan.plan import CRON_D, Plan, plan
 from mltop.jobs.schedule.schedule import ScheduleFault
@@ -288,3 +289,27 @@ def test_a_line_holds_nothing_that_needs_quotes(id: str, program: str) -> None:
 
 def test_the_lines_for_missed_runs_are_the_same_every_time() -> None:
     assert cron_line.catch_up(Call("/opt/mltop")) == cron_line.catch_up(Call("/opt/mltop"))
+
+
+def test_an_undo_that_somebody_began_by_hand_is_ended(box: Box) -> None:
+    apply([command("a", "0 2 * * *")], box.site())
+    box.tab.write_bytes(MINE)
+    assert undo(box.site()).changes == ()
+    with pytest.raises(ApplyError, match="nothing to undo"):
+        undo(box.site())
+
+
+def test_what_was_interrupted_is_taken_back(box: Box, tmp_path: Path) -> None:
+    """Ctrl-C while crontab(1) works: the config that was written before it is as it was."""
+    config = tmp_path / "config.toml"
+    config.write_text("version = 1\n")
+    changes = [
+        Change(kind=Kind.CONFIG, path=str(config), before=b"version = 1\n", after=b"version = 1\n[ui]\n"),
+        Change(kind=Kind.CRONTAB, path="crontab", before=MINE, after=MINE + b"# more\n"),
+    ]
+    box.program("crontab", 'if [ "$1" = -l ]; then cat "$TAB"; else kill -INT $PPID; exec sleep 20; fi')
+    operations = Operations(box.site())
+    with operations.locked(), pytest.raises(KeyboardInterrupt):
+        operations.do("edit", changes)
+    assert (config.read_text(), box.tab.read_bytes()) == ("version = 1\n", MINE)
+    assert operations.cut_short() is None

@@ -8,11 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 
 MLTOP = [sys.executable, "-m", "mltop"]
 
@@ -107,13 +106,6 @@ def children(pid: int) -> set[int]:
         if int(fields[1]) in {pid, *found}:
             found.add(int(stat.parent.name))
     return found
-
-
-def wait_until(claim: Callable[[], bool], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.02)
 
 
 def are_gone(pids: set[int]) -> bool:

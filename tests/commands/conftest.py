@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 
 from mltop.jobs.history.history import History
@@ -82,10 +82,7 @@ class TaskBox:
 
     @staticmethod
     def wait_until(condition: Callable[[], object], what: str = "the condition") -> None:
-        deadline = time.monotonic() + FALLBACK_S
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {FALLBACK_S} s: {what}"
-            time.sleep(0.005)
+        patience.wait_until(condition, FALLBACK_S, what)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hung import hung_mount
 
 from mltop.commands.backup.command import main
 from mltop.model.job import RunState
@@ -272,15 +273,9 @@ def test_what_is_pruned_is_planned_first_and_can_be_brought_back(box: Box) -> No
 
 @pytest.mark.integration
 def test_a_target_that_answers_no_more_is_said_in_time(box: Box, tmp_path: Path) -> None:
-    pytest.importorskip("mfusepy")
-    if not Path("/dev/fuse").exists():
-        pytest.skip("no FUSE")
     mount = tmp_path / "dead"
-    mount.mkdir()
-    fuse = Path(__file__).parents[1] / "fakes" / "hung_mount.py"
-    with subprocess.Popen([sys.executable, fuse, mount], stdin=subprocess.DEVNULL) as server:
+    with hung_mount(mount) as server:
         try:
-            box.wait_until(mount.is_mount, "the mount")
             server.send_signal(signal.SIGSTOP)
             box.write(f'[jobs.m]\nkind = "backup"\nsource = "{box.models}"\ntarget = "{mount}"\nsettle = "0s"')
             code, made = box.document("backup", "list")
@@ -296,8 +291,6 @@ def test_a_target_that_answers_no_more_is_said_in_time(box: Box, tmp_path: Path)
             assert box.runs()[0].state in (RunState.TIMEOUT, RunState.STUCK)
         finally:
             server.send_signal(signal.SIGCONT)
-            subprocess.run(["umount", "-l", mount], check=False)
-            server.terminate()
 
 
 def _at_work(box: Box) -> bool:

@@ -10,10 +10,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from patience import wait_until
 
 _PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root", "USER": "root", "TERM": "dumb"}
 
@@ -66,14 +67,6 @@ hostname tried; cd "$root"; mkdir -p old; pivot_root . old; cd /; umount -l /old
 exec env -i container=tried PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM=dumb \\
   /lib/systemd/systemd --system --unit=tried.target --log-target=console --log-level=notice --show-status=no
 """
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float, what: object = "") -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what}")
-        time.sleep(0.05)
 
 
 class Namespaced:

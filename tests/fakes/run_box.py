@@ -8,9 +8,10 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+import patience
 
 from mltop.jobs.history.history import History
 from mltop.jobs.runner import alive
@@ -20,10 +21,7 @@ FALLBACK_S = 10.0
 
 
 def wait_until(condition: Callable[[], object], what: str = "the condition") -> None:
-    deadline = time.monotonic() + FALLBACK_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {FALLBACK_S} s: {what}"
-        time.sleep(0.01)
+    patience.wait_until(condition, FALLBACK_S, what)
 
 
 class Box:

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import driver
 import pytest
+from patience import wait_until
 
 ASK = """
 import json, sys
@@ -54,14 +54,6 @@ def ask(fake: driver.FakeNvml, *questions: str) -> list[Any]:
     )
     answers: list[Any] = json.loads(child.stdout)
     return answers
-
-
-def wait_until(claim: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for a condition, not for a time."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 
 from mltop.fleet import relay
 from mltop.fleet.ssh import RemoteSource
@@ -18,13 +19,6 @@ from mltop.model.request import Request
 
 SNAPSHOT = '{"schema":"mltop.snapshot/1","version":"9.9.9","host":"%s","key_of_tomorrow":1}'
 Client = Callable[[str], Path]
-
-
-def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        select.select([], [], [], 0.01)
 
 
 def line(source: RemoteSource, timeout_s: float = 10.0) -> dict[str, object]:
@@ -76,7 +70,7 @@ def opened() -> Iterator[Callable[[], RemoteSource]]:
     yield make
     for source in sources:
         source.close()
-        until(lambda pid=source.pid: ended(pid))
+        wait_until(lambda pid=source.pid: ended(pid))
 
 
 def ended(pid: int) -> bool:
@@ -103,8 +97,8 @@ def test_closing_leaves_nothing(client: Client, opened: Opened) -> None:
     assert source.connect() is None
     assert lives(here / "pid")
     source.close()
-    until(lambda: not lives(here / "pid"), 2.0)
-    until(lambda: ended(source.pid), 2.0)
+    wait_until(lambda: not lives(here / "pid"), 2.0)
+    wait_until(lambda: ended(source.pid), 2.0)
 
 
 def test_a_dashboard_that_dies_leaves_nothing(client: Client) -> None:
@@ -115,10 +109,10 @@ def test_a_dashboard_that_dies_leaves_nothing(client: Client) -> None:
         (here / "relay").write_text(f"{source.pid}\n")
         source.connect()
         signal.pause()
-    until(lambda: lives(here / "pid") and lives(here / "relay"))
+    wait_until(lambda: lives(here / "pid") and lives(here / "relay"))
     os.kill(dashboard, signal.SIGKILL)
     os.waitpid(dashboard, 0)
-    until(lambda: not lives(here / "pid") and not lives(here / "relay"), 2.0)
+    wait_until(lambda: not lives(here / "pid") and not lives(here / "relay"), 2.0)
 
 
 def test_a_client_that_ignores_sigterm_is_killed(client: Client, opened: Opened) -> None:
@@ -126,7 +120,7 @@ def test_a_client_that_ignores_sigterm_is_killed(client: Client, opened: Opened)
     source = opened()
     assert source.connect() is None
     source.close()
-    until(lambda: not lives(here / "pid"), 3.0)
+    wait_until(lambda: not lives(here / "pid"), 3.0)
 
 
 def test_a_lost_connection_comes_back_and_is_told_what_was_asked(client: Client, opened: Opened) -> None:
@@ -139,10 +133,10 @@ def test_a_lost_connection_comes_back_and_is_told_what_was_asked(client: Client,
     source.send(Request(sort="cpu", refresh=True))
     assert line(source)["host"] == "a"
     assert line(source)["host"] == "a", "the second connection's"
-    until(lambda: len((here / "requests").read_text().splitlines()) == 2)
+    wait_until(lambda: len((here / "requests").read_text().splitlines()) == 2)
     first, second = map(json.loads, (here / "requests").read_text().splitlines())
     assert (first["sort"], second) == ("cpu", {"sort": "cpu"})
-    until(lambda: source.trouble() is None)
+    wait_until(lambda: source.trouble() is None)
     assert (here / "tries").read_text() == "try\n" * 2
 
 
@@ -158,7 +152,7 @@ def test_the_trouble_is_named_and_ends_with_the_recovery(client: Client, opened:
     assert "trying again in" in (source.trouble() or "")
     (here / "well").touch()
     assert line(source)["host"] == "a"
-    until(lambda: source.trouble() is None)
+    wait_until(lambda: source.trouble() is None)
 
 
 def test_a_lasting_fault_waits_for_a_hand(client: Client, opened: Opened) -> None:
@@ -207,7 +201,7 @@ def test_a_dashboard_that_does_not_read_gets_the_newest(client: Client, opened: 
     )
     source = opened()
     assert source.connect() is None
-    until(lambda: (here / "all").exists())
+    wait_until(lambda: (here / "all").exists())
     seen = []
     while not seen or seen[-1] != 40:
         seen.append(int(str(line(source)["host"]).split()[0]))
@@ -221,7 +215,7 @@ def test_a_relay_that_dies_is_an_end_of_file(client: Client, opened: Opened) -> 
     assert source.connect() is None
     os.kill(source.pid, signal.SIGKILL)
     line(source)
-    until(lambda: select.select([source.fileno()], [], [], 0)[0])
+    wait_until(lambda: select.select([source.fileno()], [], [], 0)[0])
     assert os.read(source.fileno(), 10) == b""
     assert source.trouble() == "the connection's own process has ended"
     source.send(Request(refresh=True))

@@ -9,41 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from needed import free_port, need
+from patience import wait_until
 
 ROOT = Path(__file__).parents[2]
 REAL_SSH = "/usr/bin/ssh"
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 10.0, what: object = "the condition") -> None:
-    """Wait for a condition; what is under test decides how long that takes."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
-
-
-def need(program: str, package: str) -> str:
-    """The program's path; a skip that says what to install where it is missing."""
-    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin")
-    if found is None:
-        reason = f"no {program}: install {package}"
-        if os.environ.get("MLTOP_TESTS_SKIP_NOTHING"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def script(path: Path, text: str) -> Path:

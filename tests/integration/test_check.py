@@ -13,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import driver
 import pytest
+from hung import hung_mount, stuck
+from needed import free_port, need
+from patience import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -51,67 +54,28 @@ def one(made: dict[str, Any], name: str, target: str) -> dict[str, Any]:
     return dict(found)
 
 
-def until(claim: Callable[[], object], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def need(program: str, package: str, where: str = "") -> str:
-    found = shutil.which(program, path=f"{where}:{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin")
-    if found is None:
-        reason = f"no {program}: install {package}"
-        if os.environ.get("MLTOP_TESTS_SKIP_NOTHING"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-def stuck(comm: str) -> set[int]:
-    """Processes of this name in state D."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        if f"({comm}" in text and text.rpartition(")")[2].split()[0] == "D":
-            found.add(int(path.parent.name))
-    return found
-
-
 # --- what hangs
 
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Path]:
     """A mount that hangs while `mount.block` exists."""
-    path = tmp_path / "mount"
-    path.mkdir()
-    script = Path(driver.__file__).with_name("hung_mount.py")
-    with subprocess.Popen([sys.executable, str(script), str(path)]) as server:
-        until(lambda: path.is_mount() or server.poll() is not None, "mounted")
-        if not path.is_mount():
-            pytest.skip("no FUSE here")
-        yield path
-        path.with_suffix(".block").unlink(missing_ok=True)
-        server.kill()  # whoever waits for it gets an error from the kernel
-        subprocess.run(["fusermount3", "-u", "-z", str(path)], check=False, timeout=10)
+    with hung_mount(tmp_path / "mount"):
+        yield tmp_path / "mount"
 
 
-def test_a_mount_that_hangs_is_told_and_leaves_one_child_after_many_runs(mount: Path) -> None:
+def test_a_mount_that_hangs_is_told_and_leaves_one_child_after_many_runs(mount: Path, tmp_path: Path) -> None:
     only = ("--only", "disk.*")
     assert one(check(*only), "disk.mount_stuck", str(mount))["state"] == "OK"
     mount.with_suffix(".block").touch()
-    before = stuck("mltop-m-")
+    before = stuck("mltop-m-", tmp_path)
     started = time.monotonic()
     made = check(*only)
     assert time.monotonic() - started < 2 + 1
     assert one(made, "disk.mount_stuck", str(mount))["state"] == "WARNING"
     assert one(made, "disk.space", "/")["state"] in ("OK", "WARNING", "CRITICAL")
-    (child,) = stuck("mltop-m-") - before
-    until(lambda: _age_s(child) > 3.2, "old enough to be known as stuck")
+    (child,) = stuck("mltop-m-", tmp_path) - before
+    wait_until(lambda: _age_s(child) > 3.2, 20, "old enough to be known as stuck")
     for _ in range(RUNS):
         started = time.monotonic()
         made = check(*only)
@@ -119,9 +83,9 @@ def test_a_mount_that_hangs_is_told_and_leaves_one_child_after_many_runs(mount: 
         found = one(made, "disk.mount_stuck", str(mount))
         assert (found["state"], made["exit_code"]) == ("CRITICAL", 2)
         assert f"pid {child}" in found["summary"]
-    assert stuck("mltop-m-") - before == {child}
+    assert stuck("mltop-m-", tmp_path) - before == {child}
     mount.with_suffix(".block").unlink()
-    until(lambda: child not in stuck("mltop-m-"), "gone when the mount answers")
+    wait_until(lambda: child not in stuck("mltop-m-", tmp_path), 20, "gone when the mount answers")
     assert one(check(*only), "disk.mount_stuck", str(mount))["state"] == "OK"
 
 
@@ -153,18 +117,18 @@ def test_a_state_on_a_mount_that_hangs_holds_no_run_up_and_leaves_one_child(moun
         return one(made, "self.state", "")
 
     mount.with_suffix(".block").touch()
-    before = stuck("mltop-m-")
+    before = stuck("mltop-m-", tmp_path)
     found = told()
     assert (found["state"], found["reason"]) == ("UNKNOWN", "timeout")
     assert found["summary"] == f"kept in {run}/mltop: {state}: does not answer"
-    until(lambda: stuck("mltop-m-") - before, "stuck in state D")
-    (child,) = stuck("mltop-m-") - before
-    until(lambda: _age_s(child) > 3.2, "old enough to be known as stuck")
+    wait_until(lambda: stuck("mltop-m-", tmp_path) - before, 20, "stuck in state D")
+    (child,) = stuck("mltop-m-", tmp_path) - before
+    wait_until(lambda: _age_s(child) > 3.2, 20, "old enough to be known as stuck")
     since = {told()["since"] for _ in range(RUNS)}
     assert since == {found["since"]}  # the state of before is known, for it is kept elsewhere
-    assert stuck("mltop-m-") - before == {child}
+    assert stuck("mltop-m-", tmp_path) - before == {child}
     mount.with_suffix(".block").unlink()
-    until(lambda: child not in stuck("mltop-m-"), "gone when the mount answers")
+    wait_until(lambda: child not in stuck("mltop-m-", tmp_path), 20, "gone when the mount answers")
     assert "does not answer" not in told()["summary"]
 
 
@@ -198,34 +162,28 @@ def test_a_full_disk_is_told_and_the_state_goes_elsewhere(tmp_path: Path) -> Non
 
 
 def test_a_driver_stuck_in_the_kernel_is_critical_and_gets_one_probe_in_many_runs(
-    mount: Path, fake_nvml: driver.FakeNvml
+    mount: Path, fake_nvml: driver.FakeNvml, tmp_path: Path
 ) -> None:
     mount.with_suffix(".block").touch()
     fake_nvml.scenario("8xh100", extra=f"fault = nvmlDeviceGetPowerUsage 2 hang_file {mount}/file\n")
-    before = stuck("mltop-probe")
+    before = stuck("mltop-probe", tmp_path)
     started = time.monotonic()
     made = check("-t", "2", "--only", "gpu.*", environment=fake_nvml.env)
     assert time.monotonic() - started < 2 + ENDED
     assert one(made, "gpu.responsive", "")["state"] == "CRITICAL"
     assert made["exit_code"] == 2
-    until(lambda: stuck("mltop-probe") - before, "stuck in state D")
-    (probe,) = stuck("mltop-probe") - before
+    wait_until(lambda: stuck("mltop-probe", tmp_path) - before, 20, "stuck in state D")
+    (probe,) = stuck("mltop-probe", tmp_path) - before
     for _ in range(RUNS):
         started = time.monotonic()
         made = check("-t", "5", "--only", "gpu.*", environment=fake_nvml.env)
         assert time.monotonic() - started < 2
         assert made["exit_code"] == 2
         assert f"pid {probe}" in one(made, "gpu.responsive", "")["summary"]
-    assert stuck("mltop-probe") - before == {probe}
+    assert stuck("mltop-probe", tmp_path) - before == {probe}
 
 
 # --- what serves
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def answers(port: int) -> bool:
@@ -244,7 +202,7 @@ def redis(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]
     with subprocess.Popen(
         [need("redis-server", "redis-server"), str(config)], stdout=subprocess.DEVNULL, cwd=tmp_path
     ) as server:
-        until(lambda: answers(port), "redis is up")
+        wait_until(lambda: answers(port), 20, "redis is up")
         yield server, port, tmp_path
         server.send_signal(signal.SIGCONT)
         server.kill()
@@ -299,7 +257,7 @@ def postgres(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Pat
     )  # fmt: skip
     command = [program, "-D", str(data), "-p", str(port), "-k", str(tmp_path), "-h", "127.0.0.1", "-F"]
     with subprocess.Popen([*command, "-c", "max_connections=12"], env=environment, **quiet, **user) as server:
-        until(lambda: answers(port), "postgres is up")
+        wait_until(lambda: answers(port), 20, "postgres is up")
         yield server, port, tmp_path
         server.send_signal(signal.SIGCONT)
         server.send_signal(signal.SIGQUIT)
@@ -319,7 +277,7 @@ def test_postgres_up_by_port_and_socket_stopped_and_killed(
         made = check("--only", "pg", "--config", str(config))
         return [(found["state"], found["reason"]) for found in (one(made, "pg", name) for name in ("port", "socket"))]
 
-    until(lambda: states() == [("OK", None)] * 2, "accepting connections")
+    wait_until(lambda: states() == [("OK", None)] * 2, 20, "accepting connections")
     server.send_signal(signal.SIGSTOP)
     assert states() == [("CRITICAL", "timeout")] * 2
     server.send_signal(signal.SIGCONT)

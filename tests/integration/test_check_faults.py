@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import driver
 import pytest
 from gpu_verdict import GpuVerdict, gpu_verdict
+from needed import by_modes
 
 from mltop.checks.catalogue import CATALOGUE
 
@@ -108,10 +108,7 @@ def test_a_file_of_the_host(tmp_path: Path, name: str, fault: str) -> None:
         pytest.skip(f"no /proc/{name} here")
     prefix: tuple[str, ...] = ()
     if fault == "is refused" and os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("no setpriv: install util-linux")
-        # still root, whose interpreter may be where no other user gets, but one that modes hold for
-        prefix = ("setpriv", *(f"--{which}=-dac_override,-dac_read_search" for which in ("bounding-set", "inh-caps")))
+        prefix = by_modes()
     before = box.states(prefix=prefix)
     FAULTS[fault](box.proc / name)
     after = box.states(prefix=prefix)

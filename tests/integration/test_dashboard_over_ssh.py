@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from patience import wait_until
 from spawned import Spawned
 
 pytestmark = pytest.mark.integration
@@ -28,13 +29,6 @@ class Box(Protocol):
     def connections(self) -> list[int]: ...
     def running(self) -> list[int]: ...
     def environment(self, **more: str) -> dict[str, str]: ...
-
-
-def until(condition: Callable[[], object], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.02)
 
 
 class Session(Spawned):
@@ -105,7 +99,7 @@ def quit_cleanly(shown: Session, box: Box) -> None:
     assert shown.exit_code(3.0) == 0
     assert time.monotonic() - started < 1.5
     assert shown.is_restored()
-    until(lambda: not box.running(), 2.0)
+    wait_until(lambda: not box.running(), 2.0)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +151,7 @@ def test_another_locale_gets_ascii(sshd: Box, session: Opened, latin1: Path) -> 
         shown.wait_for(is_painted)
         shown.child.send("q")
         assert shown.exit_code(3.0) == 0
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown", ""])
@@ -166,7 +160,7 @@ def test_a_terminal_that_cannot_gets_the_text(sshd: Box, session: Opened, term: 
     assert shown.exit_code(10.0) == 0
     assert b"\x1b" not in shown.raw
     assert socket.gethostname().encode() in shown.raw
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_no_terminal_gets_the_text(sshd: Box) -> None:
@@ -183,7 +177,7 @@ def test_no_terminal_gets_the_text(sshd: Box) -> None:
         assert (ended.returncode, ended.stderr) == (0, b"")
         assert b"\x1b" not in ended.stdout
         assert socket.gethostname().encode() in ended.stdout
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 @pytest.mark.parametrize("closing", ["the client is killed", "the connection is killed"])
@@ -194,7 +188,7 @@ def test_a_closed_connection_leaves_nothing(sshd: Box, session: Opened, closing:
     victims = [shown.child.pid] if closing == "the client is killed" else sshd.connections()
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_a_closed_connection_ends_a_stream(sshd: Box) -> None:
@@ -210,7 +204,7 @@ def test_a_closed_connection_ends_a_stream(sshd: Box) -> None:
         assert sshd.running()
         streaming.kill()
         streaming.communicate()
-        until(lambda: not sshd.running(), 3.0)
+        wait_until(lambda: not sshd.running(), 3.0)
 
 
 def test_a_resized_terminal_is_drawn_anew(sshd: Box, session: Opened) -> None:
@@ -229,4 +223,4 @@ def test_a_signal_ends_it_and_restores_the_terminal(sshd: Box, session: Opened, 
     os.kill(min(sshd.running()), number)
     assert shown.exit_code(3.0) == code
     assert shown.is_restored()
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from patience import wait_until
 from spawned import Spawned
 
 pytestmark = pytest.mark.integration
@@ -57,13 +58,6 @@ def mltop(box: Box, *arguments: str, **more: str) -> subprocess.CompletedProcess
     )
 
 
-def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.02)
-
-
 def remote(box: Box, text: str) -> None:
     (box.bin / "mltop").write_text(f"#!/bin/sh\n{text}\n")
 
@@ -83,7 +77,7 @@ def test_once_is_the_other_boxs_snapshot(sshd: Box) -> None:
     assert text.stdout.endswith("\nremote box over ssh, judged by the limits here\n")
     assert all(len(line) <= 80 for line in text.stdout.splitlines())
     assert "\x1b" not in text.stdout
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_without_a_terminal_the_dashboard_is_the_text(sshd: Box) -> None:
@@ -109,7 +103,7 @@ def test_stream_ends_when_told_and_when_the_reader_goes(sshd: Box) -> None:
     )
     assert json.loads(first.stdout)["schema"] == "mltop.snapshot/1"
     assert first.stderr == ""
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_a_stream_that_breaks_says_so(sshd: Box) -> None:
@@ -127,7 +121,7 @@ def test_a_stream_that_breaks_says_so(sshd: Box) -> None:
     _, said = streaming.communicate(timeout=20)
     assert streaming.returncode == 1
     assert re.fullmatch(rb"mltop: (box closed the connection|the connection to box (was lost|broke))\n", said)
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 # -- what can be wrong, a line each
@@ -275,7 +269,7 @@ def test_the_dashboard_shows_the_other_box_and_leaves_nothing(sshd: Box, termina
     assert sshd.running()
     shown.child.send("q")
     assert shown.exit_code(2.0) == 0
-    until(lambda: not sshd.running() and not sshd.connections(), 2.0)
+    wait_until(lambda: not sshd.running() and not sshd.connections(), 2.0)
 
 
 def test_a_lost_connection_is_said_and_comes_back(sshd: Box, terminal: Opened) -> None:
@@ -283,12 +277,12 @@ def test_a_lost_connection_is_said_and_comes_back(sshd: Box, terminal: Opened) -
     shown.wait_for(is_painted)
     sshd.drop_connections()
     shown.wait_for("trying again", 10.0)
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
     shown.wait_for(lambda text: is_painted(text) and "trying again" not in text, 15.0)
-    until(sshd.running, 5.0)
+    wait_until(sshd.running, 5.0)
     shown.child.send("q")
     assert shown.exit_code(2.0) == 0
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_a_box_that_goes_and_comes_back(sshd: Box, terminal: Opened) -> None:
@@ -321,7 +315,7 @@ def test_a_killed_dashboard_leaves_nothing_on_either_side(sshd: Box, terminal: O
     shown = terminal()
     shown.wait_for(is_painted)
     os.kill(shown.child.pid, signal.SIGKILL)
-    until(lambda: not sshd.running() and not sshd.connections(), 2.0)
+    wait_until(lambda: not sshd.running() and not sshd.connections(), 2.0)
 
 
 def test_a_host_that_cannot_be_had_is_one_line_and_code_1(sshd: Box, terminal: Opened) -> None:
@@ -340,7 +334,7 @@ def test_an_unknown_key_is_asked_about_before_the_dashboard(sshd: Box, terminal:
     shown.wait_for(is_painted)
     shown.child.send("q")
     assert shown.exit_code(2.0) == 0
-    until(lambda: not sshd.running(), 2.0)
+    wait_until(lambda: not sshd.running(), 2.0)
 
 
 def test_ctrl_c_while_ssh_asks_ends_all(sshd: Box, terminal: Opened) -> None:
@@ -349,7 +343,7 @@ def test_ctrl_c_while_ssh_asks_ends_all(sshd: Box, terminal: Opened) -> None:
     shown.wait_for("Are you sure you want to continue connecting")
     shown.child.send("\x03")
     assert shown.exit_code(5.0) in (130, None)
-    until(lambda: not sshd.connections(), 2.0)
+    wait_until(lambda: not sshd.connections(), 2.0)
 
 
 def test_the_other_box_is_read_only(sshd: Box, terminal: Opened) -> None:

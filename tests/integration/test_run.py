@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hung import hung_mount
+from patience import wait_until
 from run_box import Box, sh
 
 from mltop.jobs.history.history import History
@@ -20,8 +22,6 @@ from mltop.jobs.runner import alive
 from mltop.model.job import RunState
 
 pytestmark = pytest.mark.integration
-
-HUNG_MOUNT = Path(__file__).parents[1] / "fakes" / "hung_mount.py"
 
 
 def run(state: Path, *words: str) -> tuple[int, str, str]:
@@ -34,14 +34,6 @@ def run(state: Path, *words: str) -> tuple[int, str, str]:
         text=True,
     )
     return done.returncode, done.stdout, done.stderr
-
-
-def wait_until(condition: object, timeout_s: float = 15.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -169,16 +161,8 @@ def test_a_locked_history_takes_the_spool_in_exactly_once(box: Box) -> None:
 @pytest.fixture
 def hung(tmp_path: Path) -> Iterator[Path]:
     """A mount whose file nobody can open while `MOUNT.block` exists: a true D state once killed."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        pytest.skip("no /dev/fuse")
-    folder = tmp_path / "hung"
-    folder.mkdir()
-    server = subprocess.Popen([sys.executable, str(HUNG_MOUNT), str(folder)], stderr=subprocess.DEVNULL)
-    wait_until(lambda: os.path.ismount(folder))
-    yield folder
-    Path(f"{folder}.block").unlink(missing_ok=True)
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-    server.wait(10)
+    with hung_mount(tmp_path / "hung"):
+        yield tmp_path / "hung"
 
 
 def test_a_process_that_survives_kill_is_stuck_and_keeps_the_next_run_out(hung: Path, tmp_path: Path) -> None:

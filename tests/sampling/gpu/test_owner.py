@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import driver
 import pytest
 from gpu_watch import Watch
+from hung import block_of, hung_mount
 
 from mltop.model.snapshot import Gpu, Status
 
@@ -497,20 +496,9 @@ def test_xids_since_boot(start: Start, tmp_path: Path) -> None:
 def hung_file(tmp_path: Path) -> Iterator[Path]:
     """A file that cannot be read while `mount.block` beside it exists; for ever, that is, in the kernel's eyes."""
     mount = tmp_path / "mount"
-    mount.mkdir()
-    block = tmp_path / "mount.block"
-    script = Path(driver.__file__).with_name("hung_mount.py")
-    with subprocess.Popen([sys.executable, str(script), str(mount)]) as server:
-        deadline = time.monotonic() + 10
-        while not mount.is_mount() and server.poll() is None and time.monotonic() < deadline:
-            pass
-        if not mount.is_mount():
-            pytest.skip("no FUSE here")
-        block.touch()
+    with hung_mount(mount):
+        block_of(mount).touch()
         yield mount / "file"
-        block.unlink(missing_ok=True)
-        server.kill()  # whoever waits for it gets an error from the kernel
-        subprocess.run(["fusermount3", "-u", "-z", str(mount)], check=True, timeout=10)
 
 
 @pytest.mark.integration

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-import driver
 import pytest
+from hung import block_of, hung_mount
 
 from mltop.model.snapshot import Disk, Status
 from mltop.sampling.host.disk import DiskReading
@@ -27,28 +28,11 @@ MOUNTS = 3
 @pytest.fixture
 def mounts(tmp_path: Path) -> Iterator[list[Path]]:
     """Mounts that hang while `PATH.block` exists."""
-    script = Path(driver.__file__).with_name("hung_mount.py")
     paths = [tmp_path / f"mount{number}" for number in range(MOUNTS)]
-    servers = []
-    for path in paths:
-        path.mkdir()
-        servers.append(subprocess.Popen([sys.executable, str(script), str(path)]))
-    try:
-        deadline = time.monotonic() + 20
-        while not all(path.is_mount() for path in paths):
-            if time.monotonic() > deadline or any(server.poll() is not None for server in servers):
-                pytest.skip("no FUSE here")
+    with ExitStack() as mounted:
+        for path in paths:
+            mounted.enter_context(hung_mount(path))
         yield paths
-    finally:
-        for path, server in zip(paths, servers, strict=True):
-            block(path).unlink(missing_ok=True)
-            server.kill()  # whoever waits for it gets an error from the kernel
-            server.wait()
-            subprocess.run(["fusermount3", "-u", "-z", str(path)], check=False, timeout=10)
-
-
-def block(path: Path) -> Path:
-    return path.with_suffix(".block")
 
 
 def state(pid: int) -> str | None:
@@ -71,7 +55,7 @@ def test_the_others_go_on_and_the_stuck_come_back(mounts: list[Path], reader: Re
     disks = DiskReading(Roots(), reader)
     wait_for(reader, lambda: all(read(disks, time.monotonic())[str(path)].used_bytes for path in mounts))
     for path in mounts:
-        block(path).touch()
+        block_of(path).touch()
     ahead = time.monotonic() + 11  # the next round of readings
     read(disks, ahead)
     wait_for(reader, lambda: len(reader.pids()) == MOUNTS and reader.is_idle())
@@ -95,7 +79,7 @@ def test_the_others_go_on_and_the_stuck_come_back(mounts: list[Path], reader: Re
     assert sum(map(cpu_s, children)) < 0.5
 
     for path in mounts:
-        block(path).unlink()
+        block_of(path).unlink()
     wait_for(reader, lambda: len(reader.pids()) == 1)
     found = read(disks, time.monotonic() + 5)
     assert {found[str(path)].status for path in mounts} == {Status.OK}
@@ -103,7 +87,7 @@ def test_the_others_go_on_and_the_stuck_come_back(mounts: list[Path], reader: Re
 
 def test_closing_leaves_a_child_that_no_signal_ends(mounts: list[Path], wait_for: WaitFor) -> None:
     reader = Reader(patience_s=0.1)
-    block(mounts[0]).touch()
+    block_of(mounts[0]).touch()
     disks = DiskReading(Roots(), reader)
     read(disks, time.monotonic())
     wait_for(reader, lambda: len(reader.pids()) == 2 and reader.is_idle())
@@ -112,13 +96,13 @@ def test_closing_leaves_a_child_that_no_signal_ends(mounts: list[Path], wait_for
     reader.close()
     assert time.monotonic() - began < 0.1
     wait_for(reader, lambda: state(stuck) == "D")
-    block(mounts[0]).unlink()
+    block_of(mounts[0]).unlink()
     wait_for(reader, lambda: state(stuck) in {None, "Z"})
 
 
 def test_a_script_that_asks_once_gets_its_answer(mounts: list[Path]) -> None:
     """`$(mltop --once)` ends though a reader of its is stuck: the reader holds none of its descriptors (D1)."""
-    block(mounts[0]).touch()
+    block_of(mounts[0]).touch()
     began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-m", "mltop", "--once", "--json"], capture_output=True, timeout=30, check=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from needed import by_modes
 
 from mltop.model.host_facts import KernelEvents
 from mltop.model.snapshot import Status
@@ -170,15 +170,6 @@ from mltop.sampling.host.kernel_log import read_kernel_log
 from mltop.sampling.root import Roots
 os.write(1, msgspec.json.encode(read_kernel_log(Roots(), deadline_s=5.0)))
 """
-
-
-def by_modes() -> list[str]:
-    """What makes file modes hold for root too, whose interpreter may be where no other user gets."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        pytest.skip("no setpriv: install util-linux")
-    return ["setpriv", *(f"--{which}=-dac_override,-dac_read_search" for which in ("bounding-set", "inh-caps"))]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,18 @@ def _moving() -> Iterable[Command]:
     )
 
 
+SIGNAL = Command(
+    "process.signal",
+    ("K", "f9"),
+    "signal",
+    "Signal",
+    "Send a signal to the process, or to the tagged ones.",
+    "processes",
+    footer="Signal",
+    needs_hands=True,
+)
+
+
 def _processes() -> Iterable[Command]:
     group = "processes"
     yield Command(
@@ -149,16 +161,7 @@ def _processes() -> Iterable[Command]:
     yield Command("process.tree", ("t", "f5"), "tree", "Tree", "Children under their parents.", group, "Tree")
     yield Command("process.by_user", ("u",), "by_user", "By user", "Sum GPU memory by user.", group, "User")
     yield Command("process.tag", ("space",), "tag", "Tag", "Tag the process, for one signal to several.", group)
-    yield Command(
-        "process.signal",
-        ("K", "f9"),
-        "signal",
-        "Signal",
-        "Send a signal to the process, or to the tagged ones.",
-        group,
-        footer="Signal",
-        needs_hands=True,
-    )
+    yield SIGNAL
 
 
 def _view() -> Iterable[Command]:
@@ -192,6 +195,9 @@ PAGE: tuple[Command, ...] = (
     EVENTS,
 )
 """Keys of the pages that lie over the monitor: help, events, details."""
+
+PROCESS_PAGE: tuple[Command, ...] = (SIGNAL,)
+"""What the page of a process has beside."""
 
 DIALOG: tuple[Command, ...] = (
     Command("dialog.up", ("up", "k"), "move(-1)", "Up", "The choice above.", "this dialog"),

@@ -21,6 +21,7 @@ from mltop.ui.commands import (
     MONITOR,
     PAGE,
     PANES,
+    PROCESS_PAGE,
     REVIEW,
     SCREENS,
 )  # fmt: skip
@@ -32,6 +33,7 @@ SCOPES = {
     "jobs": (*JOBS, *APP),
     "logs": (*LOGS, *APP),
     "page": (*PAGE, *APP),
+    "process": (*PAGE, *PROCESS_PAGE, *APP),
     "review": (*REVIEW, *APP),
     "form": (*FORM, *APP),
     "dialog": DIALOG,

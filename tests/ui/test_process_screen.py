@@ -142,6 +142,24 @@ async def test_another_process_of_this_number_is_not_followed(kept: Callable[...
         assert "train.py" in bench.text()
 
 
+async def test_a_signal_goes_to_the_process_that_was_opened(kept: Callable[..., Any], build: Any) -> None:
+    """The scripted pid is none of this machine, or of another start: nothing may be sent."""
+    async with kept() as bench:
+        await opened(bench, build)
+        await bench.press("K")
+        await bench.shows(str(PID), "GPU 140.0G" if "140.0G" in bench.text() else "GPU 140G", "Cancel")
+        await bench.press("down", "enter")
+        await bench.shows("SIGTERM not sent", "it has ended already")
+
+
+async def test_no_signal_where_there_are_no_hands(kept: Callable[..., Any], build: Any) -> None:
+    async with kept(readonly=True) as bench:
+        page = await opened(bench, build)
+        await bench.press("K")
+        await bench.shows("read-only")
+        assert bench.app.screen is page
+
+
 async def test_a_fault_of_the_child_is_told(kept: Callable[..., Any], build: Any) -> None:
     async with kept() as bench:
         bench.order(f"process-{PID}", "say mltop: no psutil here", "exit 1")

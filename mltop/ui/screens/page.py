@@ -8,7 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from mltop.ui.command import bindings, shown
+from mltop.ui.command import Command, bindings, shown
 from mltop.ui.commands import PAGE
 from mltop.ui.format import fold
 from mltop.ui.graph import ascii_only
@@ -27,6 +27,8 @@ class PageScreen(Screen[None]):
 
     BINDINGS = bindings(PAGE)
     heading: ClassVar[str] = ""
+    commands: ClassVar[tuple[Command, ...]] = ()
+    """What it can do beside what every page can."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,8 +79,10 @@ class PageScreen(Screen[None]):
         return max(0, height - (3 if height > 4 else 1))
 
     def _keys(self, rest: int) -> Line:
+        if self.dashboard.note:
+            return [(" ", Role.TEXT), (self.dashboard.note, Role.TITLE)]
         line: Line = [(" ", Role.TEXT)]
-        for command in PAGE:
+        for command in self.dashboard.possible((*PAGE, *self.commands)):
             if command.footer:
                 line += [(shown(command.keys[0]), Role.KEY), (f" {command.footer}  ", Role.DIM)]
         line += [("q", Role.KEY), (" Quit", Role.DIM)]

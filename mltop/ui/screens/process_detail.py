@@ -17,10 +17,13 @@ from mltop.model.snapshot import Gpu, GpuProcess, Process, Snapshot, Status
 from mltop.system.target import START_TOLERANCE_S
 from mltop.ui.answers import refusal
 from mltop.ui.ask import Answer, Following
+from mltop.ui.command import bindings
+from mltop.ui.commands import PROCESS_PAGE
 from mltop.ui.format import UNKNOWN, duration, fixed, percent, plain, size
 from mltop.ui.line import Line, Role, cut
 from mltop.ui.screens.page import PageScreen
 from mltop.ui.screens.process_facts import detail_lines, fact, folded, remedies, state_words
+from mltop.ui.screens.rows import Chosen
 
 SILENT_S = 6.0
 """Two refreshes without a word: then the screen says what does not answer."""
@@ -29,6 +32,9 @@ Held = list[tuple[Gpu, GpuProcess]]
 
 class ProcessScreen(PageScreen):
     """Follows one process, by pid and start; when it ends, its last values stay and the title says so."""
+
+    BINDINGS = bindings(PROCESS_PAGE)
+    commands = PROCESS_PAGE
 
     def __init__(self, pid: int, started_at: str | None = None) -> None:
         super().__init__()
@@ -73,6 +79,23 @@ class ProcessScreen(PageScreen):
             self._trouble = refusal(answer) if answer.code is not None else answer.complaint
         if self.is_attached and self.is_current:
             self.redraw()
+
+    def action_signal(self) -> None:
+        """Ask which signal to send to it: to the process that was opened, not to whatever has its number now."""
+        if not self.dashboard.has_hands:
+            self.dashboard.tell("read-only: no signals")
+            return
+        if self.view.is_demo:
+            self.dashboard.tell("the demo's processes are not real")
+            return
+        from mltop.ui.screens.signal import ask_signal
+
+        process, held = self._last
+        shown = process or (held[0][1] if held else GpuProcess())
+        used = sum(entry.gpu_memory_bytes or 0 for _, entry in held) if held else None
+        name = shown.command or shown.name or (self.detail.command if self.detail else None) or "?"
+        one = Chosen(self.pid, self.started_at or shown.started_at, name, shown.user, used)
+        ask_signal(self.dashboard, [one], lambda _: self.redraw())
 
     # -- drawing -----------------------------------------------------------------------------------------------
 

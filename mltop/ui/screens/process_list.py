@@ -126,24 +126,18 @@ class ProcessListScreen(Screen[None], inherit_bindings=False):
         if not self.dashboard.has_hands:
             self.dashboard.tell("read-only: no signals")
             return
-        from mltop.ui.screens.signal import SignalScreen, note, send
+        from mltop.ui.screens.signal import ask_signal
 
         processes, refusal = chosen(self.view)
         if refusal:
             self.dashboard.tell(refusal)
             return
-        dialog = SignalScreen(processes)
+        ask_signal(self.dashboard, processes, self._signalled)
 
-        def answered(number: int | None) -> None:
-            if number:
-                self.dashboard.tell(send(dialog.targets, number))
-                note(self.dashboard.state, processes, number)
-                self.view.processes.tagged.clear()
-            for target in dialog.targets:
-                target.close()
-            self.redraw()
-
-        self.app.push_screen(dialog, answered)
+    def _signalled(self, is_sent: bool) -> None:
+        if is_sent:
+            self.view.processes.tagged.clear()
+        self.redraw()
 
     def open_process(self) -> None:
         """A process's page, or a user's processes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -130,6 +131,21 @@ class SignalScreen(ModalScreen[int | None]):
                 if event.chain > 1:
                     self.action_accept()
                 return
+
+
+def ask_signal(dashboard: Dashboard, chosen: list[Chosen], done: Callable[[bool], object]) -> None:
+    """Ask which signal, send it, say what came of it; `done` is told whether one was."""
+    dialog = SignalScreen(chosen)
+
+    def answered(number: int | None) -> None:
+        if number:
+            dashboard.tell(send(dialog.targets, number))
+            note(dashboard.state, chosen, number)
+        for target in dialog.targets:
+            target.close()
+        done(bool(number))
+
+    dashboard.push_screen(dialog, answered)
 
 
 def send(targets: list[Target], number: int) -> str:

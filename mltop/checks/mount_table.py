@@ -26,7 +26,7 @@ def expected(case: Case) -> Iterator[Judgement]:
             if mount.path not in case.limits.mounts and mount.path not in lost:
                 told = True
                 yield _by_fstab(mount)
-    elif table is not None and table.status in NOT_READ:
+    elif table is not None and (table.status in NOT_READ or table.status is Status.NO_PERMISSION):
         told = True
         yield unread("disk.mount_missing", table, name="fstab")
     if not told and not case.limits.mounts and not lost:

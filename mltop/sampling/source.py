@@ -33,10 +33,14 @@ def read_int(path: str | Path) -> int | None:
         return None
 
 
+def _remedy() -> str:
+    return "run as root" if os.geteuid() else "allow it in this container's or unit's security options"
+
+
 def why_not(fault: Exception, what: str) -> tuple[Status, str]:
     """Status and reason for a source that could not be read (`OSError`) or understood (`ValueError`, `LookupError`)."""
     if isinstance(fault, PermissionError):
-        return Status.NO_PERMISSION, f"no permission to read {what}"
+        return Status.NO_PERMISSION, f"no permission to read {what}: {_remedy()}"
     if isinstance(fault, FileNotFoundError):
         return Status.UNSUPPORTED, f"{what} is not there"
     if isinstance(fault, OSError):

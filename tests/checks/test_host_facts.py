@@ -206,6 +206,9 @@ def test_no_fstab_that_can_be_read_is_not_ok(box: Box) -> None:
     broken = MountTable(status=Status.ERROR, reason="why")
     assert box.look("disk.mount_missing", mount_table=broken)[""].level is UNKNOWN
     assert box.look("disk.mount_missing", mount_table=table())[""].level is SKIP
+    refused = MountTable(status=Status.NO_PERMISSION, reason="no permission: run as root")
+    told = box.look("disk.mount_missing", mount_table=refused)[""]
+    assert (told.level, told.summary, told.reason) == (SKIP, "no permission: run as root", "permission")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _RECORD_BYTES = 8192
 _BURST = 20_000
 """Reads at a time: more than the kernel's ring holds, and an end where the log grows while it is read."""
 _REMEDY = "run as root, join the group adm or systemd-journal, or set the sysctl kernel.dmesg_restrict=0"
+_ROOTS_REMEDY = "give root the capability CAP_SYSLOG here, or add it to the group systemd-journal"
 
 
 class KernelLog:
@@ -127,7 +128,7 @@ def _collected(records: Iterator[Record], now: float) -> KernelEvents:
 
 def _refused(fault: OSError) -> KernelEvents:
     if isinstance(fault, PermissionError):
-        reason = f"no permission to read the kernel log: {_REMEDY}"
+        reason = f"no permission to read the kernel log: {_REMEDY if os.geteuid() else _ROOTS_REMEDY}"
         return KernelEvents(status=Status.NO_PERMISSION, reason=reason)
     if isinstance(fault, FileNotFoundError):
         return KernelEvents(status=Status.ABSENT, reason="no kernel log here (/dev/kmsg)")

@@ -25,6 +25,7 @@ from mltop.sampling.host.smart import parse, read_smart
 from mltop.sampling.host.task import read_handles, read_pids, read_tasks
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
+from mltop.sampling.source import why_not
 
 if TYPE_CHECKING:
     from conftest import FakeBox
@@ -38,6 +39,15 @@ def be_container(box: FakeBox) -> None:
     folder = box.roots.proc / "self/ns"
     folder.mkdir(parents=True)
     (folder / "pid").symlink_to(CONTAINER)
+
+
+@pytest.mark.parametrize(("uid", "remedy"), [(1000, "run as root"), (0, "security options")])
+def test_what_is_refused_says_what_would_help(monkeypatch: pytest.MonkeyPatch, uid: int, remedy: str) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    status, reason = why_not(PermissionError(13, "Permission denied"), "/proc/stat")
+    assert status is Status.NO_PERMISSION
+    assert reason.startswith("no permission to read /proc/stat: ")
+    assert remedy in reason
 
 
 # --- the processes

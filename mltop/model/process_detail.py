@@ -109,6 +109,8 @@ class ProcessDetail(msgspec.Struct, frozen=True, kw_only=True):
     """File descriptors in use, sockets and pipes too."""
     files_limit: int | None = None
     """The soft limit; `None` with a `files_open`: unlimited."""
+    kinds: dict[str, int] = {}
+    """What the descriptors are of: `files`, `sockets`, `pipes`, `others`."""
     files: tuple[OpenFile, ...] = ()
     """By path, at most some hundreds."""
     sockets: tuple[Socket, ...] = ()

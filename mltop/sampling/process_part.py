@@ -45,6 +45,9 @@ TOLD = frozenset({
 })  # fmt: skip
 """Variables that are shown; each by its whole name, for a rule would let a token through some day."""
 _IO_CLASSES = {0: "none", 1: "real-time", 2: "best-effort", 3: "idle"}  # ioprio_set(2)
+_KINDS = {"socket": "sockets", "pipe": "pipes"}
+"""What links of descriptors that have no path begin with: proc_pid_fd(5)."""
+_ORDER = ("files", "sockets", "pipes", "others")
 
 Values = dict[str, Any]
 
@@ -153,7 +156,15 @@ def _files(seen: Seen) -> Values:
                 raise
             found[f"/… ({fault.strerror})"] += 1  # a path may be longer than any that can be asked for
     listed = [OpenFile(path=_shown(path), count=count) for path, count in sorted(found.items()) if path[:1] == "/"]
-    return {"files_open": len(numbers), "files_limit": _limit(seen), "files": tuple(listed[:MOST_LISTED])}
+    kinds: Counter[str] = Counter()
+    for path, count in found.items():
+        kinds["files" if path[:1] == "/" else _KINDS.get(path.partition(":")[0], "others")] += count
+    return {
+        "files_open": len(numbers),
+        "files_limit": _limit(seen),
+        "kinds": {kind: kinds[kind] for kind in _ORDER if kinds[kind]},
+        "files": tuple(listed[:MOST_LISTED]),
+    }
 
 
 def _limit(seen: Seen) -> int | None:
@@ -263,7 +274,7 @@ PARTS: tuple[Part, ...] = (
     Part("working directory", ("directory",), _directory),
     Part("input and output", ("read_bytes", "written_bytes"), _io),
     Part("environment", ("environment",), _environment),
-    Part("open files", ("files_open", "files_limit", "files"), _files),
+    Part("open files", ("files_open", "files_limit", "kinds", "files"), _files),
     Part("sockets", ("sockets", "sockets_count"), _sockets),
     Part("memory map", ("uss_bytes", "pss_bytes", "swap_bytes", "shared_bytes"), _memory),
 )

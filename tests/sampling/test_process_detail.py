@@ -81,6 +81,10 @@ def test_a_real_process(started: Callable[..., Any], tmp_path: Path) -> None:
     assert [file.count for file in detail.files if file.path == f"{tmp_path}/weights.bin"] == [2]
     assert detail.files_open == len(list(Path(f"/proc/{held.pid}/fd").iterdir()))
     assert detail.files_limit is not None
+    assert detail.kinds["sockets"] == 1
+    assert detail.kinds["pipes"] >= 2
+    assert detail.kinds["files"] >= 2
+    assert sum(detail.kinds.values()) == detail.files_open
     assert [(each.kind, each.local, each.remote, each.state) for each in detail.sockets] == [
         ("tcp", f"127.0.0.1:{port}", "", "LISTEN")
     ]

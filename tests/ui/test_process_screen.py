@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,6 +49,7 @@ FULL = ProcessDetail(
     written_bytes=1 << 20,
     files_open=990,
     files_limit=1024,
+    kinds={"files": 6, "sockets": 984},
     files=(OpenFile(path="/dev/nvidia0", count=6),),
     sockets=(Socket(kind="tcp", local="0.0.0.0:29500", state="LISTEN"),),
     sockets_count=1,
@@ -75,7 +78,8 @@ async def test_what_is_read_on_request_joins_what_the_snapshot_has(kept: Callabl
         await opened(bench, build)
         await bench.was_asked("process", str(PID), "--started-at", STARTED)
         await bench.shows("--seed 17", "mluser", "GPU 0", "/opt/env/bin/python3.11", "LOCAL_RANK=3", "/dev/nvidia0  6x")
-        await bench.shows("990 of at most 1024", "tcp LISTEN      0.0.0.0:29500", "77 D   1.0G   3s CPU  loader")
+        await bench.shows("990 of at most 1024: 6 files, 984 sockets", "tcp LISTEN      0.0.0.0:29500")
+        await bench.shows("77 D   1.0G   3s CPU  loader")
         await bench.shows("30.0G its own", "nice 5, drives best-effort 4", "12, on CPUs 0-31 (32)", "0/s now")
 
 
@@ -173,6 +177,16 @@ async def test_nothing_is_read_over_ssh(kept: Callable[..., Any], build: Any) ->
         await opened(bench, build)
         await bench.shows("not read over ssh", "on gpu-07", "train.py")
         assert not [words for words in bench.asked if words[0] == "process"]
+
+
+def test_the_dashboard_itself_reads_no_process() -> None:
+    code = (
+        "import sys, mltop.ui.screens.process_detail, mltop.ui.screens.process_facts, mltop.sampling.sampler\n"
+        "print([name for name in ('psutil', 'mltop.sampling.process_part') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

@@ -110,6 +110,8 @@ def _files(detail: ProcessDetail, width: int) -> list[Line]:
     opened, most = detail.files_open, detail.files_limit
     is_near = opened is not None and most is not None and opened >= NEARLY_ALL * most
     limit = "without a limit" if most is None else f"of at most {most}"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in detail.kinds.items())
+    limit += f": {kinds}" if kinds else ""
     head = _known(detail, "open files", "files_open", f"{opened} {limit}", Role.WARNING if is_near else Role.TEXT)
     lines = [[], head]
     for file in detail.files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,12 +16,13 @@ from mltop.jobs.history.history import History
 from mltop.jobs.history.summary import shared as shared_jobs
 from mltop.jobs.moment import utc
 from mltop.jobs.plan.plan import Installed, Step, installed, plan
-from mltop.jobs.plan.scheduled import scheduled
+from mltop.jobs.plan.scheduled import parsed, scheduled
 from mltop.jobs.plan.wish import Wish, wishes
-from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, next_runs, parse
+from mltop.jobs.schedule.schedule import Schedule, next_runs
 from mltop.jobs.scheduler import cron_off, is_cron_running, manager_off
 from mltop.jobs.site import Site
 from mltop.jobs.systemd.timer import Timer, TimersError, timers
+from mltop.jobs.systemd.unit import id_of
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.system.text import clean
 
@@ -58,9 +58,10 @@ def inventory(
     own = [_own(wish, step) for wish, step in zip(wanted, made.steps, strict=False)]
     own += (unread := [job for id, job in shared.items() if job.schedule and id not in jobs])
     orphans = [_orphan(step) for step in made.steps[len(wanted) :]] if is_whole else []
-    now = scheduled(site, have)
+    altered = _altered(have, asked)
+    now = {**scheduled(site, have), **altered}
     schedules = [
-        *(_running(wish, step, now) for wish, step in zip(wanted, made.steps, strict=False)),
+        *(_running(wish, step, now, wish.id in altered) for wish, step in zip(wanted, made.steps, strict=False)),
         *map(_schedules, unread),
         *(one.schedules for one in strangers),
     ]
@@ -127,9 +128,23 @@ def _timers(site: Site) -> dict[str, tuple[Sequence[Timer], Sequence[str]]]:
     return {scope: answers[scope] for scope in ("user", "system") if scope in answers}
 
 
-def _running(wish: Wish, step: Step, now: Mapping[str, tuple[Schedule, ...]]) -> tuple[Schedule, ...]:
+def _running(wish: Wish, step: Step, now: Mapping[str, tuple[Schedule, ...]], is_altered: bool) -> tuple[Schedule, ...]:
     """The schedules by which it is run: where it is installed otherwise than the config has it, those that are."""
-    return now.get(wish.id, ()) if step.drift in (Drift.DRIFTED, Drift.CHANGED) else wish.schedules
+    is_other = is_altered or step.drift in (Drift.DRIFTED, Drift.CHANGED)
+    return now.get(wish.id, ()) if is_other else wish.schedules
+
+
+def _altered(
+    have: Installed, asked: Mapping[str, tuple[Sequence[Timer], Sequence[str]]]
+) -> dict[str, tuple[Schedule, ...]]:
+    """By job, the schedules of timers that a drop-in changes, as their manager has them."""
+    found = {}
+    for scope, folder in have.units.items():
+        for one in asked[scope][0] if scope in asked else ():
+            id = id_of(one.unit)
+            if id is not None and one.is_enabled and any(f"/{one.unit}.d/" in path for path in folder.altered):
+                found[id] = parsed(one.schedule)
+    return found
 
 
 def _own(wish: Wish, step: Step) -> Job:
@@ -186,11 +201,7 @@ def _of_root(site: Site) -> Mapping[str, Job]:
 
 
 def _schedules(job: Job) -> tuple[Schedule, ...]:
-    found = []
-    for text in job.schedule:
-        with contextlib.suppress(ScheduleFault):  # of another version, perhaps
-            found.append(parse(text))
-    return tuple(found)
+    return parsed(job.schedule)  # of another version, perhaps
 
 
 def _with_history(jobs: Sequence[Job], site: Site, shared: Mapping[str, Job]) -> tuple[list[Job], list[str]]:

@@ -181,6 +181,33 @@ def test_a_hand_edit_of_a_unit_and_a_timer_switched_off(systemd: SystemdBox) -> 
     assert systemd.run("systemctl", "is-active", "mltop-beat.timer") == "active\n"
 
 
+def test_a_timer_that_somebody_stopped_is_a_hand_edit_and_a_drop_in_is_said(systemd: SystemdBox) -> None:
+    mltop = Mltop(systemd)
+    systemd.write("/etc/mltop/config.toml", JOB.replace('"*-*-* *:*:0/2"', '"*-*-* 03:30"'))
+    mltop("apply")
+    systemd.run("systemctl", "stop", "mltop-beat.timer")
+    (step,) = (found := mltop.json("plan"))["steps"]
+    assert (step["drift"], found["diff"]) == ("drifted", "")
+    assert "beat: mltop-beat.timer is stopped: nothing starts it" in found["notes"]
+    (job,) = mltop.json("list")["jobs"]
+    assert (job["drift"], job["next_runs"]) == ("drifted", [])
+    mltop("apply", code=1)
+    assert standing(systemd, "mltop-beat.timer") == ("enabled", "inactive")
+    mltop("apply", "--mine")
+    assert standing(systemd, "mltop-beat.timer") == ("enabled", "active")
+    mltop("undo")
+    assert standing(systemd, "mltop-beat.timer") == ("enabled", "inactive")
+    mltop("apply", "--theirs")
+    assert "enabled = false" in systemd.run("cat", "/etc/mltop/config.toml")
+    assert "mltop-beat" not in systemd.run("ls", "/etc/systemd/system")
+    mltop("enable", "beat")
+    beside = "/etc/systemd/system/mltop-beat.timer.d/own.conf"
+    systemd.write(beside, "[Timer]\nOnCalendar=\nOnCalendar=*-*-* 09:00\n")
+    systemd.run("systemctl", "daemon-reload")
+    assert f"beat: {beside} changes what mltop wrote: it stays" in mltop.json("plan")["notes"]
+    assert [time[11:16] for time in mltop.json("list")["jobs"][0]["next_runs"]] == ["09:00"], "the manager knows"
+
+
 def test_a_job_started_by_hand_is_the_managers(systemd: SystemdBox) -> None:
     mltop = Mltop(systemd)
     system = JOB.replace('"*-*-* *:*:0/2"', '"@yearly"').replace("echo beat", "cat /proc/self/cgroup")

@@ -90,7 +90,7 @@ def installed(
     units: dict[str, unit_place.Folder] = {}
     for scope in site.scopes():
         try:
-            units[scope] = unit_place.look(scope, site, (active or {}).get(scope))
+            units[scope] = unit_place.look(scope, site, (active or {}).get(scope), is_asked=active is not None)
         except OSError as error:
             notes.append(f"{error.filename}: {error.strerror}")
     cron_d = _cron_d(site, notes)

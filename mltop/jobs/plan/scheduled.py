@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 from mltop.jobs.crontab import block
@@ -26,16 +27,17 @@ def scheduled(site: Site, have: Installed) -> Mapping[str, tuple[Schedule, ...]]
     for folder in have.units.values():
         for name in folder.enabled - folder.stopped if folder.off is None else ():
             found.setdefault(unit.id_of(name) or "", []).extend(unit.expressions(folder.files[name]))
-    return {id: tuple(_parsed(texts)) for id, texts in found.items()}
+    return {id: parsed(texts) for id, texts in found.items()}
 
 
 def _of_lines(owned: Iterable[Owned]) -> list[str]:
     return [one.schedule for one in owned if not one.is_paused]
 
 
-def _parsed(texts: Iterable[str]) -> Iterable[Schedule]:
+def parsed(texts: Iterable[str]) -> tuple[Schedule, ...]:
+    """Those that can be read."""
+    found = []
     for text in dict.fromkeys(texts):
-        try:
-            yield parse(text)
-        except ScheduleFault:
-            continue
+        with contextlib.suppress(ScheduleFault):
+            found.append(parse(text))
+    return tuple(found)

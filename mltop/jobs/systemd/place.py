@@ -20,6 +20,8 @@ from mltop.model.job import Drift
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _WANTS = "timers.target.wants"
+_QUESTION = ("show", "--property=Id,ActiveState", "--")
+_DEADLINE_S = 5.0
 STOPPED = b" (stopped)\n"
 """Behind the link of a timer that is enabled, and that somebody stopped."""
 
@@ -55,8 +57,11 @@ def folder(scope: str, site: Site) -> Path:
     return (Path(base) if base.startswith("/") else Path(home) / ".config") / "systemd" / "user"
 
 
-def look(scope: str, site: Site, active: Collection[str] | None = None) -> Folder:
-    """What is there; raises OSError. `active` are the timers that wait for their time, from who asked already."""
+def look(scope: str, site: Site, told: Collection[str] | None = None, *, is_asked: bool = False) -> Folder:
+    """What is there; raises OSError.
+
+    `told` are the timers that wait for their time, from who asked already, and `None` where the manager did not say.
+    """
     path = folder(scope, site)
     files, altered = {}, []
     if path.is_dir():
@@ -67,8 +72,7 @@ def look(scope: str, site: Site, active: Collection[str] | None = None) -> Folde
                 altered += sorted(str(one) for one in Path(entry.path).glob("*.conf"))
     enabled = frozenset(name for name in files if os.path.lexists(path / _WANTS / name))
     off = manager_off(scope, site.environment)
-    if active is None and enabled and off is None:
-        active = _active(scope, site, enabled)
+    active = told if is_asked or off is not None or not enabled else _active(scope, site, enabled)
     stopped = frozenset() if active is None else enabled - frozenset(active)
     return Folder(path, files, enabled, stopped, tuple(altered), off)
 
@@ -76,7 +80,7 @@ def look(scope: str, site: Site, active: Collection[str] | None = None) -> Folde
 def _active(scope: str, site: Site, names: Collection[str]) -> frozenset[str] | None:
     """Those of the timers that wait for their time; `None` where the manager does not say."""
     try:
-        answer = systemctl(scope, site.environment, "show", "--property=Id,ActiveState", "--", *sorted(names))
+        answer = systemctl(scope, site.environment, *_QUESTION, *sorted(names), deadline_s=_DEADLINE_S)
     except ProgramError:
         return None
     blocks = answer.out.decode("utf-8", "replace").split("\n\n")

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mltop.system.descriptor import write_all
+from mltop.system.message import framed, taken
 from mltop.system.process import Child, fork_child, set_name
 
 PATIENCE_S = 0.25
@@ -25,7 +26,6 @@ PATIENCE_S = 0.25
 _BATCH = 64
 _BATCH_BYTES = 32_768
 """Half of a pipe: a batch must fit, for a write must not block."""
-_LENGTH_BYTES = 4
 _NAMED_ERRORS = (OSError, ValueError, LookupError)
 
 Task = Callable[[Any], object]
@@ -260,14 +260,10 @@ def _answer(function: Task, key: object) -> tuple[object, float, int | None, str
 
 
 def _write(fd: int, message: bytes) -> None:
-    write_all(fd, len(message).to_bytes(_LENGTH_BYTES, "big") + message)
+    write_all(fd, framed(message))
 
 
 def _next_message(buffer: bytearray) -> Any:
     """Take the first whole message off `buffer`; `None` when there is none."""
-    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
-    if len(buffer) < max(end, _LENGTH_BYTES + 1):
-        return None
-    message = msgspec.msgpack.decode(bytes(buffer[_LENGTH_BYTES:end]))
-    del buffer[:end]
-    return message
+    message = taken(buffer)
+    return None if message is None else msgspec.msgpack.decode(message)

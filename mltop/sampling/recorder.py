@@ -19,6 +19,7 @@ from mltop.model.history import SLOT_S, readings, taken_at
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.recording import Busy, Record, Recording
 from mltop.system.descriptor import write_all
+from mltop.system.message import framed, taken
 from mltop.system.process import Child, fork_child, set_name
 
 DIRECTORY = "history"
@@ -27,7 +28,6 @@ NO_STATE = "no state folder: history is not recorded"
 _ROWS = 32
 """Records a message: a part of a pipe's room, and a few milliseconds of a dashboard."""
 _READ_BYTES = 1 << 16
-_LENGTH_BYTES = 4
 
 
 class Recorder:
@@ -153,15 +153,10 @@ def _write(sink: int, content: object) -> None:
 
 
 def _message(content: object) -> bytes:
-    body = msgspec.msgpack.encode(content)
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+    return framed(msgspec.msgpack.encode(content))
 
 
 def _next_message(buffer: bytearray) -> Any:
     """Take the first whole message off `buffer`; `None` when there is none."""
-    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
-    if len(buffer) <= _LENGTH_BYTES or len(buffer) < end:
-        return None
-    message = msgspec.msgpack.decode(bytes(buffer[_LENGTH_BYTES:end]))
-    del buffer[:end]
-    return message
+    message = taken(buffer)
+    return None if message is None else msgspec.msgpack.decode(message)

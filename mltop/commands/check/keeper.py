@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from mltop.system.descriptor import write_all
 from mltop.system.kept_file import BusyError, KeptFile
+from mltop.system.message import framed, taken
 from mltop.system.process import Child, fork_child, name_at, set_name
 
 NAME = "check.json"
 MAX_BYTES = 1 << 20
-_LENGTH_BYTES = 4
 READY, BUSY, REFUSED, BAD = b"rbfx"
 """What a keeper says first: here it is; another run has it; no place to write (or `FAILED`); it cannot be read.
 
@@ -47,13 +47,13 @@ class Keeper:
             self._fd = self._child.read_fd
         else:
             self._file, message = _opened(files)
-            self._buffer += _framed(message)
+            self._buffer += framed(message)
             self._fd, self._sink = os.pipe()
 
     def hear(self, limit_s: float) -> tuple[int, bytes] | None:
         """What it says next: a kind and the rest; `None` where it says nothing in this time, or is gone."""
         deadline = time.monotonic() + limit_s
-        while (message := _taken(self._buffer)) is None:
+        while (message := taken(self._buffer)) is None:
             ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
             if not ready or not (data := os.read(self._fd, 1 << 18)):
                 return None
@@ -69,7 +69,7 @@ class Keeper:
             _thread.start_new_thread(_store, (self._file, message, self._sink))
             self._file = None
             return True
-        return self._child is not None and _given(self._child.write_fd, _framed(message), limit_s)
+        return self._child is not None and _given(self._child.write_fd, framed(message), limit_s)
 
     def close(self) -> None:
         """End it, without waiting for it: one that writes has been waited for, or is stuck."""
@@ -148,29 +148,15 @@ def _first(kind: int, number: int, words: str, data: bytes = b"") -> bytes:
 
 
 def _say(sink: int, message: bytes) -> None:
-    write_all(sink, _framed(message))
+    write_all(sink, framed(message))
 
 
 def _heard(source: int) -> bytes | None:
     """The run's one message; `None` where it ended without."""
     buffer = bytearray()
-    while (message := _taken(buffer)) is None:
+    while (message := taken(buffer)) is None:
         data = os.read(source, 1 << 18)
         if not data:
             return None
         buffer += data
-    return message
-
-
-def _framed(message: bytes) -> bytes:
-    return len(message).to_bytes(_LENGTH_BYTES, "big") + message
-
-
-def _taken(buffer: bytearray) -> bytes | None:
-    """Take the first whole message off a buffer."""
-    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
-    if len(buffer) <= _LENGTH_BYTES or len(buffer) < end:
-        return None
-    message = bytes(buffer[_LENGTH_BYTES:end])
-    del buffer[:end]
     return message

@@ -10,6 +10,7 @@ that are ours by manifest, job and name are ever touched, each by its name in th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mltop.tasks.archive import name, shelf
@@ -104,16 +105,8 @@ def _to_trash(target: Target, gone: list[str], now: Clock) -> None:
         _make_folder(trash_fd, folder)
     finally:
         os.close(trash_fd)
-    into = _trash_fd(target, folder)
-    try:
-        for archive_id in gone:
-            # the manifest goes first: from then on the archive is no backup, whatever happens in between
-            for each in reversed(shelf.files_of(target, archive_id)):
-                os.rename(each, each, src_dir_fd=target.fd, dst_dir_fd=into)
-        os.fsync(into)
-    finally:
-        os.close(into)
-    target.sync()
+    # the manifest goes first: from then on the archive is no backup, whatever happens in between
+    _move(target, [each for one in gone for each in reversed(shelf.files_of(target, one))], folder)
 
 
 def _finish_moves(target: Target, job: str) -> None:
@@ -122,14 +115,19 @@ def _finish_moves(target: Target, job: str) -> None:
         left = shelf.files_of(target, archive_id)
         if not left or archive_id + name.MANIFEST in left:
             continue
-        into = _trash_fd(target, f"{at:{_STAMP}}")
-        try:
-            for each in left:
-                os.rename(each, each, src_dir_fd=target.fd, dst_dir_fd=into)
-            os.fsync(into)
-        finally:
-            os.close(into)
-        target.sync()
+        _move(target, left, f"{at:{_STAMP}}")
+
+
+def _move(target: Target, files: Iterable[str], folder: str) -> None:
+    """Move files of the shelf into a folder of the trash, in this order, and both to the disk."""
+    into = _trash_fd(target, folder)
+    try:
+        for each in files:
+            os.rename(each, each, src_dir_fd=target.fd, dst_dir_fd=into)
+        os.fsync(into)
+    finally:
+        os.close(into)
+    target.sync()
 
 
 def _make_folder(fd: int, folder: str) -> None:

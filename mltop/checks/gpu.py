@@ -134,20 +134,25 @@ def _responsive(case: Case) -> Judgement:
     if driver.status in (Status.ERROR, Status.NO_PERMISSION):
         summary, reason = f"not asked: {driver.reason or driver.status}", REASONS[driver.status]
         return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason=reason, is_quiet=True)
+    here = case.surroundings
+    if here is not None and here.driver_s is None and here.waited_s >= SILENT_S:
+        return _late(Level.CRITICAL, here.waited_s)
     if driver.status in NOT_READ:
         is_quiet = is_awaited(driver)
         summary = f"last read {age(driver)}"
         return judgement("gpu.responsive", Level.UNKNOWN, summary, name="driver", reason="stale", is_quiet=is_quiet)
-    here = case.surroundings
     if here is not None and here.driver_s is None and driver.status is Status.OK:
-        level = Level.CRITICAL if here.waited_s >= SILENT_S else Level.UNKNOWN
-        summary = f"no whole answer in {here.waited_s:.1f} s"
-        return judgement("gpu.responsive", level, summary, name="driver", reason="timeout")
+        return _late(Level.UNKNOWN, here.waited_s)
     took_s = here.driver_s if here is not None else None
     level = Level.WARNING if took_s is not None and took_s > SLOW_S else Level.OK
     summary = "answers" if took_s is None else f"answered in {took_s:.1f} s"
     found = judgement("gpu.responsive", level, summary, name="driver", reason="slow")
     return msgspec.structs.replace(found, duration_s=took_s)
+
+
+def _late(level: Level, waited_s: float) -> Judgement:
+    summary = f"no whole answer in {waited_s:.1f} s"
+    return judgement("gpu.responsive", level, summary, name="driver", reason="timeout")
 
 
 def _count(snapshot: Snapshot) -> Iterator[Judgement]:

@@ -88,7 +88,7 @@ def _row_remap(case: Case, gpu: Gpu, facts: GpuFacts | None) -> Judgement:
         return judgement(check, Level.CRITICAL, "row remap failed", _REPLACE, reason="failed")
     if gpu.remap_pending:
         return judgement(check, Level.WARNING, "row remap pending", _RESET, reason="pending")
-    if gpu.remap_failed is None and gpu.remap_pending is None:
+    if gpu.remap_failed is None or gpu.remap_pending is None:
         return unsupported(case, check, gpu, "row remapping")
     rows = None if facts is None else facts.remap_uncorrectable
     level = Level.OK if rows is None else limit.level(rows)

@@ -39,11 +39,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _here(settings: Settings) -> Snapshot:
-    from mltop.sampling.gpu.patience import one_look
+    from mltop.sampling.gpu.patience import Patience, one_look
     from mltop.sampling.root import Roots
     from mltop.sampling.sampler import DRIVER_PATIENCE_S, Sampler, once
 
-    patience = one_look(DRIVER_PATIENCE_S)
+    patience = one_look(DRIVER_PATIENCE_S, Patience().silence_s)
     sampler = Sampler(Roots.from_environment(), expected_gpus=settings.expect.gpus, patience=patience)
     try:
         return once(sampler)

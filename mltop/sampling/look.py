@@ -90,7 +90,7 @@ class Look:
         memory, disks = self._memory(), self._wait(other)
         driver, gpus = Driver(), tuple[Gpu, ...]()
         if self._probe is not None:
-            driven = self._driven or self._probe.read(time.monotonic())
+            driven = self._driven or self._probe.read(time.monotonic(), is_last=True)
             driver, gpus = driven.driver, driven.gpus
         snapshot = Snapshot(
             host=self._line("sys/kernel/hostname") or clean(os.uname().nodename, 256),

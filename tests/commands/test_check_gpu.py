@@ -160,12 +160,28 @@ def test_calls_that_are_refused_are_skipped_where_nobody_asked(fake_nvml: driver
 @pytest.mark.parametrize("value", ["na", "0x7ffffff0"])
 def test_sentinels_are_never_values(fake_nvml: driver.FakeNvml, tmp_path: Path, value: str) -> None:
     keys = ("recovery_action", "power_default", "ecc_mode", "pcie_replay", "temperature_mem_max", "remap_unc")
+    keys += ("remap_pending", "remap_failed", "persistence", "mig_mode", "nvlinks_active", "retired_pending")
     fake_nvml.scenario("8xh100", extra="\n".join(["[gpu 3]", *(f"{key} = {value}" for key in keys), ""]))
     made = gpu_verdict(fake_nvml, tmp_path)
     assert {state for (_, name), state in made.told().items() if name == "GPU 3"} <= {"UNKNOWN"}
     assert {name for _, name in made.told()} == {"GPU 3"}
     for one in made.results:
         assert one["value"] is None or abs(one["value"]) < 2e9, one
+
+
+def test_a_yes_that_is_all_ones_is_not_known(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    keys = ("remap_pending", "remap_failed", "persistence", "retired_sbe", "retired_dbe", "sram_threshold")
+    fake_nvml.write("\n".join(["gpus = 1 h100", "[gpu 0]", *(f"{key} = na" for key in keys), ""]))
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert made.told() == {
+        (f"gpu.{check}", "GPU 0"): "UNKNOWN" for check in ("row_remap", "persistence", "retired_pages")
+    }
+
+
+def test_a_slow_driver_is_slow_and_its_first_answers_are_not_old(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    fake_nvml.scenario("8xh100", extra="fault = nvmlDeviceGetUUID 5-7 delay 1800ms\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    assert made.told() == {("gpu.responsive", "driver"): "WARNING"}
 
 
 NEW_SYMBOLS = (

@@ -78,6 +78,10 @@ class Asker:
         value = self.ask(function, *arguments)
         return value if self.doubts.number(what, value, low, high) else None
 
+    def flag(self, what: str, value: int) -> bool | None:
+        """A yes or no, as a 1 or 0; `None` where it is neither: all bits are set of what is not available."""
+        return bool(value) if self.doubts.number(what, value, 0, 1) else None
+
     def maybe(self, function: str, *arguments: object) -> Any:
         """The answer, or `None` where this GPU has none."""
         try:

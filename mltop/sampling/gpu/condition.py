@@ -27,7 +27,7 @@ class Condition:
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
-        self._links: list[bool] | None = None
+        self._links: list[bool | None] | None = None
         self._next_link = 0
 
     @property
@@ -49,27 +49,27 @@ class Condition:
         _, uncorrectable, pending, failed = self._asker.ask("nvmlDeviceGetRemappedRows")
         is_told = self._asker.doubts.number("remapped rows", uncorrectable, 0, _MOST_ROWS)
         return {
-            "remap_pending": bool(pending),
-            "remap_failed": bool(failed),
+            "remap_pending": self._asker.flag("remap pending", pending),
+            "remap_failed": self._asker.flag("remap failed", failed),
             "remap_uncorrectable": uncorrectable if is_told else None,
         }
 
     def retired(self) -> Values:
         """Pages retired for either cause; cards before Ampere."""
-        double_bit = self._retired_for(_DOUBLE_BIT)
+        double_bit, single_bit = self._retired_for(_DOUBLE_BIT), self._retired_for(_MULTIPLE_SINGLE_BIT)
         return {
-            "retired_pages": self._retired_for(_MULTIPLE_SINGLE_BIT) + double_bit,
+            "retired_pages": None if double_bit is None or single_bit is None else single_bit + double_bit,
             "retired_double_bit": double_bit,
         }
 
-    def _retired_for(self, cause: int) -> int:
+    def _retired_for(self, cause: int) -> int | None:
         count = c_uint(0)
         code = self._asker.library.ask_symbol(
             self._asker.index, "nvmlDeviceGetRetiredPages", self._asker.handle, c_uint(cause), byref(count), None
         )
         if code not in (SUCCESS, INSUFFICIENT_SIZE):
             raise self._asker.library.why_not(code)
-        return count.value
+        return count.value if self._asker.doubts.number("retired pages", count.value, 0, _MOST_ROWS) else None
 
     def pcie_link(self) -> Values:
         """As negotiated now."""
@@ -107,19 +107,23 @@ class Condition:
         else:
             for _ in range(-(-len(self._links) // _LINK_TURNS)):
                 self._next_link = (self._next_link + 1) % len(self._links)
-                self._links[self._next_link] = bool(self._asker.ask("nvmlDeviceGetNvLinkState", self._next_link))
-        return {"nvlinks_active": sum(self._links), "nvlinks_total": len(self._links)}
+                self._links[self._next_link] = self._link(self._next_link)
+        active = None if None in self._links else sum(bool(link) for link in self._links)
+        return {"nvlinks_active": active, "nvlinks_total": len(self._links)}
 
-    def _all_links(self) -> list[bool]:
+    def _link(self, link: int) -> bool | None:
+        return self._asker.flag(f"state of NVLink {link}", self._asker.ask("nvmlDeviceGetNvLinkState", link))
+
+    def _all_links(self) -> list[bool | None]:
         """All in one call where the driver tells their number and their states as fields, else one after another."""
-        links = [bool(self._asker.ask("nvmlDeviceGetNvLinkState", 0))]
+        links = [self._link(0)]
         count = min(sum(self._asker.scopes(_FIELD_LINK_COUNT, 1)), _LINKS_MAX)
         told = self._asker.scopes(_FIELD_LINK_STATE, count) if count else []
-        if len(told) == count and told[:1] == [int(links[0])] and set(told) <= {0, 1}:  # or asleep
+        if len(told) == count and told[:1] == [links[0]] and set(told) <= {0, 1}:  # or asleep
             return [bool(state) for state in told]
         try:
             for link in range(1, _LINKS_MAX):
-                links.append(bool(self._asker.ask("nvmlDeviceGetNvLinkState", link)))
+                links.append(self._link(link))
         except (GpuLost, DriverGone):
             raise
         except Missing:
@@ -128,4 +132,5 @@ class Condition:
 
     def persistence(self) -> Values:
         """Persistence mode."""
-        return {"persistence_mode": bool(self._asker.ask("nvmlDeviceGetPersistenceMode"))}
+        mode = self._asker.ask("nvmlDeviceGetPersistenceMode")
+        return {"persistence_mode": self._asker.flag("persistence mode", mode)}

@@ -98,11 +98,12 @@ class Device:
 
     def _mig_mode(self) -> Values:
         try:
-            self._is_mig = bool(self._asker.ask("nvmlDeviceGetMigMode")[0])
+            mode = self._asker.ask("nvmlDeviceGetMigMode")[0]
         except Missing as missing:
             # a parent that may not be asked may still have children that may (M6)
             self._is_mig = None if missing.status is Status.NO_PERMISSION else False
             raise
+        self._is_mig = self._asker.flag("MIG mode", mode)
         return {"mig_mode": self._is_mig}
 
     def _mig_layout(self) -> Values:

@@ -31,6 +31,7 @@ from mltop.sampling.gpu.probe_child import ProbeChild, how_it_ended
 from mltop.sampling.gpu.progress import Call
 from mltop.sampling.root import Roots
 
+_LONG_SHARE = 0.5
 _BURIAL_S = 0.02
 """How long a probe whose output has ended may take to be gone."""
 _SECOND_LOOK_S = 0.3
@@ -71,7 +72,7 @@ class GpuProbe:
         self._is_for_verdict = for_verdict
         self._requested_at: float | None = None
         self._gaps_s: deque[float] = deque(maxlen=4)
-        self._interval_s = 1.0
+        self._interval_s = max(1.0, self._patience.silence_s) if self._patience.is_one_look else 1.0
         self._hang: Hang | None = None
         self._grace_s = self._patience.grace_s
         self._start_at = 0.0
@@ -87,7 +88,7 @@ class GpuProbe:
 
     def request(self, now: float, pcie: bool = False) -> None:
         """Ask for a refresh, unless one is under way; starts the probe if need be."""
-        if self._requested_at is not None:
+        if self._requested_at is not None and not self._patience.is_one_look:
             self._gaps_s.append(now - self._requested_at)  # of several: a refresh by hand is no new cadence
             self._interval_s = max(1.0, *self._gaps_s)
         self._requested_at = now
@@ -233,10 +234,10 @@ class GpuProbe:
         since = max(self._asked_at, self._heard_at or 0.0)
         return self._child.current() or Call(since=since, gpu=-1, function="waiting for the probe")
 
-    def _silence(self, now: float) -> Call | None:
-        """The call that is overdue now, if one is."""
+    def _silence(self, now: float, share: float = 1.0) -> Call | None:
+        """The call that is overdue now, if one is, or that has taken such a share of its time."""
         call = self._current()
-        return call if call is not None and now - call.since >= self._patience.silence_s else None
+        return call if call is not None and now - call.since >= share * self._patience.silence_s else None
 
     def _watch(self, child: ProbeChild, now: float) -> None:
         """Kill a probe whose call is stuck for longer than it is left alone."""
@@ -281,9 +282,9 @@ class GpuProbe:
         if self._hang is not None:
             self._hang.ask_again_at = self._start_at + self._hang.pause_s
 
-    def read(self, now: float) -> GpuReadings:
-        """What is known at `now`."""
-        silence = self._silence(now)
+    def read(self, now: float, *, is_last: bool = False) -> GpuReadings:
+        """What is known at `now`; `is_last`: nobody waits any longer, so what was silent for long is silent."""
+        silence = self._silence(now, _LONG_SHARE if is_last else 1.0)
         driver = self._driver(now, silence)
         unlisted: Trouble | None = None
         if self._said is None:

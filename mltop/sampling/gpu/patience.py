@@ -33,13 +33,13 @@ _STEP_S = 0.1
 """The driver counts as silent so long before nobody waits for it any more."""
 
 
-def one_look(limit_s: float) -> Patience:
-    """The patience of who looks once and waits no longer than so many seconds.
+def one_look(limit_s: float, silence_s: float = math.inf) -> Patience:
+    """The patience of who looks once and waits no longer than `limit_s`.
 
     After a crash or a hang in a call of one GPU the others are asked by another probe at once.
     """
     return Patience(
-        silence_s=max(0.1, limit_s - _STEP_S),
+        silence_s=max(0.1, min(silence_s, limit_s - _STEP_S)),
         grace_s=_STUCK_SHARE * limit_s,
         start_grace_s=max(60.0, 2 * limit_s),
         back_off_s=_STEP_S / 2,

@@ -106,7 +106,7 @@ class Probe:
             if self._is_started(is_brief=request.for_verdict):
                 self._read_all(request)
         except Missing as gone:
-            self._stop()
+            self._cards = None
             self._fail(gone)
         self.say(RefreshDone(number=request.number))
 
@@ -116,12 +116,13 @@ class Probe:
         if self._cards is not None and now >= self._recount_at:
             self._recount_at = now + _RECOUNT_S
             if self._count() != self._shape or not self._cards:
-                self._stop()  # NVML counts once, when it is started
+                self._cards = None  # NVML counts once, when it is started
         if self._cards is None and now >= self._retry_at:
             self._start(is_brief=is_brief)
         return self._cards is not None
 
     def _start(self, *, is_brief: bool) -> None:
+        self._library.close()  # what went wrong before is told by now, should this hang
         try:
             self._library.open(is_brief=is_brief)
             self._shape = self._count()
@@ -145,10 +146,6 @@ class Probe:
                 generation=self._generation,
             )
         )
-
-    def _stop(self) -> None:
-        self._cards = None
-        self._library.close()
 
     def _fail(self, missing: Missing) -> None:
         status, reason = why_not_started(missing, self._library, self._roots)

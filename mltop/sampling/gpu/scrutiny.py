@@ -49,10 +49,8 @@ class Scrutiny:
     def ecc_mode(self) -> Values:
         """Now, and after the next reset."""
         now, pending = self._asker.ask("nvmlDeviceGetEccMode")
-        if not self._asker.doubts.number("ECC mode", now, 0, 1):
-            return {}
-        is_told = self._asker.doubts.number("pending ECC mode", pending, 0, 1)
-        return {"ecc_mode": bool(now), "ecc_pending": bool(pending) if is_told else None}
+        mode = self._asker.flag("ECC mode", now)
+        return {} if mode is None else {"ecc_mode": mode, "ecc_pending": self._asker.flag("pending ECC mode", pending)}
 
     def ecc_places(self) -> Values:
         """Corrected errors since the driver was loaded, by where they were."""
@@ -67,12 +65,12 @@ class Scrutiny:
     def sram(self) -> Values:
         """Drivers before 550 do not tell."""
         flag = self._asker.ask("nvmlDeviceGetSramEccErrorStatus").is_above_threshold
-        return {"sram_above_threshold": bool(flag) if self._asker.doubts.number("SRAM threshold", flag, 0, 1) else None}
+        return {"sram_above_threshold": self._asker.flag("SRAM threshold", flag)}
 
     def retired_pending(self) -> Values:
         """Cards before Ampere."""
         flag = self._asker.ask("nvmlDeviceGetRetiredPagesPendingStatus")
-        return {"retired_pending": bool(flag) if self._asker.doubts.number("pages pending", flag, 0, 1) else None}
+        return {"retired_pending": self._asker.flag("pages pending", flag)}
 
     def pcie_replay(self) -> Values:
         """Since the driver was loaded."""

@@ -16,6 +16,7 @@ from mltop.sampling.gpu.answer import Answer
 from mltop.sampling.gpu.owner import GpuProbe, GpuReadings
 from mltop.sampling.gpu.patience import one_look
 from mltop.sampling.gpu.pci import is_container
+from mltop.sampling.gpu.probe_child import ProbeChild
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
@@ -56,8 +57,9 @@ class Look:
         expected_gpus: int | None,
         limit_s: float,
         checks: Collection[str] = frozenset(),
+        spare: ProbeChild | None = None,
     ) -> None:
-        """`checks` are those for which more is read than the snapshot has."""
+        """`checks` are those for which more is read than the snapshot has; `spare` is a GPU probe to begin with."""
         self._roots = roots
         self._started = time.monotonic()
         self._limit_s = max(0.05, limit_s - _LAST_S)
@@ -69,8 +71,10 @@ class Look:
         self._families = families
         if "gpu" in families:  # first: it takes longest
             patience = one_look(min(DRIVER_S, self._limit_s))
-            self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True)
+            self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True, spare=spare)
             self._probe.request(time.monotonic())
+        elif spare is not None:
+            spare.close()
         self._cpu = self._ask_cpu()  # all that the reader's child has to know it has to know before it is forked
         self._stuck: frozenset[str] = frozenset()
         self._disks = None

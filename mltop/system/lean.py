@@ -11,7 +11,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 
 def import_argparse() -> None:
@@ -30,12 +32,28 @@ def import_msgspec() -> None:
     """Msgspec with `typing`'s names where it would take those of `typing_extensions`, from Python 3.11 on the same.
 
     That module brings `inspect`, `ast`, `dis` and `tokenize` along. And `uuid` asks `platform` which system this is.
+    Of its own modules those wait that are about schemas and about formats which mltop does not read by it.
     """
     with (
         _standing_in("typing_extensions", is_there=False),
         _standing_in("platform", system=lambda: os.uname().sysname),
+        _standing_in("msgspec.inspect"),
+        _standing_in("msgspec.toml"),
+        _standing_in("msgspec.yaml"),
+        _standing_in("msgspec._json_schema", schema=_schema, schema_components=_schema_components),
     ):
-        import msgspec  # noqa: F401
+        import msgspec
+    for name in ("inspect", "toml", "yaml"):
+        if f"msgspec.{name}" not in sys.modules:  # whoever wants it imports the real one
+            vars(msgspec).pop(name, None)
+
+
+def _schema(*arguments: Any, **options: Any) -> Any:
+    return import_module("msgspec._json_schema").schema(*arguments, **options)
+
+
+def _schema_components(*arguments: Any, **options: Any) -> Any:
+    return import_module("msgspec._json_schema").schema_components(*arguments, **options)
 
 
 def _quoted(data: bytes) -> str:

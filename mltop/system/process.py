@@ -43,9 +43,9 @@ def set_name(name: str) -> bool:
 
 def name_at(path: bytes) -> str:
     """The name for a child that may be stuck at a path for ever, by which later runs find it there (D2)."""
-    import zlib
+    from mltop.system.digest import sha256_hex
 
-    return f"{STUCK_AT}{zlib.crc32(path) & 0xFFFFFFF:07x}"
+    return f"{STUCK_AT}{sha256_hex(path)[:7]}"
 
 
 def die_with_parent(parent: int | None = None) -> bool:

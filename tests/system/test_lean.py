@@ -7,7 +7,9 @@ SCRIPT = """
 import sys
 from mltop.system.lean import import_msgspec
 import_msgspec()
-heavy = {"inspect", "ast", "dis", "tokenize", "dataclasses", "typing_extensions", "platform"} & set(sys.modules)
+heavy = {"inspect", "ast", "dis", "tokenize", "dataclasses", "typing_extensions", "platform", "textwrap"}
+heavy |= {"msgspec.inspect", "msgspec.toml", "msgspec.yaml", "msgspec._json_schema"}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 from typing import Annotated, Literal, NotRequired, TypedDict
 import msgspec
@@ -20,12 +22,19 @@ class Table(msgspec.Struct):
 print(msgspec.json.decode(b'{"rows":[{"one":1,"two":"xyz"},{"one":2}]}', type=Table).rows[0]["two"])
 import typing_extensions
 print(typing_extensions.__name__)
+print(msgspec.json.schema(Table)["$ref"], msgspec.json.schema_components([Table])[0][0]["$ref"])
+import_msgspec()
+import msgspec.inspect, msgspec.toml
+print(type(msgspec.inspect.type_info(int)).__name__, hasattr(msgspec.toml, "decode"))
 """
 
 
 def test_msgspec_understands_types_and_the_module_that_it_did_not_load_can_be_had_later() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=20)
-    assert (done.stdout.split(), done.stderr) == (["xyz", "typing_extensions"], "")
+    assert (done.stdout.split(), done.stderr) == (
+        ["xyz", "typing_extensions", "#/$defs/Table", "#/$defs/Table", "IntType", "True"],
+        "",
+    )
 
 
 ARGPARSE = """

@@ -16,6 +16,7 @@ from mltop.config.settings import Settings
 from mltop.model.finding import Level
 from mltop.model.snapshot import Snapshot
 from mltop.model.surroundings import Surroundings
+from mltop.sampling.gpu.probe_child import ProbeChild
 from mltop.sampling.look import Look
 from mltop.sampling.root import Roots
 from mltop.system.text import clean
@@ -25,27 +26,37 @@ _LAST_S = 0.2
 """Kept back of a run's time for judging and printing."""
 
 
-def read(
-    settings: Settings,
-    selection: Selection,
-    profile: Profile,
-    limit_s: float,
-    started: float,
-    places: tuple[str | None, str | None] = (None, None),
-) -> tuple[Snapshot, Surroundings]:
-    """The box, its services and its jobs, side by side, within the run's time; `places`: --config and --state-dir."""
-    left_s = limit_s - (time.monotonic() - started)
-    look = Look(Roots.from_environment(), selection.families, settings.expect.gpus, left_s, selection.checks)
-    probe = ServiceProbe(settings.services, selection.checks, profile.units, left_s)
-    jobs = JobReading(*places, selection.checks, left_s)
-    try:
-        snapshot, surroundings = look.take(probe)
-        facts = jobs.facts(max(_JOBS_S, limit_s - _LAST_S - (time.monotonic() - started)))
-        return snapshot, msgspec.structs.replace(surroundings, services=tuple(probe.answers()), jobs=facts)
-    finally:
-        jobs.close()
-        probe.close()
-        look.close()
+class Reading:
+    """The box, its services and its jobs, which are asked from the start on, side by side. For one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        selection: Selection,
+        profile: Profile,
+        until: float,
+        places: tuple[str | None, str | None] = (None, None),
+        spare: ProbeChild | None = None,
+    ) -> None:
+        """`until`: when the run ends, by `time.monotonic`; `places`: --config and --state-dir; `spare`: as of Look."""
+        self._until = until
+        left_s = until - time.monotonic()
+        roots = Roots.from_environment()
+        self._look = Look(roots, selection.families, settings.expect.gpus, left_s, selection.checks, spare)
+        self._probe = ServiceProbe(settings.services, selection.checks, profile.units, left_s)
+        self._jobs = JobReading(*places, selection.checks, left_s)
+
+    def take(self) -> tuple[Snapshot, Surroundings]:
+        """What was found, within the run's time."""
+        snapshot, surroundings = self._look.take(self._probe)
+        facts = self._jobs.facts(max(_JOBS_S, self._until - _LAST_S - time.monotonic()))
+        return snapshot, msgspec.structs.replace(surroundings, services=tuple(self._probe.answers()), jobs=facts)
+
+    def close(self) -> None:
+        """End the children; waits for none that is stuck."""
+        self._jobs.close()
+        self._probe.close()
+        self._look.close()
 
 
 def own_config(settings: Settings, config: str | None = None) -> Judgement:

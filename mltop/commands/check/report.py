@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def report(made: Verdict, snapshot: Snapshot, surroundings: Surroundings, option
     from mltop.reports import human
 
     return human.text(made, options.verbose, color=_has_colors(options))
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Import the format's module ahead, while there is something to wait for."""
+    import_module(f"mltop.reports.{format_of(options)}")
 
 
 def _has_colors(options: argparse.Namespace) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from ctypes import c_char, c_int, c_longlong, c_ubyte, c_uint, c_ulonglong
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 LIBRARY = "libnvidia-ml.so.1"
 FUNCTION_NOT_FOUND = 13
@@ -115,7 +117,7 @@ _LONG_TYPES = (2, 3)
 _VERSIONS: dict[type, int] = {MemoryV2: 2, Margin: 1, Fabric: 2, SramErrors: 1}
 
 
-class Signature(NamedTuple):
+class Signature(msgspec.Struct, frozen=True):
     """What a function fills in, and the symbols it has had, newest first (none: its own name)."""
 
     fills: tuple[Any, ...]

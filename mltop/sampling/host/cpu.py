@@ -20,7 +20,6 @@ _SENSORS = "sensors"
 _IDLE, _IOWAIT = 3, 4
 _COUNTED = 8
 """user nice system idle iowait irq softirq steal; the guests' time that follows is within user and nice."""
-_CPU_LINE = rb"(?m)^cpu(\d*) +(.*)$"
 _MODEL_LINE = rb"(?m)^(?:model name|cpu model|Model|Hardware|cpu)\s*:\s*(.+)$"
 _PART_LINE = rb"(?m)^CPU part\s*:\s*(0x[0-9a-f]+)"
 _ARM_PARTS = {
@@ -131,10 +130,12 @@ def parse_times(text: bytes) -> dict[str, Times]:
     Raises ValueError where there is no such line, or one is not of numbers.
     """
     times = {}
-    for match in re.finditer(_CPU_LINE, text.partition(b"\nintr")[0]):  # the interrupts' line can be 100 kB long
-        counters = tuple(map(int, match[2].split()[:_COUNTED]))
-        if len(counters) > _IDLE:
-            times[match[1].decode()] = counters
+    for line in text.partition(b"\nintr")[0].split(b"\n"):  # the interrupts' line can be 100 kB long
+        name, _, numbers = line.partition(b" ")
+        if name.startswith(b"cpu") and (name == b"cpu" or name[3:].isdigit()):
+            counters = tuple(map(int, numbers.split()[:_COUNTED]))
+            if len(counters) > _IDLE:
+                times[name[3:].decode()] = counters
     if "" not in times:
         raise ValueError("no cpu line")
     return times

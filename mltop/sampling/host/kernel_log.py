@@ -11,10 +11,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+import msgspec
+
 from mltop.model.host_facts import KernelEvents
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.pci import bus_id
-from mltop.sampling.host.kernel_record import Record, events
+from mltop.sampling.host.kernel_record import Record, events, may_tell
 from mltop.sampling.root import Roots
 from mltop.sampling.xid import Xid
 
@@ -41,6 +43,7 @@ class KernelLog:
 
     def __init__(self, path: str | None = None) -> None:
         self._pending = b""
+        self._last: bytes | None = None
         self._fd: int | None = None
         self.fault: OSError | None = None
         """Why it cannot be read."""
@@ -58,11 +61,22 @@ class KernelLog:
                 yield Xid(pci_bus_id=card, code=int(match[3]), at=int(match[1]) / 1e6)
 
     def new_records(self) -> Iterator[Record]:
-        """The same of all records; lines that make no sense, and those that only add to a record, are left out."""
+        """The same of all records that may tell of trouble, which of the thousands of a healthy box few do.
+
+        Lines that make no sense, and those that only add to a record, are left out.
+        """
         for line in self._lines():
-            match = re.fullmatch(_RECORD, line)
-            if match is not None:
-                yield Record(int(match[1]) & 7, int(match[2]) / 1e6, match[3])
+            level = line.partition(b",")[0]
+            if not level.isdigit() or len(level) > 8:
+                continue
+            self._last = line
+            if may_tell(int(level) & 7, line) and (record := _record(line)) is not None:
+                yield record
+
+    def last_s(self) -> float | None:
+        """When the last record was written, in seconds since the boot; `None` where none was read."""
+        last = None if self._last is None else _record(self._last)
+        return None if last is None else last.at_s
 
     def close(self) -> None:
         """Close it; reading on finds nothing."""
@@ -103,7 +117,7 @@ def read_kernel_log(_: Roots, deadline_s: float = 2.0) -> KernelEvents:
     found = _collected(log.new_records(), now)
     log.close()
     if log.fault is None:
-        return found
+        return msgspec.structs.replace(found, last_s=log.last_s())
     if isinstance(log.fault, PermissionError):
         from mltop.sampling.host.journal import kernel_records
 
@@ -124,6 +138,11 @@ def _collected(records: Iterator[Record], now: float) -> KernelEvents:
 
     found = deque(events(watched(), now), maxlen=MOST_EVENTS)
     return KernelEvents(age_s=0.0, events=tuple(found), last_s=last[0] if last else None)
+
+
+def _record(line: bytes) -> Record | None:
+    match = re.fullmatch(_RECORD, line)
+    return None if match is None else Record(int(match[1]) & 7, int(match[2]) / 1e6, match[3])
 
 
 def _refused(fault: OSError) -> KernelEvents:

@@ -77,6 +77,11 @@ class Record(msgspec.Struct, frozen=True):
     message: bytes
 
 
+def may_tell(level: int, message: bytes) -> bool:
+    """Whether a record is to be looked at: urgent, of a GPU, or of the OOM killer."""
+    return level <= MOST_LEVEL or b"Xid" in message or b"oom-kill:" in message
+
+
 def events(records: Iterable[Record], now: float) -> Iterator[KernelEvent]:
     """The records that tell of trouble; `now` is the kernel's clock, to say how old they are."""
     units: dict[bytes, str] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
@@ -18,11 +19,11 @@ UNREADABLE_STATES = frozenset("DZXx")
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
 _LAST_FIELD = 22  # splits after rss, the 24th field of proc_pid_stat(5)
 _COMMAND_BYTES = 4096
-_CONTAINER_ID = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-_CONTAINER_NAME = re.compile(r"/lxc(?:\.payload)?[./]([^/]+)|/machine-([^/]+)\.scope")
+_CONTAINER_ID = r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)"
+_CONTAINER_NAME = r"/lxc(?:\.payload)?[./]([^/]+)|/machine-([^/]+)\.scope"
 
 
-class Stat(NamedTuple):
+class Stat(msgspec.Struct, frozen=True):
     """What mltop takes of a stat line."""
 
     name: bytes
@@ -77,10 +78,10 @@ def parse_container(groups: str) -> str | None:
     """Find a container in /proc/PID/cgroup, as Docker, Podman, containerd, CRI-O, LXC and machined name groups."""
     for line in groups.split("\n"):
         path = line.split(":", 2)[-1]
-        identities = _CONTAINER_ID.findall(path)
+        identities = re.findall(_CONTAINER_ID, path)
         if identities:
             return str(identities[-1][:12])
-        named = _CONTAINER_NAME.search(path)
+        named = re.search(_CONTAINER_NAME, path)
         if named:
             return clean(named[1] or named[2], 64)
     return None

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Iterable, Iterator
 
 from mltop.sampling.host.disk import Space, read_space
 from mltop.sampling.kin import kin
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
-from mltop.system.process import set_name
+from mltop.system.process import STUCK_AT, name_at, set_name
 
-_PREFIX = b"mltop-m-"
+_PREFIX = STUCK_AT.encode()
 STUCK_S = 3.0
 """One in state D that lives for longer is stuck: a run gives a mount 2 s."""
 
@@ -40,7 +39,7 @@ def stuck_readers(roots: Roots, items: Iterable[bytes]) -> dict[bytes, int]:
 
 
 def _comm(item: bytes) -> bytes:
-    return b"%s%07x" % (_PREFIX, zlib.crc32(item) & 0xFFFFFFF)
+    return name_at(item).encode()
 
 
 def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:

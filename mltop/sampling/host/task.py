@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import NamedTuple
+
+import msgspec
 
 from mltop.model.host_facts import Handles, Pids, Pool, Tasks, Waiting
 from mltop.model.snapshot import Status
@@ -29,7 +30,7 @@ _MOST_WAITING = 64
 _MOST_DESCRIPTORS = 1024
 
 
-class _Found(NamedTuple):
+class _Found(msgspec.Struct, frozen=True):
     pid: str
     line: bytes
 

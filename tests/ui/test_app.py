@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from mltop.checks.event import changes
+from mltop.model.event import Event
 from mltop.model.finding import Finding, Level
 from mltop.model.request import Request
 from mltop.model.snapshot import Process, Snapshot
@@ -341,6 +342,17 @@ async def test_events_are_listed(start: Start, box: Snapshot, build: Any) -> Non
         await bench.give(msgspec.structs.replace(box, gpus=lost, time="2026-03-02T14:02:13Z"))
         await bench.press("e")
         await bench.shows("GPU 0")
+
+
+async def test_an_event_is_told_whole(start: Start, box: Snapshot, build: Any) -> None:
+    why = "driver not answering for 14 s (GPU 2: nvmlDeviceGetPowerUsage), which is the end of it"
+    async with start(box, size=(60, 24)) as bench:
+        event = Event(time=box.time, item="/mnt/a/very/long/mount", from_="ok", to=why, level=Level.CRITICAL)
+        bench.app.session.events.append(event)
+        await bench.press("e")
+        await bench.shows("end of it")
+        assert "g/mount" in bench.text()
+        assert "".join(why.split()) in "".join(bench.text().split())
 
 
 async def test_findings_are_shown(start: Start, box: Snapshot) -> None:

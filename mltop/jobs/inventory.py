@@ -46,9 +46,7 @@ def inventory(
     """
     crontab, notes = _crontab(site)
     asked = _timers(site)
-    active = {
-        scope: [one.unit for one in found if one.is_enabled] for scope, (found, said) in asked.items() if not said
-    }
+    active = {scope: [one.unit for one in found if one.is_enabled] for scope, (found, _) in asked.items() if found}
     have = installed(site, crontab, active) if crontab is not None else _without_crontab(site, active)
     made = plan(jobs.values(), site, have=have)
     strangers, more = _foreign(site, crontab, asked, jobs, is_all=is_all)

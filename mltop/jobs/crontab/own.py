@@ -80,7 +80,7 @@ class Crontab:
             backup = self._keep(before)
             if self.read() != before:
                 raise ChangedError("the crontab is being changed by something else: try again")
-            self._install(after, before)
+            self._install(after, before, backup)
             return Written(before, after, backup)
 
     def _ask(self, *arguments: str) -> Answer:
@@ -114,41 +114,43 @@ class Crontab:
             raise CrontabError(f"the old crontab cannot be kept: {error.filename}: {error.strerror}") from None
         return path
 
-    def _install(self, data: bytes, before: bytes) -> None:
+    def _install(self, data: bytes, before: bytes, backup: Path) -> None:
         """Install and read back; where that is not what was meant, put the old one back."""
         try:
             answer = self._from_file(data)
         except CrontabError as error:
-            self._check_unharmed(before, str(error))
+            self._check_unharmed(before, backup, str(error))
             raise
         if answer.code != 0:
-            self._check_unharmed(before, answer.complaint())
+            self._check_unharmed(before, backup, answer.complaint())
             raise CrontabError(f"crontab did not take it: {_all_of(answer)}; nothing was changed")
         try:
             found = self.read()
         except CrontabError as error:
-            self._restore(before, str(error))
+            self._restore(before, backup, str(error))
         if found != data:
             kept = self._keep(found)  # it may be somebody's who wrote right after us
-            self._restore(before, f"what is in the crontab is not what was written, but what {kept} has")
+            self._restore(before, backup, f"what is in the crontab is not what was written, but what {kept} has")
 
-    def _check_unharmed(self, before: bytes, why: str) -> None:
+    def _check_unharmed(self, before: bytes, backup: Path, why: str) -> None:
         try:
             is_same = self.read() == before
         except CrontabError:
             is_same = False
         if not is_same:
-            self._restore(before, why)
+            self._restore(before, backup, why)
 
-    def _restore(self, before: bytes, why: str) -> NoReturn:
+    def _restore(self, before: bytes, backup: Path, why: str) -> NoReturn:
         if self._is_back(before):
             raise CrontabError(f"{why}: the crontab was put back as it was")
-        kept = f"the old one is in {self._state / 'backups'}"
-        raise CrontabError(f"{why}, and the crontab could not be put back: {kept}")
+        raise CrontabError(f"{why}, and the crontab could not be put back: the old one is in {backup} (crontab FILE)")
 
     def _is_back(self, before: bytes) -> bool:
+        """Put the old one back; what is read then counts, not how the program ends."""
+        with contextlib.suppress(CrontabError):
+            self._from_file(before)
         try:
-            return self._from_file(before).code == 0 and self.read() == before
+            return self.read() == before
         except CrontabError:
             return False
 

@@ -62,9 +62,8 @@ def _diff(change: Change) -> list[str]:
 
 
 def _shown(data: bytes | None) -> list[str]:
-    return (
-        [] if data is None else data.decode("utf-8", "replace").split("\n")[: None if not data.endswith(b"\n") else -1]
-    )
+    lines = (data or b"").decode("utf-8", "replace").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def read(path: Path) -> bytes | None:

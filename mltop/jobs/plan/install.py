@@ -40,7 +40,8 @@ def install(changes: Sequence[Change], site: Site) -> None:
             done += group
             _put(group, site)
     except _FAILURES as error:
-        raise InstallError(f"{_said(error)}{_taken_back(done, site)}") from None
+        kept = [change for change in done if not (isinstance(error, CrontabError) and change.kind is Kind.CRONTAB)]
+        raise InstallError(f"{_said(error)}{_taken_back(kept, site)}") from None
     except KeyboardInterrupt:
         _taken_back(done, site)
         raise

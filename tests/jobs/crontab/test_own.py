@@ -151,9 +151,19 @@ def test_a_damaged_crontab_is_put_back(box: Box, crontab: Crontab, damage: str) 
 def test_one_that_cannot_be_put_back_says_where_the_old_one_is(box: Box, crontab: Crontab) -> None:
     box.tab.write_bytes(MINE)
     box.program("crontab", 'case "$1" in -l) cat "$TAB" ;; *) : > "$TAB" ;; esac')
-    with pytest.raises(CrontabError, match=r"could not be put back: the old one is in .*backups"):
+    with pytest.raises(CrontabError, match=r"could not be put back: the old one is in (.*) \(crontab FILE\)") as error:
         crontab.write(lambda data: b"0 2 * * * x\n")
     assert [kept.read_bytes() for kept in backups(box)] == [MINE, b""], "the old one, and what was found"
+    assert str(backups(box)[0]) in str(error.value)
+
+
+def test_one_that_fails_and_did_it_all_the_same_is_put_back(box: Box, crontab: Crontab) -> None:
+    """What is read counts, not the code that it ends with."""
+    box.tab.write_bytes(MINE)
+    box.program("crontab", 'case "$1" in -l) cat "$TAB" ;; *) cp "$1" "$TAB"; exit 3 ;; esac')
+    with pytest.raises(CrontabError, match="exit code 3: the crontab was put back as it was"):
+        crontab.write(lambda data: b"0 2 * * * x\n")
+    assert box.tab.read_bytes() == MINE
 
 
 def test_fifty_backups_are_kept(box: Box, crontab: Crontab, monkeypatch: pytest.MonkeyPatch) -> None:

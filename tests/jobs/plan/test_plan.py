@@ -20,7 +20,7 @@ from mltop.jobs.foreign import system_entries
 from mltop.jobs.plan import plan as module
 from mltop.jobs.plan.apply import ApplyError, apply, undo
 from mltop.jobs.plan.change import Change, Kind
-from mltop.jobs.plan.operation import Operations
+from mltop.jobs.plan.operation import OperationError, Operations
 from mltop.jobs.plan.plan import CRON_D, Plan, plan
 from mltop.jobs.schedule.schedule import ScheduleFault
 from mltop.jobs.systemd import place as unit_place
@@ -313,3 +313,24 @@ def test_what_was_interrupted_is_taken_back(box: Box, tmp_path: Path) -> None:
         operations.do("edit", changes)
     assert (config.read_text(), box.tab.read_bytes()) == ("version = 1\n", MINE)
     assert operations.cut_short() is None
+
+
+def test_a_crontab_that_fails_is_said_once_and_the_config_is_as_it_was(box: Box, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("version = 1\n")
+    changes = [
+        Change(kind=Kind.CONFIG, path=str(config), before=b"version = 1\n", after=b"version = 1\n[ui]\n"),
+        Change(kind=Kind.CRONTAB, path="crontab", before=MINE, after=MINE + b"# more\n"),
+    ]
+    box.program("crontab", 'if [ "$1" = -l ]; then cat "$TAB"; else : > "$TAB"; exit 1; fi')
+    operations = Operations(box.site())
+    with operations.locked(), pytest.raises(OperationError) as error:
+        operations.do("edit", changes)
+    assert config.read_text() == "version = 1\n"
+    assert str(error.value).count("crontab could not be put back") == 1
+    assert "could not be taken back" not in str(error.value)
+
+
+def test_an_empty_crontab_is_shown_without_a_line(box: Box) -> None:
+    box.tab.write_bytes(b"")
+    assert "\n-" not in look(box, command("a", "0 2 * * *")).diff().partition("+++")[2]

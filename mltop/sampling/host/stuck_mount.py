@@ -44,17 +44,20 @@ def _comm(item: bytes) -> bytes:
 
 def _old_readers(roots: Roots) -> Iterator[tuple[int, bytes]]:
     try:
-        uptime_s = _uptime_s(roots)
+        now_s = uptime_s(roots)
     except (OSError, ValueError, IndexError):
         return
     ticks = os.sysconf("SC_CLK_TCK")
     for one in kin(roots.proc, _PREFIX):
-        if one.state == b"D" and uptime_s - one.started_ticks / ticks > STUCK_S:
+        if one.state == b"D" and now_s - one.started_ticks / ticks > STUCK_S:
             yield one.pid, one.comm
 
 
-def _uptime_s(roots: Roots) -> float:
-    """Seconds of the clock by which processes start: in a container lxcfs has another /proc/uptime, which may hang."""
+def uptime_s(roots: Roots) -> float:
+    """Seconds of the clock by which processes start: in a container lxcfs has another /proc/uptime, which may hang.
+
+    Raises OSError, ValueError and IndexError.
+    """
     if roots.proc == Roots().proc:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return float(read_bytes(roots.proc / "uptime", 64).split()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 
@@ -11,6 +12,7 @@ from mltop.model.host_facts import Handles, Pids, Pool, Tasks, Waiting
 from mltop.model.snapshot import Status
 from mltop.sampling.host.cgroup import is_frozen, pid_pools
 from mltop.sampling.host.proc_stat import parse_stat
+from mltop.sampling.host.stuck_mount import uptime_s
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, read_int
 from mltop.system.text import clean
@@ -27,6 +29,8 @@ _OWN = b"mltop-"
 """mltop's own readers that hang at a mount or the driver: those say so themselves."""
 _GPU_NAME = b"nvidia"
 _MOST_WAITING = 64
+_YOUNG_S = 300.0
+"""A zombie of a process that began no longer ago is not counted: its parent may be about to collect it (GCM)."""
 _MOST_DESCRIPTORS = 1024
 
 
@@ -40,7 +44,7 @@ def read_tasks(roots: Roots) -> Tasks:
     proc = str(roots.proc)
     pids = [name for name in os.listdir(proc) if name.isdecimal()]  # noqa: PTH208 - speed
     waiting, parents = [], Counter[int]()
-    total, service = 0, None
+    total, service, latest = 0, None, _latest_counted(roots)
     for pid in pids:
         try:
             line = read_bytes(f"{proc}/{pid}/stat", _STAT_BYTES)
@@ -50,7 +54,8 @@ def read_tasks(roots: Roots) -> Tasks:
             if state == b"D" and not name.startswith(_OWN):
                 waiting.append(_Found(pid, line))
             elif state == b"Z":
-                parents[int(line[closed + 4 :].split(None, 1)[0])] += 1
+                stat = parse_stat(line)
+                parents[stat.ppid] += stat.start_ticks <= latest
             elif name in _TIME_SERVICES:
                 service = clean(name, 64)
         except (OSError, ValueError, IndexError):
@@ -63,9 +68,17 @@ def read_tasks(roots: Roots) -> Tasks:
         most=read_int(roots.proc / "sys/kernel/pid_max"),
         waiting=tuple(_waiting(roots, one) for one in waiting[:_MOST_WAITING] if not is_frozen(roots, one.pid)),
         zombies=parents.total(),
-        worst_parent=_name(roots, parents.most_common(1)[0][0]) if parents else None,
+        worst_parent=_name(roots, parents.most_common(1)[0][0]) if parents.total() else None,
         time_service=service,
     )
+
+
+def _latest_counted(roots: Roots) -> float:
+    """When a zombie that counts began at the latest, in ticks since the boot; where that is not known, all count."""
+    try:
+        return (uptime_s(roots) - _YOUNG_S) * os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return math.inf
 
 
 def _waiting(roots: Roots, found: _Found) -> Waiting:

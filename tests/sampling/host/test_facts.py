@@ -90,6 +90,16 @@ def test_a_paused_container_does_not_stand_still(box: FakeBox, word: str, names:
     assert [one.name for one in read_tasks(box.roots).waiting] == names
 
 
+def test_zombies_that_have_had_no_time_to_be_collected_do_not_count(box: FakeBox) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    box.proc("uptime", "1000.0 1.0\n")
+    box.proc("1/comm", "init\n")
+    for pid, started_s in ((20, 699), (21, 701), (22, 999)):
+        box.process(pid, "gone", state="Z", ppid=1, start=started_s * ticks)
+    found = read_tasks(box.roots)
+    assert (found.zombies, found.total, found.worst_parent) == (1, 3, "init (1)")
+
+
 @pytest.mark.parametrize("tools", ["VBoxService", "vmtoolsd"])
 def test_the_tools_of_a_guest_are_no_time_service(box: FakeBox, tools: str) -> None:
     box.process(30, tools)

@@ -89,17 +89,20 @@ def jobs_document(jobs: Sequence[Job], notes: Sequence[str] = (), faults: Sequen
     document({"schema": JOBS_SCHEMA, "jobs": jobs, "notes": notes, "errors": errors(faults)})
 
 
-def text(written: str) -> None:
-    """Text for people, whatever their terminal can show."""
-    _write(written.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "replace"))
+def text(written: str) -> bool:
+    """Text for people, whatever their terminal can show; false where the reader went away: it has what it wanted."""
+    return _write(written.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "replace"))
 
 
-def _write(data: bytes) -> None:
-    """Write it whole; raises CommandError where nobody can read it."""
+def _write(data: bytes) -> bool:
+    """Write it whole; raises CommandError where that fails."""
     try:
         write_all(1, data)
+    except BrokenPipeError:
+        return False
     except OSError as error:
         raise CommandError([f"standard output: {error.strerror}"]) from None
+    return True
 
 
 def found_job(asked: Asked, id: str, count: int = 5) -> tuple[Job, Inventory]:

@@ -33,7 +33,8 @@ def show(run: Run, history: History, lines: int, *, is_followed: bool) -> int:
         if lines:
             log.skip_to_last(lines)
         while is_followed and run.state is RunState.RUNNING:
-            log.write(is_whole=False)
+            if not log.write(is_whole=False):
+                return ExitCode.DONE
             time.sleep(_PAUSE_S)
             run = history.run(run.id) or run
         log.write(is_whole=True)
@@ -72,14 +73,15 @@ class _Log:
                     return
             at -= size
 
-    def write(self, *, is_whole: bool) -> None:
-        """Write what is new, in lines; one without an end only where nothing more will come."""
+    def write(self, *, is_whole: bool) -> bool:
+        """Write what is new, in lines, one without an end only where nothing more will come; whether somebody reads."""
         rest = b""
         at = self._offset
         while block := os.pread(self._descriptor, _BLOCK, at):
             at += len(block)
             *whole, rest = (rest + block).split(b"\n")
-            text("".join(clean(line, _LONGEST) + "\n" for line in whole))
+            if not text("".join(clean(line, _LONGEST) + "\n" for line in whole)):
+                return False
             if len(rest) > _LONGEST:  # shown cut; its end is awaited from here
                 text(clean(rest, _LONGEST) + "\n")
                 rest = b""
@@ -87,6 +89,7 @@ class _Log:
             text(clean(rest, _LONGEST) + "\n")
         self._offset = at - len(rest)
         self._turn()
+        return True
 
     def _turn(self) -> None:
         """Go over to the file that took this one's place, at its end: what it holds was written here already."""

@@ -252,6 +252,39 @@ def test_a_closed_standard_output_is_said_in_a_line(mltop: Mltop, words: str) ->
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_went_away_has_what_it_wanted(mltop: Mltop) -> None:
+    mltop("run", "hello")
+    wait_for(lambda: (found := mltop.json("history")["runs"]) and found[0]["state"] == "ok")
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    for words in ("list", "history --json", "show hello", "logs hello", "apply"):
+        command = [sys.executable, "-m", "mltop", "jobs", *words.split()]
+        done = subprocess.run(
+            command, env=mltop.environment, stdout=write_fd, stderr=subprocess.PIPE, text=True, timeout=20, check=False
+        )
+        assert (done.returncode, "standard output" in done.stderr) == (0, False), (words, done.stderr)
+    os.close(write_fd)
+    assert b" run hello " in mltop.box.tab.read_bytes()
+
+
+def test_a_log_that_is_followed_ends_with_its_reader_and_not_with_the_run(mltop: Mltop) -> None:
+    (flag := mltop.box.folder / "flag").touch()
+    mltop("edit", "hello", "--set", f"command=while [ -e {flag} ]; do echo more; sleep 0.1; done")
+    mltop("run", "hello")
+    wait_for(lambda: mltop.json("history")["runs"])
+    command = [sys.executable, "-m", "mltop", "jobs", "logs", "hello", "-f"]
+    with subprocess.Popen(command, env=mltop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        assert follower.stderr is not None
+        while follower.stdout.readline() != b"more\n":
+            pass
+        follower.stdout.close()
+        assert (follower.wait(20), follower.stderr.read()) == (0, b"")
+    assert mltop.json("history")["runs"][0]["state"] == "running"
+    flag.unlink()
+    wait_for(lambda: mltop.json("history")["runs"][0]["state"] == "ok")
+
+
 def test_a_log_that_is_followed_half_a_line_at_a_time_is_whole(mltop: Mltop) -> None:
     mltop("edit", "hello", "--set", "command=printf ab; sleep 0.6; echo cd")
     mltop("run", "hello")

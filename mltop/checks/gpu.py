@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
 from mltop.checks.case import NOT_READ, REASONS, Case, age, aged, is_awaited, judgement, skip, surviving
-from mltop.checks.fact import facts, unread
 from mltop.checks.gpu_health import health
 from mltop.checks.gpu_known import compared, gone, named
+from mltop.checks.gpu_xid import count_xids, judge_xid, xid_totals
 from mltop.checks.judgement import Judgement
-from mltop.checks.xid import RECENT_S, xid
+from mltop.checks.xid import xid
 from mltop.model.finding import Level
 from mltop.model.gpu_facts import INFOROM_CORRUPTED, NEEDS_RESET
-from mltop.model.host_facts import KernelEvent
 from mltop.model.identity import gpu_identity, gpu_label
 from mltop.model.snapshot import Driver, Gpu, Snapshot, Status
 from mltop.model.surroundings import NOT_IN_TIME, Gap
@@ -68,6 +67,7 @@ _FAULTS = (
 
 def gpus(case: Case) -> Iterator[Judgement]:
     """`gpu.driver`, `gpu.responsive`, `gpu.count`, and each GPU's own."""
+    count_xids(case)
     driver = _driver(case)
     yield driver
     if driver.level is not None:
@@ -79,7 +79,7 @@ def gpus(case: Case) -> Iterator[Judgement]:
     is_partial = is_muted and any(_is_read(case, gpu) for gpu in case.snapshot.gpus)
     for gpu in case.snapshot.gpus:
         if gpu.status is Status.LOST:
-            yield _lost(named(case, gpu))
+            yield _lost(case, named(case, gpu))
         elif driver.level is None:
             continue  # cards that are not this box's to use
         elif is_muted and driver.reason != "permission" and not _is_read(case, gpu):
@@ -178,7 +178,7 @@ def _count(snapshot: Snapshot) -> Iterator[Judgement]:
         yield judgement("gpu.count", Level.OK, f"{seen} GPUs", name="driver", value=seen, data=data)
 
 
-def _lost(gpu: Gpu) -> Judgement:
+def _lost(case: Case, gpu: Gpu) -> Judgement:
     """A lost GPU; its Xid, where the kernel log told it, says what to do."""
     summary, action = "lost", _REBOOT
     if gpu.xid_last is not None:
@@ -186,7 +186,7 @@ def _lost(gpu: Gpu) -> Judgement:
         summary, action = f"lost, Xid {gpu.xid_last} {known.words}", known.action or _REBOOT
     elif gpu.index is None and gpu.reason:
         summary = gpu.reason
-    data = {"uuid": gpu.uuid, "pci_bus_id": gpu.pci_bus_id, "xid": gpu.xid_last}
+    data = {"uuid": gpu.uuid, "pci_bus_id": gpu.pci_bus_id, "xid": gpu.xid_last, **xid_totals(case, gpu)}
     target, name = gpu_identity(gpu), gpu_label(gpu)
     return judgement("gpu.count", Level.CRITICAL, summary, action, target=target, name=name, reason="lost", data=data)
 
@@ -215,7 +215,7 @@ def _one(case: Case, gpu: Gpu) -> Iterator[Judgement]:
         if gpu.status is Status.ERROR:
             return
     yield _answering(case, gpu)
-    yield _xid(case, gpu)
+    yield judge_xid(case, gpu)
     gaps = case.surroundings.gaps.get(target, {}) if case.surroundings is not None else {}
     for one in health(case, gpu):
         gap = next((gaps[fact] for fact in _FACTS[one.check] if fact in gaps), None)
@@ -251,35 +251,3 @@ def _answering(case: Case, gpu: Gpu) -> Judgement:
         reason=REASONS.get(gpu.status, "error"),
         is_quiet=is_awaited(gpu) or case.snapshot.driver.status in NOT_READ,
     )
-
-
-def _xid(case: Case, gpu: Gpu) -> Judgement:
-    """The worst of a day, where the whole log is known; else the last one."""
-    target, name = gpu_identity(gpu), gpu_label(gpu)
-    log = facts(case).kernel_log
-    if log is not None:
-        if log.status is not Status.OK and gpu.xid_last is None:
-            return unread("gpu.xid", log, target=target, name=name)
-        events = [one for one in log.events if one.kind == "xid" and one.subject == gpu.pci_bus_id]
-        if events:
-            return _worst_xid(events, target, name)
-    if gpu.xid_last is not None and gpu.xid_last_age_s is not None and gpu.xid_last_age_s <= RECENT_S:
-        known = xid(gpu.xid_last)
-        summary = f"Xid {gpu.xid_last} {known.words}"
-        data = {"xid": gpu.xid_last, "age_s": gpu.xid_last_age_s}
-        return judgement(
-            "gpu.xid", known.level, summary, known.action, target=target, name=name, reason="xid", data=data
-        )
-    if case.surroundings is not None and case.surroundings.kernel_log is not None:
-        return skip("gpu.xid", case.surroundings.kernel_log, target=target, name=name, reason="permission")
-    return judgement("gpu.xid", Level.OK, "no Xid within a day", target=target, name=name)
-
-
-def _worst_xid(events: Sequence[KernelEvent], target: str, name: str) -> Judgement:
-    """A later harmless one does not hide it."""
-    worst = max(events, key=lambda one: (xid(one.code or 0).level, one.at_s))
-    known = xid(worst.code or 0)
-    times = sum(one.code == worst.code for one in events)
-    summary = f"Xid {worst.code} {known.words}" + (f", {times} times" if times > 1 else "")
-    data = {"xid": worst.code, "age_s": round(worst.age_s, 1), "codes": sorted({one.code or 0 for one in events})}
-    return judgement("gpu.xid", known.level, summary, known.action, target=target, name=name, reason="xid", data=data)

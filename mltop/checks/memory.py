@@ -50,6 +50,7 @@ class Memory:
         kept = self.kept
         if boot_id != kept.boot_id or now < kept.moment:
             kept.counters.clear()
+            kept.xids_at = -1.0
             for check, targets in kept.held.items():
                 kept.held[check] = {target: held for target, held in targets.items() if not held.is_of_boot}
                 for held in kept.held[check].values():

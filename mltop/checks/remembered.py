@@ -61,6 +61,10 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     counters: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
     """By a counter's name: moments and values, the oldest first."""
     gpus: list[KnownGpu] = []
+    xids: dict[str, dict[int, int]] = {}
+    """How often each Xid came, by bus id and code, over all boots."""
+    xids_at: float = -1.0
+    """The moment of the last one that is counted, in this boot."""
     most_gpus: int = 0
     """The most that the driver ever listed."""
     space: dict[str, list[tuple[float, float]]] = {}

@@ -7,6 +7,7 @@ from collections import Counter
 from mltop.model.identity import gpu_identity
 from mltop.model.snapshot import Gpu, Snapshot, Status
 from mltop.model.surroundings import Surroundings
+from mltop.model.verdict import Verdict
 from mltop.reports.exposition import Exposition
 
 _OLD = frozenset({Status.STALE, Status.TIMEOUT, Status.LOST, Status.ERROR})
@@ -112,6 +113,15 @@ def _xids(snapshot: Snapshot, surroundings: Surroundings | None, now_s: float | 
         made.add(
             "mltop_xid_errors_last_day", "How often an Xid came within a day.", count, {"uuid": uuid, "xid": str(code)}
         )
+
+
+def add_xids(verdict: Verdict, made: Exposition) -> None:
+    """Add how often each Xid came since mltop first looked, also of a GPU that is lost."""
+    words = "How often an Xid came since mltop first looked."
+    for one in verdict.results:
+        if one.check in ("gpu.xid", "gpu.count"):
+            for code, count in (one.data.get("totals") or {}).items():
+                made.add("mltop_xid_errors_total", words, count, {"uuid": one.target, "xid": code}, "counter")
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

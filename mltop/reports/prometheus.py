@@ -21,9 +21,10 @@ def text(verdict: Verdict, snapshot: Snapshot | None = None, surroundings: Surro
     made = Exposition()
     _checks(verdict, made)
     if snapshot is not None:
-        from mltop.reports.gpu_metrics import add_gpus
+        from mltop.reports.gpu_metrics import add_gpus, add_xids
 
         add_gpus(snapshot, surroundings, _epoch_s(verdict.time), made)
+        add_xids(verdict, made)
     _run(verdict, made)
     return "".join(f"{line}\n" for line in made.lines())
 

@@ -588,6 +588,11 @@ def test_a_port_with_the_rate_that_is_expected(box: Box, changes: dict[str, Any]
     assert box.look("net.link", links=port(name="eth1"))["eth0"].level is CRITICAL  # it is not there at all
 
 
+def test_a_port_whose_state_makes_no_sense_is_unknown(box: Box) -> None:
+    assert box.look("net.link", links=port(is_up=None))["eth0"].level is UNKNOWN
+    assert box.look("net.link", links=port(is_up=None, is_enabled=False))["eth0"].level is SKIP
+
+
 def test_a_port_without_a_subnet_manager(box: Box) -> None:
     links = port(name="mlx5_0/1", is_up=False, state="INIT")
     assert box.look("net.link", links=links)["mlx5_0/1"].level is WARNING
@@ -601,7 +606,8 @@ def test_a_harmless_xid_does_not_hide_a_bad_one(make: Any) -> None:
     bus = box.snapshot.gpus[0].pci_bus_id or ""
     events = log(event("xid", bus, 600, code=79), event("xid", bus, 60, code=45), event("xid", "0000:ff:00.0", code=48))
     found = box.look("gpu.xid", kernel_log=events)["GPU-0"]
-    assert (found.level, found.data) == (CRITICAL, {"xid": 79, "age_s": 600, "codes": [45, 79]})
+    known = {"xid": 79, "age_s": 600, "count": 1, "codes": [45, 79], "totals": {"45": 1, "79": 1}}
+    assert (found.level, found.data) == (CRITICAL, known)
     assert box.look("gpu.xid", kernel_log=log())["GPU-0"].level is OK
     assert box.look("gpu.xid", kernel_log=KernelEvents(**REFUSED))["GPU-0"].level is SKIP
     assert box.look("gpu.xid", kernel_log=KernelEvents(status=Status.TIMEOUT))["GPU-0"].level is UNKNOWN

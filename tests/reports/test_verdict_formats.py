@@ -327,6 +327,18 @@ def test_prometheus_has_what_is_not_known_not_at_all() -> None:
     assert "nan" not in prometheus.text(verdict(result(duration_s=float("nan")))).lower()
 
 
+def test_prometheus_counts_the_xids_of_each_gpu_also_of_a_lost_one() -> None:
+    told: dict[str, Any] = {"check": "gpu.xid", "target": "GPU-0", "data": {"xid": 79, "totals": {"79": 3, "31": 12}}}
+    lost: dict[str, Any] = {"check": "gpu.count", "target": "GPU-1", "data": {"totals": {"79": 1}}}
+    snapshot = Snapshot(host="gpu-07", gpus=(gpu_of(0),), driver=Driver(status=Status.OK))
+    made = metrics(prometheus.text(verdict(result(**told), result(**lost)), snapshot, Surroundings()))
+    assert made["mltop_xid_errors_total"] == [
+        ({"uuid": "GPU-0", "xid": "79"}, 3.0),
+        ({"uuid": "GPU-0", "xid": "31"}, 12.0),
+        ({"uuid": "GPU-1", "xid": "79"}, 1.0),
+    ]
+
+
 def test_prometheus_has_when_an_xid_came_and_the_counters_of_the_driver() -> None:
     event = KernelEvent(kind="xid", subject="0000:00:00.0", at_s=1.0, age_s=30.0, text="x", code=79)
     host = HostFacts(kernel_log=KernelEvents(events=(event, event)))

@@ -34,6 +34,8 @@ def links(case: Case, found: Links) -> Iterator[Judgement]:
 
 def _link(case: Case, link: Link, *, is_expected: bool) -> Judgement:
     faults = sorted(_faults(case, link), key=lambda one: -one[0])
+    if link.is_up is None and link.is_enabled:
+        return judgement("net.link", Level.UNKNOWN, "its state makes no sense", target=link.name, reason="error")
     if not link.is_up:
         if is_expected:
             faults.insert(0, (Level.CRITICAL, f"down ({link.state or 'no link'})"))

@@ -163,6 +163,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     is_enabled: bool
     """Somebody wants it up."""
     is_up: bool | None = None
+    """`None`: it is enabled and does not tell, or it is not, and cannot tell."""
     state: str = ""
     """In the kernel's word: `up`, `down`, `ACTIVE`, `INIT`."""
     losses: int | None = None

@@ -11,7 +11,7 @@ from mltop.model.snapshot import Status
 from mltop.sampling.host.network import is_real
 from mltop.sampling.host.sensor import word
 from mltop.sampling.root import Roots
-from mltop.sampling.source import read_bytes, read_int
+from mltop.sampling.source import read_int
 from mltop.system.text import clean
 
 _IFF_UP = 0x1  # net/if.h
@@ -25,17 +25,25 @@ def read_links(roots: Roots) -> Links:
         names = sorted(os.listdir(roots.sys / "class/net"))  # noqa: PTH208 - names only
     except FileNotFoundError:
         names = []
-    found = [_interface(roots.sys / "class/net" / name, name) for name in names if is_real(roots, name)]
+    found = [
+        one for name in names if is_real(roots, name) and (one := _interface(roots.sys / "class/net" / name, name))
+    ]
     found.extend(_ports(roots.sys))
     if not found:
         return Links(status=Status.UNSUPPORTED, reason="no network card here")
     return Links(age_s=0.0, links=tuple(found[:_MOST_LINKS]))
 
 
-def _interface(entry: Path, name: str) -> Link:
-    """One of sysfs-class-net; `carrier` and `speed` refuse to be read while it is switched off."""
-    is_enabled = bool(_hexadecimal(entry / "flags") & _IFF_UP)
-    carrier = read_int(entry / "carrier") if is_enabled else None
+def _interface(entry: Path, name: str) -> Link | None:
+    """One of sysfs-class-net; `carrier` and `speed` refuse to be read while it is switched off.
+
+    `None` of one that has just been taken out.
+    """
+    flags = _hexadecimal(word(entry / "flags"))
+    if flags is None and not entry.exists():
+        return None
+    is_enabled = flags is None or bool(flags & _IFF_UP)
+    carrier = read_int(entry / "carrier") if is_enabled and flags is not None else None
     speed = read_int(entry / "speed") if carrier else None
     changes = read_int(entry / "carrier_changes")
     losses = read_int(entry / "carrier_down_count")
@@ -56,13 +64,11 @@ def _ports(sys: Path) -> Iterator[Link]:
         if word(port / "link_layer") == "Ethernet":
             continue  # its interface is among the others
         number, _, state = word(port / "state").partition(": ")
-        if not number.isdigit():
-            raise ValueError(f"no state of {port.parent.parent.name}")
         counters = port / "counters"
         yield Link(
             name=clean(f"{port.parent.parent.name}/{port.name}", 64),
             is_enabled=_leading(word(port / "phys_state")) != _DISABLED,
-            is_up=state == "ACTIVE",
+            is_up=state == "ACTIVE" if number.isdigit() else None,
             state=clean(state, 32),
             losses=read_int(counters / "link_downed"),
             packets=_sum(counters, ("port_rcv_packets", "port_xmit_packets")),
@@ -89,6 +95,8 @@ def _sum(folder: Path, names: tuple[str, ...]) -> int | None:
     return None if None in numbers else sum(number for number in numbers if number is not None)
 
 
-def _hexadecimal(path: Path) -> int:
-    """Raises OSError and ValueError."""
-    return int(read_bytes(path, 64), 16)
+def _hexadecimal(words: str) -> int | None:
+    try:
+        return int(words, 16)
+    except ValueError:
+        return None

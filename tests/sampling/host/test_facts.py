@@ -264,6 +264,19 @@ def test_ports(box: FakeBox) -> None:
     assert (fabric.is_up, fabric.state, fabric.losses, fabric.rate_mbit) == (False, "INIT", 2, 200_000)
 
 
+def test_a_port_that_makes_no_sense_takes_no_other_with_it(box: FakeBox) -> None:
+    for name, flags in (("eth0", "0x1003"), ("eth1", "garbage")):
+        box.sys(f"class/net/{name}/flags", f"{flags}\n")
+        box.sys(f"class/net/{name}/carrier", "1\n")
+    (box.roots.sys / "class/net/eth2").symlink_to("nowhere")  # taken out while we look
+    box.sys("class/infiniband/mlx5_0/ports/1/state", "garbage\n")
+    box.sys("class/infiniband/mlx5_1/ports/1/state", "4: ACTIVE\n")
+    found = read_links(box.roots)
+    assert found.status is Status.OK
+    told = {one.name: (one.is_enabled, one.is_up) for one in found.links}
+    assert told == {"eth0": (True, True), "eth1": (True, None), "mlx5_0/1": (True, None), "mlx5_1/1": (True, True)}
+
+
 def test_a_box_without_a_network_card(box: FakeBox) -> None:
     assert read_links(box.roots).status is Status.UNSUPPORTED
 

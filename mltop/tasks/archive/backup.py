@@ -8,6 +8,7 @@ a final name; whatever ends the run before it, only files at work are left, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -27,6 +28,7 @@ from mltop.tasks.archive.lock import Lock, clock, clock_fault, path_of
 from mltop.tasks.archive.prune import prune, purge
 from mltop.tasks.archive.record import BackupReport, Clock, Entry, Head, State
 from mltop.tasks.archive.scan import scan
+from mltop.tasks.archive.scratch import sweep
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.verify import HOW, ReadBack, read_back
 from mltop.tasks.archive.weights import damaged
@@ -96,6 +98,8 @@ class _Run:
 
     def go(self) -> BackupReport:
         self.target.sweep(self.job.job)
+        with contextlib.suppress(OSError):  # the next drill says it
+            sweep(self.job.job, self.target.path)
         heads = shelf.heads(self.target, self.job.job)
         self.before = self.lock.last or max((head.created for head in heads), key=lambda each: each.wall, default=None)
         self.last = next((head for head in reversed(heads) if head.state is State.VERIFIED), None)

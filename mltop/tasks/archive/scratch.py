@@ -24,7 +24,7 @@ class Scratch:
         """Remove what a killed run left in any of them, and choose; raises `NoSpaceError`, `TaskError`."""
         self._name = _NAME + job
         for folder in folders:
-            _clear(os.path.join(folder, self._name))
+            sweep(job, folder)
         self.path = os.path.join(_roomy(folders, needed_bytes), self._name)
 
     def __enter__(self) -> Scratch:
@@ -44,6 +44,14 @@ class Scratch:
             _clear(self.path)
         except OSError as failure:
             raise TaskError(f"{self.path} cannot be removed: {os_reason(failure)}", "remove it by hand") from failure
+
+
+def sweep(job: str, folder: str) -> None:
+    """Remove what a killed drill of `job` left in a folder, as large as a backup may be; under its lock.
+
+    Raises `OSError`.
+    """
+    _clear(os.path.join(folder, _NAME + job))
 
 
 def _roomy(folders: Sequence[str], needed_bytes: int) -> str:

@@ -121,6 +121,15 @@ def test_what_a_killed_drill_left_is_removed_however_it_is_made(backup: Any, run
     assert (target / "keep" / "file").exists()
 
 
+def test_what_a_killed_drill_left_is_removed_by_the_next_backup(backup: Any, target: Path) -> None:
+    backup()
+    for job in ("nightly", "another"):
+        (target / f".mltop-drill-{job}" / "models").mkdir(parents=True)
+        (target / f".mltop-drill-{job}" / "models" / "weights.bin").write_bytes(b"x")
+    assert backup().state is State.UNCHANGED
+    assert sorted(each.name for each in target.glob(".mltop-drill-*")) == [".mltop-drill-another"]
+
+
 def test_where_there_is_no_room_nothing_is_restored(tmp_path: Path) -> None:
     with pytest.raises(NoSpaceError, match="are needed to restore"):
         Scratch("m", (str(tmp_path), str(tmp_path / "not" / "there")), 1 << 62)

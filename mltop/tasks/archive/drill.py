@@ -55,9 +55,9 @@ def _drill(
             problems += _compare(scratch.path, entries, control)
     code = Exit.VERIFY_FAILED if any(each.kind == "corrupt" for each in problems) else restored.exit_code
     if restored.exit_code is Exit.VERIFY_FAILED:
-        restate(target, msgspec.structs.replace(head, state=State.CORRUPT))
+        restate(target, archive_id, state=State.CORRUPT)
     elif code is Exit.OK:
-        restate(target, msgspec.structs.replace(head, restored_at=datetime.now(UTC)))
+        restate(target, archive_id, restored_at=datetime.now(UTC))
     return msgspec.structs.replace(
         blank,
         exit_code=code,

@@ -19,6 +19,7 @@ _FOREIGN_ENDING = ".tar.gz"
 
 _ID = re.compile(r"(?P<job>[a-z0-9][a-z0-9_-]{0,62})_(?P<utc>[0-9]{8}T[0-9]{6}Z)_(?P<sequence>[0-9]{6,18})")
 _JOB = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TOKEN = re.compile(r"\.[0-9a-f]{16}\Z")
 _ENDINGS = (*ENDINGS.values(), MANIFEST, SUMS)
 
 
@@ -65,16 +66,17 @@ def foreign(archive_id: str) -> str | None:
     return name if is_foreign(name) else None
 
 
-def partial(name: str) -> str:
-    """Return the name a file has until it is whole."""
-    return f".{name}{PARTIAL}"
+def partial(name: str, token: str = "") -> str:
+    """Return the name a file has until it is whole; `token`, hex digits, keeps two that write it at once apart."""
+    return f".{name}.{token}{PARTIAL}" if token else f".{name}{PARTIAL}"
 
 
 def whole(name: str) -> str | None:
     """Return the final name of one of our files at work, or `None` when it is not one."""
-    if name.startswith(".") and name.endswith(PARTIAL) and split(final := name[1 : -len(PARTIAL)]):
-        return final
-    return None
+    if not name.startswith(".") or not name.endswith(PARTIAL):
+        return None
+    final = _TOKEN.sub("", name[1 : -len(PARTIAL)])
+    return final if split(final) else None
 
 
 def lock_name(job: str) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -159,14 +160,18 @@ class Target:
         return head
 
     def replace(self, file_name: str, blocks: Iterable[bytes]) -> None:
-        """Write a file whole or not at all."""
-        self.stage(file_name, blocks)
-        self.rename(name.partial(file_name), file_name)
+        """Write a file whole or not at all, whoever else writes it."""
+        at_work = name.partial(file_name, secrets.token_hex(8))
+        self.stage(file_name, at_work, blocks)
+        try:
+            self.rename(at_work, file_name)
+        except OSError:
+            self.remove(at_work)
+            raise
         self.sync()
 
-    def stage(self, file_name: str, blocks: Iterable[bytes]) -> None:
-        """Write a file under its name at work, synced."""
-        at_work = name.partial(file_name)
+    def stage(self, file_name: str, at_work: str, blocks: Iterable[bytes]) -> None:
+        """Write a file under a name at work, synced."""
         self.remove(at_work)
         try:
             fd = os.open(
@@ -209,12 +214,13 @@ class Target:
         All three files lie ready before the first is renamed, so `sweep` can finish what a crash leaves.
         """
         manifest_name, sums_name = head.id + name.MANIFEST, head.id + name.SUMS
-        self.stage(sums_name, sums)
-        self.stage(manifest_name, chain((manifest.encode_head(head),), entries))
+        self.stage(sums_name, name.partial(sums_name), sums)
+        self.stage(manifest_name, name.partial(manifest_name), chain((manifest.encode_head(head),), entries))
         self._finish(head)
         if _HOW_TO_NAME not in self.names():
             with contextlib.suppress(OSError, TaskError):  # the backup is good without it
-                self.replace(_HOW_TO_NAME, (_HOW_TO.encode(),))
+                self.stage(_HOW_TO_NAME, name.partial(_HOW_TO_NAME), (_HOW_TO.encode(),))
+                self.rename(name.partial(_HOW_TO_NAME), _HOW_TO_NAME)
 
     def abandon(self, archive: str) -> None:
         """Remove the files at work of an archive, unless it has its final name: then `sweep` can finish it."""
@@ -231,13 +237,13 @@ class Target:
 
     def sweep(self, job: str) -> None:
         """Finish or remove what a killed run of `job` left; to be called under its lock."""
-        at_work = [final for each in self.names() if (final := name.whole(each)) and _job_of(final) == job]
-        for final in at_work:
+        at_work = [(each, final) for each in self.names() if (final := name.whole(each)) and _job_of(final) == job]
+        for each, final in at_work:
             archive_id, ending = name.split(final) or ("", "")
-            if ending == name.MANIFEST and (head := self._finishable(archive_id)):
+            if each == name.partial(final) and ending == name.MANIFEST and (head := self._finishable(archive_id)):
                 self._finish(head)
-        for final in at_work:
-            self.remove(name.partial(final))
+        for each, _ in at_work:
+            self.remove(each)
 
     def _finishable(self, archive_id: str) -> Head | None:
         """Return the head of a manifest at work whose archive already has its final name."""

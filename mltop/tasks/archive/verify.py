@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import chain
+from typing import Any
 
 import msgspec
 
@@ -226,20 +227,28 @@ def _note(
 ) -> VerifyReport:
     """Write the outcome into the manifest, so that a list and retention know it."""
     report = _result(target, head, level, state, problems, message)
+    with contextlib.suppress(OSError, CorruptError):  # a drill may have noted something meanwhile
+        head = target.head(head.id)
     verified_at = datetime.now(UTC) if state is not State.CORRUPT and level >= 2 else head.verified_at
     # a quick look does not make good what a thorough one has found
     new_state = State.CORRUPT if head.state is State.CORRUPT and level < 2 else state
-    changed = msgspec.structs.replace(head, state=new_state, verified_at=verified_at)
-    if (level >= 2 or new_state is not head.state) and not restate(target, changed):
+    is_news = level >= 2 or new_state is not head.state
+    if is_news and not restate(target, head.id, state=new_state, verified_at=verified_at):
         note = "the outcome could not be written into the manifest"
         return msgspec.structs.replace(report, message=f"{message}; {note}" if message else note)
     return report
 
 
-def restate(target: Target, head: Head) -> bool:
-    """Write a manifest again with another head and the same entries; whether that could be done."""
+def restate(target: Target, archive_id: str, **changes: Any) -> bool:
+    """Write a manifest again with some fields of its head changed and the same entries; whether that could be done.
+
+    The head is read now: whoever looked at it for hours does not undo what another noted meanwhile.
+    """
     try:
-        target.replace(head.id + name.MANIFEST, chain((manifest.encode_head(head),), target.entry_blocks(head.id)))
+        head = msgspec.structs.replace(target.head(archive_id), **changes)
+        target.replace(
+            archive_id + name.MANIFEST, chain((manifest.encode_head(head),), target.entry_blocks(archive_id))
+        )
     except (OSError, TaskError):
         return False
     return True
@@ -247,8 +256,7 @@ def restate(target: Target, head: Head) -> bool:
 
 def _mark(target: Target, archive_id: str) -> None:
     """Say `corrupt` in the head of a manifest whose entries are damaged; a damaged head says it by itself."""
-    with contextlib.suppress(OSError, TaskError):
-        restate(target, msgspec.structs.replace(target.head(archive_id), state=State.CORRUPT))
+    restate(target, archive_id, state=State.CORRUPT)
 
 
 def _result(

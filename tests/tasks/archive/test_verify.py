@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mltop.tasks.archive import shelf
 from mltop.tasks.archive.record import State, VerifyReport
 from mltop.tasks.archive.restore import RestoreJob, restore
 from mltop.tasks.archive.target import Target
-from mltop.tasks.archive.verify import verify
+from mltop.tasks.archive.verify import restate, verify
 from mltop.tasks.outcome import Control, Exit
 
 
@@ -128,3 +129,47 @@ def test_a_list_of_foreign_and_strange_things(backup: Any, target: Path) -> None
         "nightly_20260101T000000Z_000009": State.CORRUPT,
     }
     assert made.id in mine
+
+
+def test_two_at_once_leave_a_whole_manifest_with_what_both_found(backup: Any, target: Path) -> None:
+    made = backup()
+    restored_at = datetime(2026, 1, 2, tzinfo=UTC)
+
+    class Slow(Control):
+        """A reader at its end, when a drill and another one note what they found."""
+
+        def begin(self, *values: Any, **more: Any) -> None:
+            with Target(str(target)) as folder:
+                assert restate(folder, made.id, restored_at=restored_at)
+                assert verify(folder, made.id, Control()).exit_code is Exit.OK
+            super().begin(*values, **more)
+
+    with Target(str(target)) as folder:
+        assert verify(folder, made.id, Slow()).exit_code is Exit.OK
+        (found,) = shelf.archives(folder)
+        assert (found.state, found.restored_at) == (State.VERIFIED, restored_at)
+        folder.manifest(made.id)
+
+
+def test_a_manifest_is_replaced_whole_while_another_replaces_it(backup: Any, target: Path) -> None:
+    made = backup()
+    with Target(str(target)) as folder:
+        whole = folder.read(made.id + ".manifest.jsonl")
+
+        def slowly() -> Iterator[bytes]:
+            yield whole[:100]
+            assert restate(folder, made.id, restored_at=datetime.now(UTC))
+            folder.manifest(made.id)
+            yield whole[100:]
+
+        folder.replace(made.id + ".manifest.jsonl", slowly())
+        assert folder.read(made.id + ".manifest.jsonl") == whole
+        assert [each for each in folder.names() if each.endswith(".partial")] == []
+
+
+def test_what_was_killed_while_it_noted_is_swept(backup: Any, target: Path) -> None:
+    made = backup()
+    left = target / f".{made.id}.manifest.jsonl.0123456789abcdef.partial"
+    left.write_bytes(b"half")
+    assert backup().state is State.UNCHANGED
+    assert not left.exists()

@@ -63,9 +63,11 @@ def _space(case: Case, disk: Disk) -> Judgement:
         return case.unread(check, disk, "size", target=disk.mount)
     free = None if disk.mount in _NEVER_BEARABLE else disk.available_bytes
     left = "" if disk.available_bytes is None else f", {disk.available_bytes / (1 << 30):.1f} GiB free"
-    summary = f"{disk.used_percent:.0f} % used{left}"
+    summary = f"{disk.used_percent:.0f} % used{left}" + (", read-only" if disk.is_readonly else "")
     action = "data loaders die when it is full" if check == "disk.shm" else "free space"
-    return case.measured(check, disk.used_percent, summary, action, target=disk.mount, free=free, group=disk)
+    return case.measured(
+        check, disk.used_percent, summary, action, target=disk.mount, free=free, most=_most(disk), group=disk
+    )
 
 
 def _inodes(case: Case, disk: Disk) -> Judgement:
@@ -73,7 +75,14 @@ def _inodes(case: Case, disk: Disk) -> Judgement:
     if percent is None or disk.status in NOT_READ:
         return _quiet(case.unread("disk.inodes", disk, "count of inodes", target=disk.mount))
     summary = f"{percent:.0f} % of inodes used"
-    return case.measured("disk.inodes", percent, summary, "remove small files", target=disk.mount)
+    return case.measured("disk.inodes", percent, summary, "remove small files", target=disk.mount, most=_most(disk))
+
+
+def _most(disk: Disk) -> Level:
+    """Nothing fills what nobody can write, as an image that is full to its last block (node mixin)."""
+    from mltop.sampling.host.mount import IMAGE_TYPES
+
+    return Level.OK if disk.is_readonly or disk.fstype in IMAGE_TYPES else Level.CRITICAL
 
 
 def _readonly(case: Case, disk: Disk) -> Judgement:

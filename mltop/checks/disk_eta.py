@@ -35,6 +35,8 @@ def eta(case: Case, disk: Disk) -> Judgement:
         )  # told by its space
     if disk.fstype in _IN_MEMORY:
         return skip(check, "a file system in memory", target=mount, reason="unsupported")
+    if disk.is_readonly:
+        return skip(check, "read-only: nothing fills it", target=mount, reason="unsupported")
     if case.memory is None:
         return skip(check, "known by what earlier runs noted", target=mount, reason="off")
     now = seconds(case.snapshot.time)

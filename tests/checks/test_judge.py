@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from mltop.checks.catalogue import CATALOGUE
-from mltop.checks.judge import Memory, judge
+from mltop.checks.judge import Memory, judge, judgements
 from mltop.config.limit import Limit
 from mltop.config.limits import TABLE, Limits, parse_limit
 from mltop.model.finding import Finding, Level
+from mltop.model.host_facts import HostFacts, MountTable
 from mltop.model.snapshot import Cpu, Disk, Driver, Gpu, Snapshot, Status
 from mltop.model.snapshot import Memory as Ram
+from mltop.model.surroundings import Surroundings
 
 GIB = 1 << 30
 REMAP = "gpu.row_remap"
@@ -267,6 +269,20 @@ def test_what_is_wrong_with_the_host(make: Any, changes: Any, check: str, level:
     (one,) = judge(make(**changes))
     assert (one.check, one.level, one.target) == (check, level, "")
     assert one.target_name
+
+
+def test_what_nobody_can_write_does_not_fill_up(make: Any) -> None:
+    """The system's image of an immutable distribution is full to its last block (node mixin leaves it out)."""
+    full = {"used_percent": 100.0, "inodes_used_percent": 100.0, "available_bytes": 0}
+    here = Surroundings(host=HostFacts(mount_table=MountTable()))
+
+    def told(**changes: Any) -> set[str]:
+        found = judgements(make(0, disks=disk(**{**full, **changes})), None, None, here)
+        return {one.check for one in found if one.is_finding}
+
+    assert told(is_readonly=False) == {"disk.space", "disk.inodes"}
+    assert told(is_readonly=True) == set()
+    assert told(mount="/", fstype="squashfs", is_readonly=False) == set()  # the root of a live system
 
 
 # --- time

@@ -27,7 +27,7 @@ _PSEUDO_TYPES = frozenset({
     "overlay", "pipefs", "proc", "procfs", "pstore", "ramfs", "resctrl", "rootfs", "rpc_pipefs", "secretmem",
     "securityfs", "selinuxfs", "smackfs", "sockfs", "sysfs", "tracefs", "unionfs", "usbfs",
 })  # fmt: skip
-_IMAGE_TYPES = frozenset({"squashfs", "iso9660", "erofs", "udf", "cramfs", "romfs"})
+IMAGE_TYPES = frozenset({"squashfs", "iso9660", "erofs", "udf", "cramfs", "romfs"})
 """Read-only by nature: snaps, installation media, container images."""
 _HIDDEN_PREFIXES = (
     "/dev/", "/etc/", "/proc/", "/sys/", "/run/", "/var/run/", "/snap/", "/var/snap/", "/var/lib/snapd/",
@@ -87,7 +87,7 @@ def _parse_line(line: bytes) -> Mount | None:
     fstype = unescaped(fields[dash + 1])
     options = set(fields[5].split(b","))
     super_options = set(fields[dash + 3].split(b",")) if len(fields) > dash + 3 else set()
-    is_image = fstype in _IMAGE_TYPES
+    is_image = fstype in IMAGE_TYPES
     return Mount(
         id=int(fields[0]),
         parent=int(fields[1]),
@@ -134,9 +134,11 @@ def is_worth_showing(mount: Mount) -> bool:
     """Whether a mount holds somebody's data."""
     if mount.path in {"/", "/dev/shm"} or mount.is_network:
         return True
-    if mount.fstype in _PSEUDO_TYPES or mount.fstype in _IMAGE_TYPES or mount.fstype.endswith(".AppImage"):
+    if mount.fstype in _PSEUDO_TYPES or mount.fstype in IMAGE_TYPES or mount.fstype.endswith(".AppImage"):
         return False
     if mount.path in {"/dev", "/run"} or mount.path.startswith(_HIDDEN_PREFIXES):
+        return False
+    if mount.fstype == "zfs" and "@" in mount.source:  # a snapshot, which is always full
         return False
     return not (mount.fstype == "tmpfs" and mount.is_readonly)
 

@@ -118,6 +118,14 @@ def test_a_path_may_have_a_carriage_return() -> None:
     assert mount.path == "/odd\rname\x0b"
 
 
+def test_a_snapshot_of_zfs_is_left_out() -> None:
+    """It has no space left by nature, and mounts itself where somebody looks into `.zfs`."""
+    mounts = parse(
+        b"1 0 0:50 / /tank rw - zfs tank/data rw\n2 1 0:51 / /tank/.zfs/snapshot/daily ro - zfs tank/data@daily ro\n"
+    )
+    assert [mount.path for mount in shown(mounts)] == ["/tank"]
+
+
 @given(st.binary(max_size=400))
 def test_no_content_breaks_it(noise: bytes) -> None:
     assert isinstance(shown(parse(BARE_METAL + noise)), list)

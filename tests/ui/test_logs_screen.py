@@ -93,6 +93,19 @@ async def test_search_goes_to_lines_and_on(kept: Start, tmp_path: Path) -> None:
         await bench.until(lambda: "line 4999" not in bench.text(), "a page up")
 
 
+async def test_what_came_of_a_search_is_told_over_a_long_reason(kept: Start, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text("a line\n")
+    async with kept(size=(120, 24)) as bench:
+        bench.answer("jobs-history", one_run(path, RunState.FAILED, exit_code=1, last_error_line="why " * 40))
+        await bench.press("4")
+        await bench.shows("a line", "failed: why why")
+        await bench.press("slash", *"nowhere", "enter")
+        await bench.shows("not found: nowhere")
+        await bench.press("g")
+        await bench.shows("failed: why why")
+
+
 async def test_the_first_error(kept: Start, tmp_path: Path) -> None:
     path = tmp_path / "e.log"
     lines = ["# mltop error-report by hand", *[f"fine {n}" for n in range(200)], "OSError: no", *["after"] * 200]

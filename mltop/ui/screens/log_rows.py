@@ -104,11 +104,12 @@ def log_lines(view: LogView, run: Run | None, width: int, rows: int, *, has_focu
 def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
     edge = Role.KEY if has_focus else Role.FRAME
     name: Line = [("━━ " if has_focus else "── ", edge), (run.job, Role.TITLE), (" ", Role.TEXT)]
-    why = run.reason or (run.last_error_line if run.state in BAD else None)
+    page = view.page
+    told = view.said or (page.trouble if page.lines else "")
+    why = None if told else run.reason or (run.last_error_line if run.state in BAD else None)  # the row has it too
     why = f": {clip(why, width // 2)}" if why else ""
     name += [(f"{run.state}{why} ", _ROLES.get(run.state, Role.CRITICAL))]
-    page = view.page
-    if told := view.said or (page.trouble if page.lines else ""):
+    if told:
         name += [(f"{told} ", Role.WARNING)]
     flags = [word for word, is_on in (("follow", view.is_following), ("wrap", view.is_wrapped)) if is_on]
     flags += [f"/{view.needle}"] if view.needle else []

@@ -147,9 +147,10 @@ class LogsScreen(TabScreen, inherit_bindings=False):
             self.redraw()
 
     def _move_log(self, want: Want) -> None:
-        self.log_view.said = ""
+        self.log_view.said = "searching …" if want.kind in ("find", "error") else ""
         self.log_view.is_following = False
         self._want(want)
+        self.redraw()
 
     # -- drawing -----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -269,6 +270,24 @@ def test_what_is_pruned_is_planned_first_and_can_be_brought_back(box: Box) -> No
     assert first in box.run("backup", "undelete", "m")[1]
     assert box.code("backup", "undelete", "m", first) == 0
     assert box.code("backup", "verify", "m", first) == 0
+
+
+@pytest.mark.parametrize("action", ["create", "list", "verify", "restore", "prune", "drill", "undelete", "explain"])
+def test_the_help_offers_a_folder_where_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], action: str
+) -> None:
+    def said(*words: str) -> str:
+        with contextlib.suppress(SystemExit):
+            main([action, *words])
+        return "".join(capfd.readouterr())
+
+    monkeypatch.setenv("MLTOP_CONFIG", str(tmp_path / "none.toml"))
+    offers = "--target" in said("--help")
+    to = ("--to", str(tmp_path / "to")) if action == "restore" else ()
+    assert offers == (action in ("create", "list", "verify", "restore"))
+    assert ("takes a job" in said("--target", str(tmp_path), *to)) == (not offers)
+    if action != "list":  # that is of all jobs
+        assert ("expected a job, or --target DIR" in said(*to)) == offers
 
 
 @pytest.mark.integration

@@ -11,6 +11,7 @@ from mltop.config.fault import Fault
 from mltop.tasks.outcome import TaskError
 
 PROG = "mltop backup"
+_WHAT = "Make, list, verify, restore, try and prune backups, of a job or of two folders."
 _CODES = (
     "Exit codes: 0 ok, 1 failed, 2 usage or config, 3 partial, 4 not verified, 5 refused by a guard, 6 no space,"
     " 7 locked, 8 engine missing, 130/143 cancelled."
@@ -20,7 +21,7 @@ _CODES = (
 def main(arguments: list[str]) -> int:
     """Do one action; the exit codes of the interface."""
     if not arguments or arguments[0] not in _PARSERS:
-        parser = Parser(prog=PROG, description=__doc__, epilog=_CODES, allow_abbrev=False)
+        parser = Parser(prog=PROG, description=_WHAT, epilog=_CODES, allow_abbrev=False)
         parser.add_argument("action", choices=tuple(_PARSERS), metavar="ACTION", help=f"{', '.join(_PARSERS)}")
         parser.parse_args(arguments[:1])
         return ExitCode.USAGE
@@ -40,9 +41,12 @@ def main(arguments: list[str]) -> int:
 _OWN_MODULES = ("create", "drill", "explain", "list", "restore")
 
 
-def _parser(action: str, description: str) -> Parser:
+def _parser(action: str, description: str, *, is_of_job: bool = False) -> Parser:
+    """What all actions have; where it `is_of_job`, a folder does not do, and is refused with the reason."""
     parser = Parser(prog=f"{PROG} {action}", description=description, epilog=_CODES, allow_abbrev=False)
-    parser.add_argument("--target", metavar="DIR", help="a folder with archives, in place of a job: no config needed")
+    folder = argparse.SUPPRESS if is_of_job else "a folder with archives, in place of a job: no config needed"
+    parser.add_argument("--target", metavar="DIR", help=folder)
+    parser.set_defaults(is_of_job=is_of_job)
     parser.add_argument("--json", action="store_true", help="one JSON document")
     common(parser)
     return parser
@@ -76,7 +80,9 @@ def _verify() -> Parser:
     parser = _parser("verify", "Read archives back against their manifests; a damaged one is marked so.")
     parser.add_argument("words", nargs="*", metavar="JOB [ID]", help="default: the newest archive")
     parser.add_argument("--all", action="store_true", help="every archive")
-    parser.add_argument("--level", type=int, choices=(1, 2), default=2, help="1 the archive's hash, 2 every file's")
+    parser.add_argument(
+        "--level", type=int, choices=(1, 2), default=2, help="1 the archive's hash, 2 every file's (default)"
+    )
     return parser
 
 
@@ -84,37 +90,48 @@ def _restore() -> Parser:
     parser = _parser("restore", "Restore an archive, or some of its paths. What is there is never overwritten unasked.")
     parser.add_argument("words", nargs="*", metavar="JOB [ID] [PATH]", help="default: the newest verified, all of it")
     parser.add_argument("--to", required=True, metavar="DIR", help="the folder to restore into")
-    parser.add_argument("--overwrite", choices=("never", "if-different", "always"), default="never")
     parser.add_argument(
-        "--links", choices=("auto", "keep", "skip", "rebase"), default="auto", help="links that lead out"
+        "--overwrite",
+        choices=("never", "if-different", "always"),
+        default="never",
+        help="what is there (default never)",
+    )
+    parser.add_argument(
+        "--links", choices=("auto", "keep", "skip", "rebase"), default="auto", help="links that lead out (default auto)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored")
     return parser
 
 
 def _prune() -> Parser:
-    parser = _parser("prune", "Apply a job's retention now: archives go to the trash first, the last good one never.")
-    parser.add_argument("words", nargs="*", metavar="JOB")
+    parser = _parser(
+        "prune", "Apply a job's retention now: archives go to the trash first, the last good one never.", is_of_job=True
+    )
+    parser.add_argument("words", nargs="*", metavar="JOB", help="a job of kind backup")
     parser.add_argument("--dry-run", action="store_true", help="every archive, and why it stays or goes")
     _add_accept_clock(parser)
     return parser
 
 
 def _drill() -> Parser:
-    parser = _parser("drill", "Restore the newest archive to a scratch folder, compare every file, remove it again.")
+    parser = _parser(
+        "drill", "Restore the newest archive to a scratch folder, compare every file, remove it again.", is_of_job=True
+    )
     parser.add_argument("words", nargs="*", metavar="JOB", help="a job of kind backup; the run of JOB.drill it is")
     return parser
 
 
 def _explain() -> Parser:
-    parser = _parser("explain", "What a job backs up and leaves out, what would be kept and why, and what is proven.")
-    parser.add_argument("words", nargs="*", metavar="JOB")
+    parser = _parser(
+        "explain", "What a job backs up and leaves out, what would be kept and why, and what is proven.", is_of_job=True
+    )
+    parser.add_argument("words", nargs="*", metavar="JOB", help="a job of kind backup")
     return parser
 
 
 def _undelete() -> Parser:
-    parser = _parser("undelete", "Bring an archive back from the trash; without an ID: what is in it.")
-    parser.add_argument("words", nargs="*", metavar="JOB [ID]")
+    parser = _parser("undelete", "Bring an archive back from the trash; without an ID: what is in it.", is_of_job=True)
+    parser.add_argument("words", nargs="*", metavar="JOB [ID]", help="a job of kind backup, an archive of its trash")
     return parser
 
 

@@ -136,7 +136,7 @@ def meant(options: argparse.Namespace) -> tuple[BackupJob | None, str, list[str]
         require_answer(folder)
         return None, folder, words
     if not words:
-        raise UsageError("expected a job, or --target DIR")
+        raise UsageError("expected a job" if options.is_of_job else "expected a job, or --target DIR")
     job = backup_job(load_job(words[0], options.config))
     require_answer(job.target)
     return job, job.target, words[1:]

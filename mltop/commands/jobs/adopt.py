@@ -44,7 +44,7 @@ def add_to(one: Adder) -> None:
     taking.add_argument("id", metavar="ID", help="as mltop jobs list --all has it")
     taking.add_argument("--as", dest="name", metavar="NAME", help="the job's name (default: from its command)")
     giving = one("unadopt", _unadopt, "give a job back to where it was adopted from", *_DOCUMENT)
-    giving.add_argument("id", metavar="ID")
+    giving.add_argument("id", metavar="ID", help="the name that it was adopted under")
     for parser in (taking, giving):
         parser.add_argument("--dry-run", action="store_true", help="only show the difference")
         parser.add_argument("--yes", "-y", action="store_true", help="do not ask, also on a terminal")

@@ -26,15 +26,17 @@ from mltop.jobs.plan.plan import Plan, installed, plan
 from mltop.jobs.plan.wish import wishes
 from mltop.jobs.schedule.schedule import parse
 
+_SET = 'a key of the job and its value: 5m, true, ["a", "b"]; again for more'
+
 
 def add_to(one: Adder) -> None:
     """Add these subcommands to the parser."""
     added = _editing(one("add", _add, "add a job to the config", PLAN_SCHEMA, "steps"))
     added.add_argument("--kind", required=True, choices=list(KINDS), help="what it does")
-    added.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE")
+    added.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help=_SET)
     edited = _editing(one("edit", _edit, "change a job, or a line of your crontab", PLAN_SCHEMA, "steps"))
-    edited.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE")
-    edited.add_argument("--unset", action="append", default=[], type=_key, metavar="KEY")
+    edited.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help=_SET)
+    edited.add_argument("--unset", action="append", default=[], type=_key, metavar="KEY", help="back to its default")
     _editing(one("remove", _remove, "take a job out of the config", PLAN_SCHEMA, "steps"))
     for name, do in (("enable", _enable), ("disable", _disable)):
         _editing(one(name, do, f"{name} a job, a line of a crontab, or a timer; at once", PLAN_SCHEMA, "steps"), False)

@@ -17,7 +17,11 @@ _HALF_MINUTE = 0.39
 
 
 def cpu(case: Case) -> Iterator[Judgement]:
-    """`cpu.load`, `cpu.psi`, `cpu.thermal`."""
+    """`cpu.load`, `cpu.psi`, `cpu.thermal`.
+
+    Load is held against the CPUs over which it is counted: the kernel's is the whole box's, also for a group that is
+    given fewer of them, and lxcfs, which counts a container's own, shows it its own CPUs alone.
+    """
     now = case.snapshot.cpu
     if len(now.load) == 3 and now.count:
         percent = 100.0 * now.load[2] / now.count

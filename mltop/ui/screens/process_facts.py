@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from mltop.model.process_detail import Kin, ProcessDetail
 from mltop.ui.format import clip_left, duration, fixed, fold, percent, plain, rate, size
-from mltop.ui.line import Line, Role, cut
+from mltop.ui.line import Line, Pen, Role, cut
 
 LABEL_WIDTH = 14
+BESIDE_FROM = 120
+"""Width from which values and lists stand side by side."""
 NEARLY_ALL = 0.9
 """Of the open files that it may have, so many are worth a warning."""
 _STATES = {
@@ -46,10 +48,20 @@ def remedies(detail: ProcessDetail, width: int) -> list[Line]:
 
 
 def detail_lines(detail: ProcessDetail, width: int) -> list[Line]:
-    """All that was read, each line at most `width` cells."""
-    lines = [*_running(detail), *_place(detail, width), *_environment(detail, width)]
-    lines += [*_files(detail, width), *_sockets(detail), *_children(detail)]
-    return [cut(line, width) for line in lines]
+    """All that was read, each line at most `width` cells; lists beside the values where there is room."""
+    half = width // 2 if width >= BESIDE_FROM else width
+    values = [*_running(detail), *_place(detail, half), *_environment(detail, half)]
+    room = width - half if half < width else width
+    lists = [*_files(detail, room), [], *_sockets(detail), [], *_children(detail)]
+    if half == width:
+        return [cut(line, width) for line in (*values, [], *lists)]
+    rows = max(len(values), len(lists))
+    values += [[] for _ in range(rows - len(values))]
+    lists += [[] for _ in range(rows - len(lists))]
+    return [
+        Pen().add(cut(value, half - 1)).to(half).add(cut(listed, room)).line
+        for value, listed in zip(values, lists, strict=True)
+    ]
 
 
 def _known(detail: ProcessDetail, label: str, key: str, text: str, role: Role = Role.TEXT) -> Line:
@@ -68,7 +80,7 @@ def _running(detail: ProcessDetail) -> Iterator[Line]:
     seen = f", for at least {duration(detail.blocked_s)}" if detail.blocked_s else ""
     is_blocked = detail.state == "D"
     yield fact("state", state_words(detail.state) + waits + seen, Role.WARNING if is_blocked else Role.TEXT)
-    used = f"{duration(detail.cpu_user_s)} in the program, {duration(detail.cpu_system_s)} in the kernel"
+    used = f"{duration(detail.cpu_user_s)} user, {duration(detail.cpu_system_s)} kernel"
     yield _known(detail, "CPU", "cpu_user_s", f"{percent(detail.cpu_percent)} of one CPU; {used}")
     on = f"{detail.threads}, on CPUs {detail.affinity or _NOT_KNOWN} ({_count(detail.affinity_count)})"
     yield _known(detail, "threads", "threads", on)
@@ -76,7 +88,7 @@ def _running(detail: ProcessDetail) -> Iterator[Line]:
     yield _known(detail, "switches", "switches_voluntary", f"{gave} /s of its own, {lost} /s forced")
     yield _known(detail, "priority", "nice", f"nice {detail.nice}, drives {detail.io_class or _NOT_KNOWN}")
     yield fact("memory", f"{size(detail.rss_bytes)} resident")
-    own = f"{size(detail.uss_bytes)} its own, {size(detail.pss_bytes)} with its share of what it shares"
+    own = f"{size(detail.uss_bytes)} its own, {size(detail.pss_bytes)} with its share"
     yield _known(detail, "  of it", "uss_bytes", own)
     swap = Role.WARNING if detail.swap_bytes else Role.TEXT
     yield _known(detail, "  swapped", "swap_bytes", size(detail.swap_bytes), swap)
@@ -111,9 +123,8 @@ def _files(detail: ProcessDetail, width: int) -> list[Line]:
     is_near = opened is not None and most is not None and opened >= NEARLY_ALL * most
     limit = "without a limit" if most is None else f"of at most {most}"
     kinds = ", ".join(f"{count} {kind}" for kind, count in detail.kinds.items())
-    limit += f": {kinds}" if kinds else ""
     head = _known(detail, "open files", "files_open", f"{opened} {limit}", Role.WARNING if is_near else Role.TEXT)
-    lines = [[], head]
+    lines = [head, *([fact("", kinds, Role.DIM)] if kinds else [])]
     for file in detail.files:
         times = f"  {file.count}x" if file.count > 1 else ""
         lines.append(fact("", clip_left(file.path, max(8, width - LABEL_WIDTH - 10)) + times))
@@ -122,7 +133,7 @@ def _files(detail: ProcessDetail, width: int) -> list[Line]:
 
 def _sockets(detail: ProcessDetail) -> list[Line]:
     total = detail.sockets_count
-    lines = [[], _known(detail, "sockets", "sockets_count", "none" if not total else f"{total}")]
+    lines = [_known(detail, "sockets", "sockets_count", "none" if not total else f"{total}")]
     for each in detail.sockets:
         towards = f" to {each.remote}" if each.remote else ""
         lines.append(fact("", f"{each.kind} {each.state or 'open':<11} {each.local}{towards}"))
@@ -131,7 +142,7 @@ def _sockets(detail: ProcessDetail) -> list[Line]:
 
 def _children(detail: ProcessDetail) -> list[Line]:
     total = detail.children_count
-    lines = [[], _known(detail, "children", "children_count", "none" if not total else f"{total}")]
+    lines = [_known(detail, "children", "children_count", "none" if not total else f"{total}")]
     return lines + [_child(each) for each in detail.children] + _more(total, len(detail.children))
 
 

@@ -77,26 +77,29 @@ def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:
 
 
 def _labels(charted: Sequence[Result]) -> Iterator[str]:
-    """A label for each; of those that begin alike the end is a mark of the target, whichever others there are."""
-    labels = [_label(one) for one in charted]
+    """A label for each; those that begin alike have a mark of their target in front, whichever others there are."""
+    labels = [_label(one, _name(one)) for one in charted]
     alike = Counter(label[:LABEL] for label in labels)
     known: set[str] = set()
     for label, one in zip(labels, charted, strict=True):
-        short, number = label, 1
-        if alike[label[:LABEL]] > 1:
-            short = f"{label[: LABEL - _MARK - 1]}~{sha256_hex(one.target.encode('utf-8', 'replace'))[:_MARK]}"
+        mark = sha256_hex(one.target.encode("utf-8", "replace"))[:_MARK] if alike[label[:LABEL]] > 1 else ""
+        short, number = f"{_CHARTED[one.check]}_{mark}~{_name(one)}" if mark else label, 1
         while short[:LABEL] in known:
             number += 1
-            short = f"{label[: LABEL - len(str(number)) - 1]}~{number}"
+            short = f"{_CHARTED[one.check]}_{mark}~{number}"
         known.add(short[:LABEL])
         yield short
 
 
-def _label(one: Result) -> str:
-    word, name = _CHARTED[one.check], re.sub(r"[='|\s]", "_", clean(one.target_name))
+def _label(one: Result, name: str) -> str:
+    word = _CHARTED[one.check]
     if one.check.startswith("gpu."):
         return f"{name.lower().replace('gpu_', 'gpu') or 'gpu'}_{word}"
     return f"{word}_{name}" if one.target else word
+
+
+def _name(one: Result) -> str:
+    return re.sub(r"[='|\s]", "_", clean(one.target_name))
 
 
 def _range(text: str | None) -> str:

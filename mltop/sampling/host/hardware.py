@@ -28,9 +28,14 @@ def read_edac(roots: Roots) -> Edac:
 def _controller(folder: Path) -> MemoryController:
     return MemoryController(
         name=folder.name,
-        corrected=read_int(folder / "ce_count"),
-        uncorrected=read_int(folder / "ue_count"),
+        corrected=_count(folder / "ce_count"),
+        uncorrected=_count(folder / "ue_count"),
     )
+
+
+def _count(path: Path) -> int | None:
+    count = read_int(path)
+    return count if count is not None and count >= 0 else None
 
 
 def read_oom_kills(roots: Roots) -> OomKills:

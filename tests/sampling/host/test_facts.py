@@ -192,6 +192,7 @@ def test_memory_controllers(box: FakeBox) -> None:
     box.sys("devices/system/edac/mc/mc0/ue_count", "0\n")
     assert read_edac(box.roots).controllers == (MemoryController(name="mc0", corrected=7, uncorrected=0),)
     box.sys("devices/system/edac/mc/mc1/ce_count", "garbage\n")
+    box.sys("devices/system/edac/mc/mc1/ue_count", "-1\n")
     broken = MemoryController(name="mc1", corrected=None, uncorrected=None)
     assert read_edac(box.roots).controllers[1] == broken
 

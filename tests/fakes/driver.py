@@ -40,19 +40,24 @@ def build(directory: Path, hide: Sequence[str] = ()) -> Path:
 
     Raises `NoCompilerError` without a compiler and `subprocess.CalledProcessError` when it fails.
     """
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if not compiler:
-        raise NoCompilerError("no C compiler")
     target = directory / LIBRARY
-    options = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden"]
+    options = ["-fPIC", "-shared", "-fvisibility=hidden"]
     if hide:
         script = directory / "exports.map"
         script.write_text(f"{{ global: nvml*; mltop_fake_nvml_check; local: {'; '.join(hide)}; *; }};\n")
         options.append(f"-Wl,--version-script={script}")
     sources = [str(SOURCE / name) for name in ("nvml.c", "call.c", "scenario.c")]
-    command = [compiler, *options, f"-Wl,-soname,{LIBRARY}", "-o", str(target), *sources, "-lm", "-lpthread"]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    compiled([*options, f"-Wl,-soname,{LIBRARY}", "-o", str(target), *sources, "-lm", "-lpthread"])
     return target
+
+
+def compiled(arguments: Sequence[str]) -> None:
+    """Run the C compiler. Raises `NoCompilerError`, and `subprocess.CalledProcessError` when it fails."""
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        raise NoCompilerError("no C compiler")
+    command = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", *arguments]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
 
 
 def scenario_names() -> list[str]:

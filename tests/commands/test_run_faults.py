@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -190,3 +191,27 @@ def test_a_folder_that_is_gone_stops_no_command(box: Box, words: tuple[str, ...]
     done = run()
     assert (done.returncode, done.stderr) == (3, b"")
     assert b"workdir    (deleted)" in run("--dry-run").stdout
+
+
+@pytest.mark.parametrize("name", ["history.db", "spool.jsonl", "locks/job.lock", "locks/job.queue"])
+def test_what_is_no_file_in_the_state_keeps_nothing_waiting(box: Box, name: str) -> None:
+    box.write('[jobs.job]\nkind = "command"\non_overlap = "queue"\ncommand = "exit 3"\n')
+    pipe = box.state / name
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe, 0o600)
+    assert box.run("job") == (3, "", "")
+    history = History(box.state)
+    assert [run.exit_code for run in history.runs()] == [3]
+    is_seen = not name.startswith("locks")
+    assert [note.startswith(f"{pipe} cannot be read") for note in history.notes] == [True] * is_seen
+
+
+def test_a_locked_history_keeps_no_job_from_its_time_limit(box: Box) -> None:
+    box.run("--id", "other", *sh("exit 0"))
+    database = sqlite3.connect(box.state / "history.db", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    assert box.run("--id", "job", "--timeout", "0.2s", *sh("sleep 60"))[0] == 124
+    run = History(box.state).runs(limit=1)[0]
+    assert (run.job, run.state) == ("job", RunState.TIMEOUT)
+    assert (run.duration_s or 9.0) < 1.5
+    database.close()

@@ -36,7 +36,7 @@ class History:
 
     def start(self, run: Run | Entry) -> None:
         """Note that this process began a run, and which were lost; raises OSError where nothing could be noted."""
-        self._write(Entry.of_this_process(run), _store_lost(self.place))
+        self._write(Entry.of_this_process(run), _store_lost(self.place), table.START_PATIENCE_S)
 
     def finish(self, run: Run | Entry, retention: Retention | None = None) -> None:
         """Note how a run ended, and let go of what is beyond the retention of its job; raises OSError as `start`."""
@@ -49,9 +49,14 @@ class History:
         self._write(Entry.of_this_process(run), expire_rows)
         remove_logs(self.place, run.job, expired)
 
-    def _write(self, entry: Entry, also: Callable[[sqlite3.Connection], None]) -> None:
+    def _write(
+        self,
+        entry: Entry,
+        also: Callable[[sqlite3.Connection], None],
+        patience_s: float = table.WRITE_PATIENCE_S,
+    ) -> None:
         try:
-            with table.writing(self.place.history) as database:
+            with table.writing(self.place.history, patience_s) as database:
                 spooled = spool.Spooled(self.place.spool)
                 try:
                     for earlier in (*spooled.entries, entry):

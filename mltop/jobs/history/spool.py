@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def spool(path: Path, entry: Entry) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         lock_within(descriptor, PATIENCE_S)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
         if os.fstat(descriptor).st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, "the spool is full", str(path))
         append(descriptor, encode(entry))
@@ -36,9 +39,13 @@ def spool(path: Path, entry: Entry) -> None:
 def read(path: Path) -> list[Entry]:
     """What is spooled, in order; a torn line is passed over. Raises OSError where it is there and cannot be read."""
     try:
-        return list(_decoded(path.read_bytes()))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return []
+    try:
+        return list(_decoded(_content(descriptor)))
+    finally:
+        os.close(descriptor)
 
 
 class Spooled:

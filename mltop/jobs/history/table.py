@@ -7,8 +7,10 @@ reader, and its last writer pays the sync anyway (sqlite.org/wal.html).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from mltop.model.run_state import RunState
 
 VERSION = 1
 WRITE_PATIENCE_S = 2.0
+START_PATIENCE_S = 0.3
+"""While a start is noted the job runs already, and nobody takes its output or looks at its time limit."""
 READ_PATIENCE_S = 0.5
 _SKEW_S = 60.0
 """Clocks that are set right by a step are set by less every day."""
@@ -47,11 +51,11 @@ def horizon(now: float) -> str:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def writing(path: Path, patience_s: float = WRITE_PATIENCE_S) -> Iterator[sqlite3.Connection]:
     """A transaction on the table, made where it is not there: whole or not at all; raises sqlite3.Error, OSError."""
     make(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(path, timeout=WRITE_PATIENCE_S, isolation_level=None)
+    database = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = TRUNCATE")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -91,6 +95,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a file", str(path))  # SQLite waits for whoever opens the other end of a FIFO
     name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=READ_PATIENCE_S, isolation_level=None)
 

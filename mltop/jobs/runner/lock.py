@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from mltop.system.file import try_lock
 
 _SETTLE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
+_NOTE_BYTES = 64 << 10
 
 
 class Holder(NamedTuple):
@@ -106,9 +108,20 @@ class Lock:
 def holder(path: Path) -> Holder | None:
     """Who holds a lock, or held it last, by its own note; `None` where there is none."""
     try:
-        return Holder.of_line(path.read_bytes())
+        # not waiting: what is no file (a FIFO) would keep the job from ever starting
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return Holder.of_line(os.read(descriptor, _NOTE_BYTES)) if _is_file(descriptor) else None
     except (OSError, ValueError):
         return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def take(place: Place, job: str, policy: str, patience_s: float, wait: Wait) -> Lock:
@@ -129,10 +142,13 @@ def _usable(path: Path) -> Path:
     """The path, or one in memory where that folder cannot be made or written (D26)."""
     try:
         make(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        return path
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
     except OSError:
         return make(fallback() / "locks") / path.name
+    is_file = _is_file(descriptor)
+    os.close(descriptor)
+    return path if is_file else make(fallback() / "locks") / path.name
 
 
 def _taken(path: Path, policy: str, patience_s: float, wait: Wait) -> int:

@@ -84,6 +84,8 @@ def _throttle(case: Case, gpu: Gpu, facts: GpuFacts | None) -> Judgement:
         words.pop("hardware slowdown", None)  # the general bit beside its reason
     level = case.settled(check, target, Level.WARNING if words else Level.OK)
     shares = _shares(case, target, facts)
+    if facts is not None and facts.has_event_reasons is False and not shares:
+        return unsupported(case, check, gpu, "clock event reasons")
     limit = case.limits["gpu.throttle.share"]
     for name, percent in shares.items():
         found = min(limit.level(percent), Level.CRITICAL if name in _HARD else Level.WARNING)

@@ -43,6 +43,8 @@ class GpuFacts(msgspec.Struct, frozen=True, kw_only=True):
     """nvmlReturn_t of a completed registration."""
     fabric_health: int | None = None
     """The mask of nvmlGpuFabricInfo_v2_t; 0 where this driver does not tell it."""
+    has_event_reasons: bool | None = None
+    """Whether it tells what holds its clocks down."""
     slowed_down_s: Mapping[str, float] | None = None
     """Seconds since the driver was loaded, by `thermal`, `sw-thermal`, `hw-thermal`, `hw-power-brake`; all are parts
     of the first but the last."""

@@ -95,7 +95,7 @@ class Asker:
         """Each part that is there; raises the first `Missing` where none is. One that failed is a doubt."""
         values: Values = {}
         first: Missing | None = None
-        failed: Missing | None = None
+        failed: dict[str, str] = {}
         for key, call in calls.items():
             try:
                 values[key] = call()
@@ -104,9 +104,10 @@ class Asker:
             except Missing as missing:
                 values[key] = None
                 first = first or missing
-                failed = failed or (None if missing.status in _NOT_TOLD else missing)
+                if missing.status not in _NOT_TOLD:
+                    failed[missing.reason] = failed.get(missing.reason) or key.replace("_", " ")
         if first is not None and all(value is None for value in values.values()):
             raise first
-        if failed is not None:
-            self.doubts.say(failed.reason)
+        for reason, part in failed.items():
+            self.doubts.say(f"{part}: {reason}")
         return values

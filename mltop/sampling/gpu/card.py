@@ -75,7 +75,9 @@ class Card:
     def facts(self) -> GpuFacts:
         """What no record shows and only a verdict wants."""
         told = {key: value for answer in self._answers.values() for key, value in answer.values.items()}
-        return GpuFacts(**{key: told[key] for key in _FOR_VERDICT_ONLY & told.keys()})
+        reasons = self._answers.get("event_reasons")
+        has_reasons = None if reasons is None else "clock_event_reasons" in reasons.values
+        return GpuFacts(has_event_reasons=has_reasons, **{key: told[key] for key in _FOR_VERDICT_ONLY & told.keys()})
 
     def gaps(self, facts: Sequence[str]) -> dict[str, Answer | None]:
         """Facts that the card may have and that are not told: refused, failed, not credible; `None`: not asked yet."""

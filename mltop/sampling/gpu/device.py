@@ -76,12 +76,10 @@ class Device:
         """Ask for one fact; `now` becomes its time."""
         try:
             values = self._readers[fact]()
-        except GpuLost:
+        except (GpuLost, DriverGone):
             self._doubts.take()
             raise
         except Missing as missing:
-            if isinstance(missing, DriverGone) and not self._asker.library.is_there():
-                raise
             self._doubts.take()
             return Answer(at=now, status=missing.status, reason=missing.reason)
         return Answer(at=now, values=values, reason=self._doubts.take())

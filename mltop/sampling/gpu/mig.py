@@ -7,7 +7,7 @@ from typing import Any
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.asker import Asker
 from mltop.sampling.gpu.credible import MOST_BYTES, MOST_GPUS
-from mltop.sampling.gpu.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, DriverGone, GpuLost, Missing
+from mltop.sampling.gpu.nvml import DriverGone, GpuLost, Missing
 
 _MOST = 7
 """Instances on any card so far; used where the card does not tell its maximum."""
@@ -77,7 +77,7 @@ class MigDevices:
         try:
             return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo_v2", handle)
         except Missing as missing:
-            if missing.code not in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH):
+            if missing.status is not Status.UNSUPPORTED:
                 raise
         return self._asker.library.ask(self._asker.index, "nvmlDeviceGetMemoryInfo", handle)
 

@@ -37,6 +37,9 @@ _WHY_NOT: dict[int, tuple[Status, str]] = {
     15: (Status.LOST, "the driver lost the GPU"),
     16: (Status.ERROR, NEEDS_RESET),
     21: (Status.UNSUPPORTED, "no data"),
+    22: (Status.UNSUPPORTED, "not supported"),  # of a vGPU, as the next one of a clock
+    24: (Status.UNSUPPORTED, "not supported"),
+    26: (Status.UNSUPPORTED, "not in this driver version"),  # deprecated
     25: (Status.UNSUPPORTED, "not in this driver version"),
     28: (Status.LOST, "the driver no longer has the GPU"),
 }
@@ -86,16 +89,6 @@ class Library:
         except Missing:
             return  # it was not started, or is gone: all the same
 
-    def is_there(self) -> bool:
-        """Whether the driver answers at all: one call that says it is gone may be the only one that says so."""
-        try:
-            self.ask(-1, "nvmlDeviceGetCount")
-        except DriverGone:
-            return False
-        except Missing:
-            return True
-        return True
-
     def ask(self, gpu: int, function: str, *arguments: object) -> Any:
         """Call one of `binding.FUNCTIONS`; raise `Missing` for whatever keeps it from answering. Text comes clean."""
         self._note(gpu, function)
@@ -117,10 +110,16 @@ class Library:
 
     def why_not(self, code: int) -> Missing:
         """The typed reason for an NVML return code."""
-        if code in _DRIVER_GONE:
+        if code in _DRIVER_GONE and self._is_gone():
             return DriverGone(code, Status.ERROR, self._words(code))
         status, reason = _WHY_NOT.get(code) or (Status.ERROR, self._words(code))
         return (GpuLost if status is Status.LOST else Missing)(code, status, reason)
+
+    def _is_gone(self) -> bool:
+        """Whether other calls say so too: one that says that the driver is gone may be the only one."""
+        self._note(-1, "nvmlDeviceGetCount")
+        answered = None if self._binding is None else self._binding.call("nvmlDeviceGetCount", ())
+        return answered is None or answered[0] in _DRIVER_GONE
 
     def _value(self, answered: Answered | None) -> Any:
         code, value = (FUNCTION_NOT_FOUND, None) if answered is None else answered

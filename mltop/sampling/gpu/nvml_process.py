@@ -8,6 +8,7 @@ from typing import Any
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.credible import MOST_BYTES, NOT_AVAILABLE, Doubts, is_pid
 from mltop.sampling.gpu.nvml import (
+    ARGUMENT_VERSION_MISMATCH,
     FUNCTION_NOT_FOUND,
     INSUFFICIENT_SIZE,
     NOT_FOUND,
@@ -51,6 +52,7 @@ class _Share(ctypes.Structure):
 
 
 _VERSIONS: tuple[tuple[str, type[ctypes.Structure]], ...] = (("_v3", _ProcessV2), ("_v2", _ProcessV2), ("", _ProcessV1))
+_OLDER = (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH)
 _ROOM = 64
 _ROOM_MAX = 1 << 16
 
@@ -90,7 +92,7 @@ class ProcessLists:
             try:
                 return self._read(f"nvmlDeviceGet{kind}RunningProcesses{suffix}", shape, handle)
             except Missing as missing:
-                if missing.code != FUNCTION_NOT_FOUND or self._version + 1 == len(_VERSIONS) or kind == "MPSCompute":
+                if missing.code not in _OLDER or self._version + 1 == len(_VERSIONS) or kind == "MPSCompute":
                     raise
             self._version += 1
 

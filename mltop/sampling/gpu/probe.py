@@ -163,14 +163,10 @@ class Probe:
     def _system(self, function: str) -> str | None:
         try:
             return str(self._library.ask(-1, function))
-        except Missing as missing:
-            self._check_driver(missing)
+        except DriverGone:
+            raise
+        except Missing:
             return None
-
-    def _check_driver(self, missing: Missing) -> None:
-        """Raise what says that the driver is gone, where it is."""
-        if isinstance(missing, DriverGone) and not self._library.is_there():
-            raise missing
 
     def _read_all(self, request: Refresh) -> None:
         """All fast facts first, so that no GPU waits for another's slow ones; then the suspects, whole."""
@@ -205,8 +201,9 @@ class Probe:
             handle = self._library.ask(card.index, "nvmlDeviceGetHandleByIndex", card.index)
             card.device = Device(self._library, self._roots, card.index, handle)
             answers = {fact: card.device.read(fact, now) for fact in _AT_FIRST}
+        except DriverGone:
+            raise
         except Missing as missing:
-            self._check_driver(missing)
             self._lose(card, missing if missing.status is not Status.UNSUPPORTED else _NO_HANDLE)
             return False
         for fact, answer in answers.items():

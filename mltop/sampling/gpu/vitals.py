@@ -8,7 +8,7 @@ from typing import Any
 from mltop.model.snapshot import Status
 from mltop.sampling.gpu.asker import Asker, Values
 from mltop.sampling.gpu.credible import MOST_BYTES
-from mltop.sampling.gpu.nvml import ARGUMENT_VERSION_MISMATCH, FUNCTION_NOT_FOUND, Missing
+from mltop.sampling.gpu.nvml import Missing
 from mltop.sampling.root import Roots
 
 # nvml.h
@@ -76,7 +76,7 @@ class Vitals:
         try:
             return self._asker.ask("nvmlDeviceGetMemoryInfo_v2")
         except Missing as missing:
-            if missing.code not in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH):
+            if missing.status is not Status.UNSUPPORTED:
                 raise
         memory = self._asker.ask("nvmlDeviceGetMemoryInfo")
         self._asker.doubts.say("memory used includes the reserved part (old driver)")

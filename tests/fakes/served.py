@@ -90,7 +90,10 @@ class RedisServer(_Server):
 
 
 class PostgresServer(_Server):
-    """A PostgreSQL cluster in a folder: made once, started as often as wanted. As root it runs as `nobody`."""
+    """A PostgreSQL cluster in a folder: made once, started as often as wanted.
+
+    As root it runs as `nobody`, who gets the folder and must be let into those above it.
+    """
 
     ends_by = signal.SIGQUIT
 
@@ -100,12 +103,11 @@ class PostgresServer(_Server):
         self._postgres = need("postgres", "postgresql", self._where)
         self._user: dict[str, Any] = {}
         self.folder, self.data, self.port = folder, folder / "data", free_port()
+        self.log = folder / "log"
         self.process = subprocess.Popen(["true"], **_QUIET)
         self.process.wait()
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody", "nogroup")
-            for parent in folder.parents[:2]:
-                parent.chmod(0o755)
             self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
 
     def make(self) -> None:
@@ -123,8 +125,14 @@ class PostgresServer(_Server):
         """Start it; returns at once."""
         command = [self._postgres, "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
         command += ["-h", "127.0.0.1", "-F", *(word for one in settings for word in ("-c", one))]
-        self.process = subprocess.Popen(command, env=self._environment(), cwd=self.folder, **_QUIET, **self._user)
-        wait_until(lambda: takes_connections(self.port), 30, "postgres takes connections")
+        with self.log.open("ab") as log:
+            quiet = {**_QUIET, "stderr": log}
+            self.process = subprocess.Popen(command, env=self._environment(), cwd=self.folder, **quiet, **self._user)
+        wait_until(self._has_begun, 30, "postgres takes connections")
+
+    def _has_begun(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        return takes_connections(self.port)
 
     def dsn(self, more: str = "") -> str:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres {more}"

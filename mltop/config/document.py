@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from mltop.config.fault import Fault, Source
 from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
 
 _MAX_BYTES = 1 << 20
+_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 _TOO_LONG = f"longer than {_MAX_BYTES >> 20} MiB"
 
 
@@ -65,7 +67,8 @@ def read_document(
     """A config file, called `name` in its faults; raises `Fault`. `None` where there is none and need not be."""
     name = name or str(path)
     try:
-        text = read_bytes(path).removeprefix(codecs.BOM_UTF8).decode()
+        data = read_bytes(path)
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     except (FileNotFoundError, NotADirectoryError):
         if must_exist:
             raise Fault([f"{name}: no such file"]) from None
@@ -73,7 +76,8 @@ def read_document(
     except IsADirectoryError:
         raise Fault([f"{name}: is a directory"]) from None
     except UnicodeDecodeError as error:
-        raise Fault([f"{name}: not UTF-8 (byte {error.start})"]) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Fault([f"{name}:{line}: not UTF-8 (byte {error.start}): save it as UTF-8"]) from None
     except OSError as error:
         if not must_exist and isinstance(error, PermissionError) and not os.access(path.parent, os.X_OK):
             return None  # another user's folder (a HOME kept by sudo): what lies there is not this user's
@@ -113,9 +117,16 @@ def read_bytes(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def _dotted(names: str) -> str:
+    """`'jobs', 'a'` as a file has it."""
+    return ".".join(re.findall(r"'([^']*)'", names))
+
+
 def _syntax(name: str, message: str, text: str) -> str:
     """TOML's complaint, its place moved to the front."""
     what, _, place = message.rpartition(" (at ")
+    what = what.replace("Cannot overwrite a value", "a key is there twice: take one of them out")
+    what = _TWICE.sub(lambda twice: f"{_dotted(twice[1])} is there twice: rename one of them, or make them one", what)
     line = place.removeprefix("line ").partition(",")[0]
     if place.startswith("end of document"):
         line = str(max(len(text.splitlines()), 1))

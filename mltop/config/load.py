@@ -58,13 +58,10 @@ def _collect(
 ) -> Iterable[str]:
     """Lay a file's values over what is there; yields its faults."""
     for name, value in raw.items():
-        if name == "version":
-            if value != 1 or isinstance(value, bool):
-                yield source.fault((name,), f"expected 1, got {shown(value)}")
-        elif name in UNREAD:
+        if (fault := _of_name(name, value, source)) is not None:
+            yield fault
+        elif name == "version" or name in UNREAD:
             continue
-        elif name not in (*_STRUCTS, "limits"):
-            yield source.fault((name,), nearest(name, {"version", "limits", *_STRUCTS, *UNREAD}))
         elif not isinstance(value, dict):
             yield source.fault((name,), f"expected a table, got {shown(value)}")
         elif name == "limits":
@@ -73,6 +70,20 @@ def _collect(
             yield from collect_services(value, source, merged.setdefault(name, {}))
         else:
             yield from _collect_table(name, value, source, merged.setdefault(name, {}))
+
+
+def frame_faults(raw: dict[str, Any], source: Source) -> Iterable[str]:
+    """What is wrong with a file's version and the names of its tables: `[job.x]` is no job, and should be said so."""
+    return [fault for name, value in raw.items() if (fault := _of_name(name, value, source)) is not None]
+
+
+def _of_name(name: str, value: object, source: Source) -> str | None:
+    if name == "version":
+        is_known = value == 1 and not isinstance(value, bool)
+        return None if is_known else source.fault((name,), f"expected 1, got {shown(value)}")
+    if name in UNREAD or name in (*_STRUCTS, "limits"):
+        return None
+    return source.fault((name,), nearest(name, {"version", "limits", *_STRUCTS, *UNREAD}))
 
 
 def _collect_table(name: str, table: dict[str, Any], source: Source, into: dict[str, Any]) -> Iterable[str]:

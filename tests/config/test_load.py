@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     binary.write_bytes(b"x = '\xff'")
     os.mkfifo(pipe)
     assert lines(missing) == f"{missing}: no such file"
-    assert lines(binary) == f"{binary}: not UTF-8 (byte 5)"
+    assert lines(binary) == f"{binary}:1: not UTF-8 (byte 5): save it as UTF-8"
     assert lines(pipe) == f"{pipe}: cannot be read: not a file"
     assert lines(tmp_path) == f"{tmp_path}: is a directory"
     deep = tmp_path / "d.toml"

@@ -9,6 +9,7 @@ from mltop.commands.jobs.operate import warn
 from mltop.commands.parser import ExitCode
 from mltop.jobs.crontab.block import Resolve
 from mltop.jobs.plan.apply import ApplyError, apply, left, undo
+from mltop.jobs.plan.change import BEGUN
 from mltop.jobs.plan.operation import Operations
 from mltop.jobs.plan.plan import plan
 
@@ -46,6 +47,9 @@ def _apply(asked: Asked) -> int:
     if options.dry_run:
         shown_plan(asked, made)
         return ExitCode.FAILED if left(made, resolve) else ExitCode.DONE
+    if not made.changes and not (asked.site.state / BEGUN).exists():  # what has nothing to do writes nothing
+        shown_done(asked, made, None, faults := left(made, resolve))
+        return ExitCode.FAILED if faults else ExitCode.DONE
     warn(asked, made)
     lines: Sequence[str] = ()
     try:

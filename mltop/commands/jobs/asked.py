@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from mltop.commands.parser import ExitCode
-from mltop.config.jobs import Jobs, load_jobs
+from mltop.config.jobs import Jobs, job_files, judge
+from mltop.config.location import SYSTEM_CONFIG
 from mltop.jobs.inventory import Inventory, inventory
 from mltop.jobs.plan.operation import Operation
 from mltop.jobs.plan.plan import Plan
@@ -41,7 +42,7 @@ class Asked:
             self.site: Site = site(options.config, options.state_dir)
         except SiteError as error:
             raise CommandError([str(error)]) from None
-        self.config: Jobs = load_jobs(options.config)
+        self.config: Jobs = _config(options.config)
 
     def sound(self) -> Jobs:
         """The config, which has to be without faults: a job that cannot be read must not look like one that is gone."""
@@ -60,6 +61,18 @@ class Asked:
         is_gone = self.site.config is not None and not os.path.lexists(self.site.config)
         is_whole = is_gone or not self.config.faults
         return inventory(self.config.jobs, self.site, is_all=is_all, count=count, is_whole=is_whole)
+
+
+def _config(option: str | None) -> Jobs:
+    """The jobs, and their faults: a table that is called `job` is one, or what it has would look as if it were gone."""
+    from mltop.config.load import frame_faults
+
+    files = job_files(option)
+    found = judge(files)
+    parts = SYSTEM_CONFIG.parent / "jobs.d"  # these have a frame of their own
+    documents = [one for one in files.documents if one.path.parent != parts]
+    faults = [fault for one in documents for fault in frame_faults(one.raw, one.source)]
+    return found._replace(faults=tuple(dict.fromkeys((*faults, *found.faults))))
 
 
 def count(word: str) -> int:

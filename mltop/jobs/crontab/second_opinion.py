@@ -16,8 +16,11 @@ def misread(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def _is_misread(raw: bytes) -> bool:
+    import logging
+
     from crontab import CronTab
 
+    logging.getLogger("crontab").setLevel(logging.CRITICAL)  # what it cannot read it tells the terminal
     ours = owned(raw)
     if ours is None:
         return True

@@ -54,22 +54,28 @@ def wish(job: JobConfig, site: Site) -> Wish:
         return msgspec.structs.replace(made, note=note)
     where, why = backend(job.backend, job.scope, site.environment, is_root=site.is_root)
     if where is None:
-        return msgspec.structs.replace(made, fault=f"{job.id}: {why}")
+        remedy = '; backend = "auto" takes what is here' if job.backend in ("cron", "systemd") else ""
+        return msgspec.structs.replace(made, fault=f"{_place(job, 'backend')}: jobs.{job.id}: {why}{remedy}")
     made = msgspec.structs.replace(made, backend=where, note=why)
+    try:
+        for one in schedules:
+            one.on_calendar() if where == "systemd" else one.cron()
+    except ScheduleFault as fault:
+        return msgspec.structs.replace(made, fault=f"{_place(job)}: jobs.{job.id}.schedule: {fault}")
     try:
         return _rendered(made, site)
     except (ScheduleFault, SiteError) as fault:
         return msgspec.structs.replace(made, fault=f"{job.source or 'config'}: jobs.{job.id}: {fault}")
 
 
-def _place(job: JobConfig) -> str:
-    """The file and the line of a job's schedule, for who has to change it."""
+def _place(job: JobConfig, key: str = "schedule") -> str:
+    """The file and the line of a job's key, for who has to change it."""
     name, _, _ = job.source.rpartition(":")
     try:
         document = read_document(Path(job.file), name) if job.file else None
     except Fault:
         document = None
-    line = document.source.line(("jobs", job.id, "schedule")) if document is not None else None
+    line = document.source.line(("jobs", job.id, key)) if document is not None else None
     return f"{name}:{line}" if line is not None else job.source or "config"
 
 

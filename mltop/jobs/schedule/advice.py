@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from mltop.jobs.schedule.cron_field import FIELDS
 from mltop.jobs.schedule.pattern import Pattern
 from mltop.jobs.schedule.schedule import Schedule
 
@@ -17,7 +19,8 @@ _DATES = 3
 
 def advice(schedule: Schedule, times: Sequence[datetime] = ()) -> list[str]:
     """Lines for people; `times` are its next runs, in the box's zone."""
-    found = [line for pattern in schedule.patterns for line in _of_pattern(pattern, times)]
+    found = _of_steps(schedule)
+    found += [line for pattern in schedule.patterns for line in _of_pattern(pattern, times)]
     return [*dict.fromkeys(found), *_of_clock(schedule, times)]
 
 
@@ -76,6 +79,19 @@ def _of_pattern(pattern: Pattern, times: Sequence[datetime]) -> list[str]:
     steps = {after - before for before, after in itertools.pairwise(minutes)}
     if len(minutes) > 2 and len(steps) == 1 and minutes[0] + 60 - minutes[-1] not in steps:
         found.append("the step does not divide an hour: the last interval of each hour is shorter")
+    return found
+
+
+def _of_steps(schedule: Schedule) -> list[str]:
+    """A step beyond the end of its field: cron counts from the field's beginning, each time anew."""
+    if schedule.form != "cron":
+        return []
+    found = []
+    for field, word in zip(FIELDS, schedule.text.split(), strict=False):
+        for first, step in re.findall(r"(?:^|,)(\*|\d+-\d+)/(\d+)", word):
+            low, high = (field.low, field.high) if first == "*" else map(int, first.split("-"))
+            if int(step) > high - low:
+                found.append(f"the step of {step} goes beyond the {field.name}'s {high}: only {low} is left")
     return found
 
 

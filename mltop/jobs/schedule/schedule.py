@@ -30,6 +30,8 @@ _AT = {
 _EVERY = re.compile(r"every\s+(?P<count>\d{1,6})?\s*(?P<unit>[a-z]+)")
 _FIELDS_ONLY = re.compile(r"[\d*/,-]+(?:\s+[\d*/,-]+){2,}")
 """Three words and more of digits and stars: cron's, with too few of them or too many."""
+_TOO_MANY = re.compile(r"(?:[\d*][\w*/,~-]*\s+){2}[^:]*")
+"""A minute and an hour, and no time with a colon: cron's, perhaps with a user or a command behind it."""
 _UNITS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
     "m": 60, "min": 60, "minute": 60, "minutes": 60,
@@ -103,7 +105,7 @@ def parse(text: str) -> Schedule:
         raise ScheduleFault(f"{text!r}: not a schedule" if stripped else "an empty schedule")
     if stripped.startswith("every"):
         return _every(stripped)
-    if reads_as_cron(stripped) or _FIELDS_ONLY.fullmatch(stripped):
+    if reads_as_cron(stripped) or _FIELDS_ONLY.fullmatch(stripped) or _TOO_MANY.fullmatch(stripped):
         return _cron(stripped)
     pattern = read(stripped)
     if pattern is not None:

@@ -14,7 +14,18 @@ CONFIGS = {
     "a date that is over": ('schedule = ["@daily", "*-02-30 03:00"]\n', 1, "config.toml:6", "never run"),
     "a range backwards": ('schedule = "5-1 * * * *"\n', 1, "config.toml:6", "backwards"),
     "four fields": ('schedule = "0 2 * *"\n', 1, "config.toml:6", "five fields"),
-    "a job twice": ('[jobs.hello]\nkind = "command"\ncommand = "x"\n', 2, "config.toml:6", "twice"),
+    "a step of nothing": ('schedule = "*/0 * * * *"\n', 1, "config.toml:6", "1 or more"),
+    "a user where cron.d has one": ('schedule = "0 2 * * * root"\n', 1, "config.toml:6", "five fields, this has 6"),
+    "what the scheduler cannot say": ('nice = 5\nschedule = "*:*:30"\n', 1, "config.toml:7", "smallest step"),
+    "a job twice": (
+        '[jobs.hello]\nkind = "command"\ncommand = "x"\n',
+        2,
+        "config.toml:6",
+        "jobs.hello is there twice: rename",
+    ),
+    "a key twice": ('kind = "check"\n', 2, "config.toml:6", "a key is there twice: take one of them out"),
+    "a table that is none": ('[job.other]\nkind = "command"\n', 2, "config.toml:6", "did you mean jobs?"),
+    "bytes of another encoding": ("# caf\udce9\n", 2, "config.toml:6", "save it as UTF-8"),
     "an unknown kind": ('[jobs.x]\nkind = "fly"\n', 2, "config.toml:7", 'expected "backup", "cleanup"'),
     "no kind": ('[jobs.x]\ncommand = "x"\n', 2, "config.toml:6", "kind is missing: backup"),
     "an unknown key": ('shedule = "@daily"\n', 2, "config.toml:6", "did you mean schedule?"),
@@ -28,15 +39,36 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_with_a_fault_is_never_applied(here: Here, name: str) -> None:
     text, code, place, what = CONFIGS[name]
-    here.config.write_text(HEAD + text)
+    here.config.write_text(HEAD + text, "utf-8", "surrogateescape")
     found = here.json("apply", code=code)
     (line,) = [line for line in here.said.splitlines() if line.startswith("mltop jobs: ")]
     assert place in line
     assert what in line
     assert found["errors"][0]["where"].endswith(place)
     assert here.box.tab.read_bytes() == MINE
-    assert not (here.box.state / "operations.jsonl").exists()
+    assert not here.box.state.exists()
     here("list", code=0 if code == 1 else 2)
+
+
+def test_a_scheduler_that_is_not_here_is_named_with_the_line_that_asks_for_it(here: Here) -> None:
+    here.config.write_text(HEAD.replace('"cron"', '"systemd"') + 'schedule = "@daily"\n')
+    here("apply", code=1)
+    place = f"{here.config}:5: jobs.hello"
+    assert here.said == f'mltop jobs: {place}: no systemd runs on this box; backend = "auto" takes what is here\n'
+    assert not here.box.state.exists()
+
+
+def test_a_config_of_another_version_is_not_applied(here: Here) -> None:
+    here.config.write_text(HEAD.replace("version = 1", "version = 2"))
+    here("apply", code=2)
+    assert "config.toml:1: version: expected 1, got 2" in here.said
+
+
+def test_what_a_second_reader_cannot_read_is_not_told_to_the_terminal(here: Here) -> None:
+    here.config.write_text(HEAD + 'schedule = "*/90 * * * *"\n')
+    here("apply")
+    assert "not in 0-59" not in here.said
+    assert "the step of 90 goes beyond the minute's 59: only 0 is left" in here("next", "hello") + here.said
 
 
 def test_a_config_that_is_not_utf_8_is_said(here: Here) -> None:

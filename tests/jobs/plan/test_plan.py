@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import msgspec
@@ -309,8 +310,12 @@ def test_what_was_interrupted_is_taken_back(box: Box, tmp_path: Path) -> None:
     ]
     box.program("crontab", 'if [ "$1" = -l ]; then cat "$TAB"; else kill -INT $PPID; exec sleep 20; fi')
     operations = Operations(box.site())
-    with operations.locked(), pytest.raises(KeyboardInterrupt):
-        operations.do("edit", changes)
+    was = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with operations.locked(), pytest.raises(KeyboardInterrupt):
+            operations.do("edit", changes)
+    finally:
+        signal.signal(signal.SIGINT, was)
     assert (config.read_text(), box.tab.read_bytes()) == ("version = 1\n", MINE)
     assert operations.cut_short() is None
 

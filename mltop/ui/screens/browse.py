@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,13 +13,12 @@ from mltop.ui.commands import APP, SCREENS
 from mltop.ui.format import cells
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Pen, Role, marked, spread
-from mltop.ui.view import View
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.widgets.line_pane import LinePane, PaneClicked, PaneScrolled
 
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-    from mltop.ui.app import Dashboard
 
 WHEEL_ROWS = 3
 HEAD_ROWS = 3
@@ -30,7 +29,7 @@ LEAST_ROWS = 4
 Item = TypeVar("Item")
 
 
-class TabScreen(Screen[None], inherit_bindings=False):
+class TabScreen(OnDashboard, Screen[None], inherit_bindings=False):
     """A numbered screen that draws itself by line."""
 
     commands: ClassVar[tuple[Command, ...]] = ()
@@ -47,16 +46,6 @@ class TabScreen(Screen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """One pane for all of it."""
         yield self._pane
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
-
-    @property
-    def view(self) -> View:
-        """What is shown."""
-        return self.dashboard.view
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that must not act from here are not there."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -25,11 +25,12 @@ from mltop.ui.jobs_line import is_own
 from mltop.ui.line import Line, Role
 from mltop.ui.preview import Preview, preview
 from mltop.ui.screens.job_rows import utc_now
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.screens.review import ReviewScreen, diff_lines, text_lines
 from mltop.ui.widgets.line_pane import LinePane
 
 if TYPE_CHECKING:
-    from mltop.ui.app import Dashboard
+    pass
 
 PREVIEW_S = 5.0
 ORDER_S = 60.0
@@ -43,7 +44,7 @@ HINTS = (
 )
 
 
-class JobForm(Screen[str | None]):
+class JobForm(OnDashboard, Screen[str | None]):
     """Gives what was done, in words; `None` where nothing was."""
 
     BINDINGS = bindings(FORM)
@@ -76,11 +77,6 @@ class JobForm(Screen[str | None]):
         line = Input(value, placeholder=placeholder, id=id, compact=True)
         line.cursor_blink = False
         return Horizontal(Label(f" {title}"), line)
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
 
     def on_mount(self) -> None:
         """Look at the schedule as it is."""

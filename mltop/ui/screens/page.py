@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,16 +13,16 @@ from mltop.ui.commands import PAGE
 from mltop.ui.format import fold
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role
-from mltop.ui.view import View
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.widgets.line_pane import LinePane
 
 if TYPE_CHECKING:
-    from mltop.ui.app import Dashboard
+    pass
 
 WHEEL_LINES = 3
 
 
-class PageScreen(Screen[None]):
+class PageScreen(OnDashboard, Screen[None]):
     """Shows what `content` draws; as long as it is on top it is drawn again with each snapshot."""
 
     BINDINGS = bindings(PAGE)
@@ -38,16 +38,6 @@ class PageScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """One pane for all of it."""
         yield self._pane
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
-
-    @property
-    def view(self) -> View:
-        """What is shown."""
-        return self.dashboard.view
 
     def content(self, width: int) -> list[Line]:
         """The page's lines, each at most `width` cells."""

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
 from mltop.ui.layout import Place
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.screens.rows import ProcessCursor, chosen
-from mltop.ui.view import View
 
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-    from mltop.ui.app import Dashboard
 
 SORTS = ("pid", "user", "gpu", "cpu", "memory", "time", "command")
 """In the order of the table's columns."""
 
 
-class ProcessListScreen(Screen[None], inherit_bindings=False):
+class ProcessListScreen(OnDashboard, Screen[None], inherit_bindings=False):
     """A screen with a process list on it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.filter_line: Input | None = None
         """The line in which the filter is typed, while it is open."""
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
-
-    @property
-    def view(self) -> View:
-        """What is shown."""
-        return self.dashboard.view
 
     def redraw(self) -> None:
         """Draw the view as it is now."""

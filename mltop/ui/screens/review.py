@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,16 +13,17 @@ from mltop.ui.commands import REVIEW
 from mltop.ui.format import cells
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role, broken, cut
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.widgets.line_pane import LinePane, PaneScrolled
 
 if TYPE_CHECKING:
-    from mltop.ui.app import Dashboard
+    pass
 
 WHEEL_LINES = 3
 INDENT = 4
 
 
-class ReviewScreen(Screen[bool]):
+class ReviewScreen(OnDashboard, Screen[bool]):
     """Gives whether it shall be done. Without `accept` there is nothing to do: it is only shown."""
 
     BINDINGS = bindings(REVIEW)
@@ -39,11 +40,6 @@ class ReviewScreen(Screen[bool]):
     def compose(self) -> ComposeResult:
         """One pane."""
         yield self._pane
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
 
     def on_mount(self) -> None:
         """First drawing."""

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from mltop.ui.command import bindings
 from mltop.ui.commands import DIALOG
 from mltop.ui.format import clip, left, size
 from mltop.ui.line import Line, Role
+from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.screens.rows import Chosen
 from mltop.ui.widgets.line_pane import LinePane
 
@@ -41,7 +42,7 @@ CHOICES: tuple[tuple[str, int, str], ...] = (
 )
 
 
-class SignalScreen(ModalScreen[int | None]):
+class SignalScreen(OnDashboard, ModalScreen[int | None]):
     """Gives the number of the signal, or `None`."""
 
     BINDINGS = bindings(DIALOG)
@@ -83,11 +84,6 @@ class SignalScreen(ModalScreen[int | None]):
         rows += [self._choice(index, inner) for index in range(first, min(len(CHOICES), first + room))]
         rows += [[], [("Enter", Role.KEY), (" accept   ", Role.DIM), ("Esc", Role.KEY), (" cancel", Role.DIM)]]
         return _boxed(rows, width, "Send a signal", self.dashboard.view.graphs == "ascii")[-max(1, height) :]
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its type."""
-        return cast("Dashboard", self.app)
 
     def _who(self, width: int) -> list[Line]:
         lines: list[Line] = []

@@ -6,11 +6,9 @@ import contextlib
 import http.server
 import json
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +18,8 @@ from typing import Any
 import driver
 import pytest
 from hung import hung_mount, stuck
-from needed import free_port, need
 from patience import wait_until
+from served import PostgresServer, RedisServer
 
 pytestmark = pytest.mark.integration
 
@@ -186,104 +184,49 @@ def test_a_driver_stuck_in_the_kernel_is_critical_and_gets_one_probe_in_many_run
 # --- what serves
 
 
-def answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+def test_redis_up_refusing_stopped_and_killed(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        config, secret = tmp_path / "c.toml", tmp_path / "secret"
+        entry = f'[[services.redis]]\nname = "cache"\nport = {server.port}\ntimeout = "1s"\n'
+        config.write_text(entry)
 
+        def state() -> tuple[str, str | None]:
+            found = one(check("--only", "redis", "--config", str(config)), "redis", "cache")
+            return found["state"], found["reason"]
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    port = free_port()
-    config = tmp_path / "redis.conf"
-    config.write_text(f'bind 127.0.0.1\nport {port}\nsave ""\ndir {tmp_path}\n')
-    with subprocess.Popen(
-        [need("redis-server", "redis-server"), str(config)], stdout=subprocess.DEVNULL, cwd=tmp_path
-    ) as server:
-        wait_until(lambda: answers(port), 20, "redis is up")
-        yield server, port, tmp_path
-        server.send_signal(signal.SIGCONT)
+        assert state() == ("OK", None)
+        assert server.say("CONFIG", "SET", "requirepass", "hunter2") == b"+OK\r\n"
+        assert state() == ("UNKNOWN", "permission")
+        secret.write_text("hunter2\n")
+        secret.chmod(0o600)
+        config.write_text(entry + f'password_file = "{secret}"\n')
+        assert state() == ("OK", None)
+        server.stop()
+        assert state() == ("CRITICAL", "timeout")
         server.kill()
+        assert state() == ("CRITICAL", "down")
 
 
-def test_redis_up_refusing_stopped_and_killed(redis: tuple[subprocess.Popen[bytes], int, Path]) -> None:
-    server, port, folder = redis
-    config, secret = folder / "c.toml", folder / "secret"
-    entry = f'[[services.redis]]\nname = "cache"\nport = {port}\ntimeout = "1s"\n'
-    config.write_text(entry)
+def test_postgres_up_by_port_and_socket_stopped_and_killed(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="tried-postgres-") as folder, PostgresServer(Path(folder)) as server:
+        server.make()
+        server.start()
+        config = tmp_path / "c.toml"
+        config.write_text(
+            f'[[services.postgres]]\nname = "port"\nport = {server.port}\ntimeout = "1s"\n'
+            f'[[services.postgres]]\nname = "socket"\nhost = "{folder}"\nport = {server.port}\ntimeout = "1s"\n'
+        )
 
-    def state() -> tuple[str, str | None]:
-        found = one(check("--only", "redis", "--config", str(config)), "redis", "cache")
-        return found["state"], found["reason"]
+        def states() -> list[tuple[str, str | None]]:
+            made = check("--only", "pg", "--config", str(config))
+            told = (one(made, "pg", name) for name in ("port", "socket"))
+            return [(found["state"], found["reason"]) for found in told]
 
-    assert state() == ("OK", None)
-    with socket.create_connection(("127.0.0.1", port)) as line:
-        line.sendall(b"CONFIG SET requirepass hunter2\r\n")
-        assert line.recv(64) == b"+OK\r\n"
-    assert state() == ("UNKNOWN", "permission")
-    secret.write_text("hunter2\n")
-    secret.chmod(0o600)
-    config.write_text(entry + f'password_file = "{secret}"\n')
-    assert state() == ("OK", None)
-    server.send_signal(signal.SIGSTOP)
-    assert state() == ("CRITICAL", "timeout")
-    server.send_signal(signal.SIGCONT)
-    server.kill()
-    server.wait()
-    assert state() == ("CRITICAL", "down")
-
-
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    where = str(homes[0]) if homes else ""
-    initdb, program = need("initdb", "postgresql", where), need("postgres", "postgresql", where)
-    data, port = tmp_path / "data", free_port()
-    data.mkdir()
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # it refuses to run as root
-        for folder in (tmp_path, data):
-            shutil.chown(folder, "nobody", "nogroup")
-        for parent in tmp_path.parents[:2]:
-            parent.chmod(0o755)
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(tmp_path)}
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    subprocess.run(
-        [initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync"],
-        env=environment, check=True, timeout=60, **quiet, **user,
-    )  # fmt: skip
-    command = [program, "-D", str(data), "-p", str(port), "-k", str(tmp_path), "-h", "127.0.0.1", "-F"]
-    with subprocess.Popen([*command, "-c", "max_connections=12"], env=environment, **quiet, **user) as server:
-        wait_until(lambda: answers(port), 20, "postgres is up")
-        yield server, port, tmp_path
-        server.send_signal(signal.SIGCONT)
-        server.send_signal(signal.SIGQUIT)
-
-
-def test_postgres_up_by_port_and_socket_stopped_and_killed(
-    postgres: tuple[subprocess.Popen[bytes], int, Path],
-) -> None:
-    server, port, folder = postgres
-    config = folder / "c.toml"
-    config.write_text(
-        f'[[services.postgres]]\nname = "port"\nport = {port}\ntimeout = "1s"\n'
-        f'[[services.postgres]]\nname = "socket"\nhost = "{folder}"\nport = {port}\ntimeout = "1s"\n'
-    )
-
-    def states() -> list[tuple[str, str | None]]:
-        made = check("--only", "pg", "--config", str(config))
-        return [(found["state"], found["reason"]) for found in (one(made, "pg", name) for name in ("port", "socket"))]
-
-    wait_until(lambda: states() == [("OK", None)] * 2, 20, "accepting connections")
-    server.send_signal(signal.SIGSTOP)
-    assert states() == [("CRITICAL", "timeout")] * 2
-    server.send_signal(signal.SIGCONT)
-    server.send_signal(signal.SIGQUIT)
-    server.wait(20)
-    assert states() == [("CRITICAL", "down")] * 2
+        wait_until(lambda: states() == [("OK", None)] * 2, 20, "accepting connections")
+        server.stop()
+        assert states() == [("CRITICAL", "timeout")] * 2
+        server.kill()
+        assert states() == [("CRITICAL", "down")] * 2
 
 
 class Api(http.server.BaseHTTPRequestHandler):

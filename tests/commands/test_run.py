@@ -204,6 +204,21 @@ def test_overlap_replace_ends_the_other(box: Box) -> None:
     assert [run.state.value for run in History(box.state).runs()] == ["ok", "aborted"]
 
 
+def test_of_many_that_replace_each_other_the_last_is_left(box: Box) -> None:
+    box.write('[jobs.job]\nkind = "command"\non_overlap = "replace"\nkill_grace = "1s"\ncommand = "sleep 60"\n')
+    first = box.start("job")
+    box.running()
+    others = [box.start("job") for _ in range(4)]
+    wait_until(lambda: sum(one.poll() is None for one in (first, *others)) == 1, "the last one")
+    (left,) = (one for one in (first, *others) if one.poll() is None)
+    wait_until(lambda: [run.state.value for run in History(box.state).runs()].count("running") == 1, "its row")
+    states = [run.state.value for run in History(box.state).runs()]
+    assert set(states) <= {"running", "aborted", "skipped"}
+    assert len(states) == 5
+    assert all(one.returncode in (75, 143) for one in (first, *others) if one is not left)
+    assert first is not left
+
+
 def test_overlap_allow_runs_both(box: Box) -> None:
     first = overlapping(box, "allow")
     second = box.start("job")

@@ -161,8 +161,7 @@ def _taken(path: Path, policy: str, patience_s: float, wait: Wait) -> int:
     elif kind == "queue":
         descriptor = _queued(path, wait)
     elif kind == "replace":
-        _end(holder(path))
-        descriptor = _try_until(path, time.monotonic() + patience_s, wait)
+        descriptor = _replaced(path, patience_s, wait)
     if descriptor is None:
         other = holder(path)
         raise OverlapError(f"overlap with {other.run}" if other else "overlap with another run")
@@ -190,9 +189,32 @@ def _queued(path: Path, wait: Wait) -> int | None:
         os.close(place_in_queue)
 
 
-def _end(other: Holder | None) -> None:
-    """Ask the wrapper that holds the lock to end its run; only where it is surely that wrapper."""
-    if other is None or other.boot_id != alive.boot_id() or not alive.is_alive(other.pid, other.start_ticks):
-        return
+def _replaced(path: Path, patience_s: float, wait: Wait) -> int | None:
+    """End whoever holds it, and whoever gets it before us; but who was started after us is not to be replaced by us."""
+    asked: set[tuple[int, int | None]] = set()
+    mine = (alive.start_ticks(os.getpid()) or 0, os.getpid())
+    deadline = time.monotonic() + patience_s
+    pause_s = 0.01
+    while (descriptor := try_lock(path)) is None:
+        other = holder(path)
+        if other is not None and (who := (other.pid, other.start_ticks)) not in asked and _is_running(other):
+            if (other.start_ticks or 0, other.pid) > mine:
+                return None
+            _end(other)
+            asked.add(who)
+            deadline, pause_s = time.monotonic() + patience_s, 0.01
+        if time.monotonic() >= deadline or not wait(pause_s):
+            return None
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    return descriptor
+
+
+def _is_running(other: Holder) -> bool:
+    """Whether it is surely the wrapper that signed, on this box."""
+    return other.boot_id == alive.boot_id() and alive.is_alive(other.pid, other.start_ticks)
+
+
+def _end(other: Holder) -> None:
+    """Ask the wrapper that holds the lock to end its run."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(other.pid, signal.SIGTERM)

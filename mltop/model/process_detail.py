@@ -29,7 +29,7 @@ class Socket(msgspec.Struct, frozen=True, kw_only=True):
     remote: str = ""
     """Empty where nobody is at the other end."""
     state: str = ""
-    """As ss(8) has it: `LISTEN`, `ESTABLISHED` …; empty for udp."""
+    """As ss(8) has it: `LISTEN`, `ESTAB` …; empty for udp."""
 
 
 class Kin(msgspec.Struct, frozen=True, kw_only=True):

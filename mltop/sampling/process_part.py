@@ -45,6 +45,8 @@ TOLD = frozenset({
 })  # fmt: skip
 """Variables that are shown; each by its whole name, for a rule would let a token through some day."""
 _IO_CLASSES = {0: "none", 1: "real-time", 2: "best-effort", 3: "idle"}  # ioprio_set(2)
+_STATES = {psutil.CONN_NONE: "", psutil.CONN_ESTABLISHED: "ESTAB"}
+"""Of sockets, where ss(8) has another word than psutil."""
 _KINDS = {"socket": "sockets", "pipe": "pipes"}
 """What links of descriptors that have no path begin with: proc_pid_fd(5)."""
 _ORDER = ("files", "sockets", "pipes", "others")
@@ -189,7 +191,7 @@ def _socket(each: Any) -> Socket:
         kind="tcp" if each.type == socket.SOCK_STREAM else "udp",
         local=_address(each.laddr),
         remote=_address(each.raddr),
-        state="" if each.status == psutil.CONN_NONE else each.status.replace("_", "-"),
+        state=_STATES.get(each.status, each.status.replace("_", "-")),
     )
 
 

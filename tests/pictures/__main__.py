@@ -31,6 +31,7 @@ from rich.console import Console
 
 from mltop.checks.event import changes
 from mltop.checks.judge import Memory, judge
+from mltop.commands.demo.process import detail
 from mltop.config.limits import Limits
 from mltop.model.history import History
 from mltop.model.request import Request
@@ -46,6 +47,8 @@ from mltop.ui.widgets.line_pane import LinePane
 
 TARGET = HERE.parent.parent / "screenshots"
 PATIENCE_S = 20.0
+TRAINER = 412201
+"""The process that is first on the list."""
 AT = datetime.fromtimestamp(NOW, UTC)
 """When the pictures are taken."""
 
@@ -208,6 +211,8 @@ SHOTS = (
     Shot("light-120x40", lambda: make_snapshot(healthy(), processes=40), (120, 40), theme="light", colours=LIGHT),
     Shot("ascii-80x24", lambda: make_snapshot(troubled(), processes=40), (80, 24), view={"graphs": "ascii"}),
     Shot("help-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("?",)),
+    Shot("process-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("enter", "~program")),
+    Shot("process-120x40", lambda: make_snapshot(healthy(), processes=40), (120, 40), ("enter", "~program")),
     Shot("signal-80x24", lambda: make_snapshot(healthy(), processes=40), (80, 24), ("K",)),
     *screens(),
 )
@@ -247,6 +252,7 @@ def command(shot: Shot) -> tuple[str, ...]:
     folder = Path(tempfile.mkdtemp(prefix="mltop-pictures-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     scheduled.write(folder, AT)
+    (folder / f"process-{TRAINER}.json").write_bytes(msgspec.json.encode(detail(TRAINER, NOW)))
     JobsScreen.now = JobForm.now = staticmethod(lambda: AT)
     return sys.executable, str(HERE.parent / "fakes" / "scripted_mltop.py"), str(folder)
 

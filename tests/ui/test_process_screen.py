@@ -78,7 +78,7 @@ async def test_what_is_read_on_request_joins_what_the_snapshot_has(kept: Callabl
         await opened(bench, build)
         await bench.was_asked("process", str(PID), "--started-at", STARTED)
         await bench.shows("--seed 17", "mluser", "GPU 0", "/opt/env/bin/python3.11", "LOCAL_RANK=3", "/dev/nvidia0  6x")
-        await bench.shows("990 of at most 1024", "6 files, 984 sockets", "tcp LISTEN      0.0.0.0:29500")
+        await bench.shows("990 of at most 1024", "6 files, 984 sockets", "tcp LISTEN     0.0.0.0:29500")
         await bench.shows("77 D   1.0G   3s CPU  loader")
         await bench.shows("30.0G its own", "nice 5, drives best-effort 4", "12, on CPUs 0-31 (32)", "0/s now")
 

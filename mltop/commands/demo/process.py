@@ -99,7 +99,7 @@ def _of_gpus(process: Process, time: str) -> ProcessDetail:
         ),
         sockets=(
             Socket(kind="tcp", local="0.0.0.0:29500", state="LISTEN"),
-            Socket(kind="tcp", local="10.0.4.7:51644", remote="10.0.4.2:443", state="ESTABLISHED"),
+            Socket(kind="tcp", local="10.0.4.7:51644", remote="10.0.4.2:443", state="ESTAB"),
         ),
         sockets_count=2,
         environment={

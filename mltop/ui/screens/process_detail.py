@@ -21,6 +21,7 @@ from mltop.ui.command import bindings
 from mltop.ui.commands import PROCESS_PAGE
 from mltop.ui.format import UNKNOWN, duration, fixed, percent, plain, size
 from mltop.ui.line import Line, Role, cut
+from mltop.ui.screens.job_rows import local
 from mltop.ui.screens.page import PageScreen
 from mltop.ui.screens.process_facts import detail_lines, fact, folded, remedies, state_words
 from mltop.ui.screens.rows import Chosen
@@ -210,7 +211,7 @@ def _facts(process: Process | None, held: Held, *, with_state: bool) -> list[Lin
             result.append(fact("state", state_words(process.state)))
         result.append(fact("CPU", f"{percent(shown.cpu_percent)} of one CPU"))
         result.append(fact("memory", f"{size(shown.rss_bytes)} resident"))
-    since = f", since {shown.started_at}" if shown.started_at else ""
+    since = f", since {local(shown.started_at)}" if shown.started_at else ""
     result.append(fact("running", duration(shown.running_s) + since))
     return result
 

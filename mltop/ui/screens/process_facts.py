@@ -136,7 +136,7 @@ def _sockets(detail: ProcessDetail) -> list[Line]:
     lines = [_known(detail, "sockets", "sockets_count", "none" if not total else f"{total}")]
     for each in detail.sockets:
         towards = f" to {each.remote}" if each.remote else ""
-        lines.append(fact("", f"{each.kind} {each.state or 'open':<11} {each.local}{towards}"))
+        lines.append(fact("", f"{each.kind} {each.state or 'open':<10} {each.local}{towards}"))
     return lines + _more(total, len(detail.sockets))
 
 

@@ -377,6 +377,25 @@ def test_what_mltop_cannot_do_is_125_and_in_the_history(box: Box, config: str, s
     assert any(word in (box.last().reason or "") for word in says.split("|"))
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"A=1\nB=a\0b\n", ".env:2: expected NAME=VALUE"),
+        (b"\xc3\xa9=1\n", ".env:1: expected NAME=VALUE"),
+        (b"A=1\n" + b"#" * (1 << 20), ".env: larger than 1 MiB"),
+        (b"\xef\xbb\xbfA=1\r\nB='x y'\n", ""),
+    ],
+)
+def test_an_env_file_is_read_whole_or_refused_by_its_line(box: Box, data: bytes, says: str) -> None:
+    (box.folder / ".env").write_bytes(data)
+    (box.folder / ".env").chmod(0o600)
+    box.write('[jobs.job]\nkind = "command"\ncommand = "echo $A $B"\nenv_file = "~/.env"\n')
+    code, _, err = box.run("job")
+    assert (code, says in err) == (125 if says else 0, True)
+    assert len(err.splitlines()) == (1 if says else 0)
+    assert says or "1 x y" in box.log().splitlines()
+
+
 def test_a_drill_that_its_config_stops_is_in_the_history_too(box: Box) -> None:
     box.write('[jobs.m]\nkind = "backup"\nsource = "/a"\ntarget = "/b"\ntimeout = "soon"\n')
     assert box.run("m.drill")[0] == 125

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,7 @@ _OF_THE_CALLER = frozenset(
 )
 """What a scheduler or a session says of itself, and no job's business."""
 _MAX_BYTES = 1 << 20
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class EnvironmentFault(Exception):  # noqa: N818 - what is wrong, for a reader
@@ -115,7 +117,10 @@ def read_file(path: Path) -> dict[str, str]:
                 raise EnvironmentFault(f"env_file {path}: not a file")
             if status.st_mode & 0o077:
                 raise EnvironmentFault(f"env_file {path}: others can read it; chmod 600 {path}")
-            text = file.read(_MAX_BYTES).decode("utf-8", "surrogateescape")
+            data = file.read(_MAX_BYTES + 1)
+            if len(data) > _MAX_BYTES:
+                raise EnvironmentFault(f"env_file {path}: larger than {_MAX_BYTES >> 20} MiB")
+            text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     except OSError as error:
         raise EnvironmentFault(f"env_file {path}: {error.strerror}") from None
     found = {}
@@ -124,7 +129,7 @@ def read_file(path: Path) -> dict[str, str]:
         if not stripped or stripped.startswith("#"):
             continue
         name, sign, value = stripped.partition("=")
-        if not sign or not name.replace("_", "a").isalnum() or name[0].isdigit():
+        if not sign or not _NAME.fullmatch(name) or "\0" in value:
             raise EnvironmentFault(f"env_file {path}:{number}: expected NAME=VALUE")
         found[name] = _unquoted(value)
     return found

@@ -183,6 +183,47 @@ def test_no_process_has_a_secret_on_its_command_line(box: Box, silent: int) -> N
     assert "mltop-services" in seen
 
 
+def test_a_server_that_talks_nonsense_takes_no_other_with_it(box: Box, pong: int) -> None:
+    info = ("used_memory:" + "9" * 400 + "\r\nmaxmemory:1\r\nredis_version:\x1b[31m\ud800\r\n").encode(
+        errors="surrogatepass"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serving() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with listener.accept()[0] as connection, contextlib.suppress(OSError):
+                        connection.recv(4096)
+                        connection.sendall(b"+PONG\r\n$%d\r\n%s\r\n" % (len(info), info))
+
+        threading.Thread(target=serving, daemon=True).start()
+        port = listener.getsockname()[1]
+        box.configure(
+            f'[[services.redis]]\nname = "odd"\nport = {port}\n[[services.redis]]\nname = "well"\nport = {pong}\n'
+        )
+        found = box.results()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+    assert found["well"]["state"] == "OK"
+    assert found["odd"]["state"] == "OK"
+    assert all(one["summary"].isprintable() for one in found.values())
+
+
+def test_a_box_without_a_file_descriptor_left_cannot_ask_and_says_so(pong: int) -> None:
+    code = (
+        "import os, resource, sys\n"
+        "from mltop.checks.service.probe import ServiceProbe\n"
+        "from mltop.config.service import Redis, Services\n"
+        f"services = Services(redis=(Redis(name='r', port={pong}),))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')), 4096))\n"
+        "probe = ServiceProbe(services, ['redis'], 'usual', 2.0)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))\n"
+        "print(probe.is_done(), [(a.name, a.level.name, a.reason) for a in probe.answers() if a.name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert done.stdout == "True [('r', 'UNKNOWN', 'error')]\n", done.stderr
+
+
 def test_a_name_without_an_address_and_one_that_cannot_be(box: Box) -> None:
     box.configure(
         '[[services.redis]]\nname = "none"\nhost = "no-such-host.invalid"\n'

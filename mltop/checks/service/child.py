@@ -59,7 +59,7 @@ class _Questions:
                 found = late()
             if self._due.pop(number, None) is not None:
                 for answer in found:
-                    os.write(self._write_fd, msgspec.json.encode(answer) + b"\n")
+                    os.write(self._write_fd, msgspec.json.encode(_sound(answer)) + b"\n")
                     yield answer
 
 
@@ -120,6 +120,16 @@ def _answer(check: str, service: Asked, question: Callable[[], Told]) -> Service
         place_of(service),
         {**_where(service), **told.data},
     )
+
+
+def _sound(answer: ServiceAnswer) -> ServiceAnswer:
+    """The answer if it can be passed on, for what a server says is not ours: no number is infinite, no text broken."""
+    try:
+        msgspec.json.decode(msgspec.json.encode(answer), type=ServiceAnswer)
+    except (msgspec.MsgspecError, UnicodeError):
+        words = "cannot ask: its answer has no sense"
+        return ServiceAnswer(answer.check, answer.name, Level.UNKNOWN, words, "parse", place=answer.place)
+    return answer
 
 
 def _question(service: Asked) -> Callable[[], Told]:

@@ -32,7 +32,7 @@ def engine_of(text: bytes) -> Engine | None:
     for name, value in _samples(text.decode("utf-8", "replace")):
         sums[name] = sums.get(name, 0.0) + value
     for running, tokens in _NAMES:
-        if running in sums and tokens in sums:
+        if math.isfinite(sums.get(running, math.nan) + sums.get(tokens, math.nan)):
             return Engine(sums[running], sums[tokens])
     return None
 

@@ -62,6 +62,7 @@ _REMEDIES = {
     "stalled": "restart its engine: it answers and does not work",
     "role": "promote or demote it, or correct role",
     "restarts": "look at its log",
+    "parse": "something else listens there: correct where it is asked",
     "absent": "install it, or take it out of the config",
     "facility": "take it out of this box's config",
 }

@@ -20,6 +20,8 @@ _PROTOCOL_3_0 = 196608
 _CANNOT_CONNECT_NOW = "57P03"
 """Starting up, shutting down or in recovery: pg_isready's "rejecting connections"."""
 _TOO_MANY_CONNECTIONS = "53300"
+POOL_IS_FULL = "no more connections allowed"
+"""PgBouncer's words for it: pgbouncer/pgbouncer#293."""
 _ERROR_BYTES = 65536
 _HOST, _PORT = "127.0.0.1", 5432
 
@@ -84,5 +86,7 @@ def _judge(error: dict[str, str]) -> None:
     code = error.get("C", "")
     if code == _CANNOT_CONNECT_NOW:
         raise Refused(error.get("M", "rejects connections"), Level.WARNING, "busy")
-    if code == _TOO_MANY_CONNECTIONS:  # all of max_connections: more than what is CRITICAL of it
+    if code == _TOO_MANY_CONNECTIONS or POOL_IS_FULL in error.get(
+        "M", ""
+    ):  # all of max_connections: more than what is CRITICAL of it
         raise Refused(error.get("M", "too many connections"), Level.CRITICAL, "full")

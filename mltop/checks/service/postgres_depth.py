@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mltop.checks.service.outcome import Refused, Slow, Told
+from mltop.checks.service.postgres import POOL_IS_FULL
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
@@ -29,6 +30,10 @@ is up.
 """
 _FOLLOWERS = "SELECT max(extract(epoch FROM replay_lag))::float FROM pg_stat_replication"
 """Of a primary: the slowest of its standbys; nothing where it has none, or this role may not see them."""
+
+
+_FULL = ("too many clients", "remaining connection slots", POOL_IS_FULL)
+"""A refused login has no code in psycopg, only the server's words."""
 
 
 class _Facts(NamedTuple):
@@ -91,7 +96,7 @@ def _refused(error: Any, *, has_answered: bool) -> Exception:
     state, words = error.sqlstate or "", clean(str(error).replace("\n", " ").strip(), 160)
     if state == "57014":  # query_canceled: the statement's own time is up
         return Slow()
-    if state == "53300" or "too many clients" in words or "remaining connection slots" in words:
+    if state == "53300" or any(full in words for full in _FULL):
         return Refused(words, Level.CRITICAL, "full")
     if "starting up" in words or "shutting down" in words:
         return Refused(words, Level.WARNING, "busy")

@@ -35,12 +35,16 @@ class ServiceProbe:
         self._buffer = b""
         self._has_ended = False
         """The child went by itself: what it did not say it will not say."""
+        self._why = ""
         self._child: Child | None = None
         if not checks_of(services) and not is_running():
             # there is nothing to wait for
             self._answers = ask(services.unit, wanted.units, limit_s, failed=wanted.failed)
         elif checks_of(services) or wanted.asks_systemd(services):
-            self._child = fork_child(lambda _, write_fd: _serve(services, wanted, limit_s, write_fd))
+            try:
+                self._child = fork_child(lambda _, write_fd: _serve(services, wanted, limit_s, write_fd))
+            except OSError as error:  # no process or file descriptor is left on this box
+                self._why, self._has_ended = f": {error.strerror}", True
 
     def filenos(self) -> list[int]:
         """Readable when there is something to poll for."""
@@ -85,7 +89,7 @@ class ServiceProbe:
 
     def _untold(self, check: str, name: str, level: Level, place: str) -> ServiceAnswer:
         if self._has_ended:
-            return ServiceAnswer(check, name, Level.UNKNOWN, "could not be asked", "error")
+            return ServiceAnswer(check, name, Level.UNKNOWN, f"could not be asked{self._why}", "error")
         return ServiceAnswer(check, name, level, "no answer in the time of this run", "timeout", place=place)
 
     def _asked(self) -> Iterator[tuple[str, str, Level, str]]:

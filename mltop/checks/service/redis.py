@@ -20,6 +20,8 @@ _BROKEN = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN")
 """It is up, and refuses to serve: snapshots fail, the primary is gone, slots are not covered."""
 _HAS_NO_PASSWORD = ("without any password", "no password is set")
 _FULL = "max number of clients"
+_DIGITS = 20
+"""Those of an unsigned number of 64 bits; what has more is none of Redis's."""
 Info = Mapping[str, str]
 
 
@@ -122,7 +124,7 @@ def _data(info: Info) -> dict[str, float | str]:
 
 def _number(info: Info, key: str) -> float | None:
     text = info.get(key, "")
-    return float(text) if text.isdecimal() else None
+    return float(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _said(wire: Wire, *words: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 import time
@@ -48,6 +49,14 @@ def test_redis(serve: Any, reply: bytes, expected: Any, words: str) -> None:
     assert told(answer) == expected
     assert words in answer.summary
     assert answer.summary.isprintable()
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-1", "1e9", "nan", "inf", "", "\u0663"])
+def test_redis_tells_a_number_that_is_none(serve: Any, number: str) -> None:
+    info = f"used_memory:{number}\r\nmaxmemory:{number}\r\nrejected_connections:{number}\r\nmaxclients:0\r\n".encode()
+    answer = ask("redis", Redis(name="r", port=serve(b"+PONG\r\n$%d\r\n%s\r\n" % (len(info), info)).port))
+    assert answer.level is Level.OK
+    assert all(math.isfinite(value) for value in (*answer.values.values(), *answer.counters.values()))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,15 @@ def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_pa
         (error("28000", "no pg_hba.conf entry"), (Level.OK, "ok"), "accepts connections"),
         (error("57P03", "the database system is starting up"), (Level.WARNING, "busy"), "starting up"),
         (error("53300", "sorry, too many clients already"), (Level.CRITICAL, "full"), "too many clients"),
+        (error("08P01", "no more connections allowed (max_client_conn)"), (Level.CRITICAL, "full"), "no more"),
+        (error("08P01", "no such database: postgres"), (Level.OK, "ok"), "accepts connections"),
+        (error("57P03", "the database system is shutting down"), (Level.WARNING, "busy"), "shutting down"),
+        (error("57P03", "the database system is not yet accepting connections"), (Level.WARNING, "busy"), "not yet"),
+        (
+            b"Ecould not fork new process for connection: Cannot allocate memory\n\0",
+            (Level.CRITICAL, "garbage"),
+            "else",
+        ),
         (b"E\xff\xff\xff\xff", (Level.CRITICAL, "garbage"), "something else"),
         (b"+PONG\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"", (Level.CRITICAL, "down"), "without an answer"),

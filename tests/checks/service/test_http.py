@@ -36,16 +36,16 @@ def http(status: str, body: object = "", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + data
 
 
-def metrics(
-    running: float, tokens: float, names: tuple[str, str] = ("num_requests_running", "generation_tokens_total")
-) -> bytes:
+def metrics(running: float, tokens: float, copies: int = 1) -> bytes:
+    """A page as vLLM's; `copies`: of an engine with so many replicas."""
     lines = [
         "# HELP vllm:num_requests_running Number of requests in model execution batches.",
         "# TYPE vllm:num_requests_running gauge",
-        f'vllm:{names[0]}{{engine="0",model_name="llama"}} {running}',
-        f'vllm:{names[1]}{{engine="0",model_name="llama"}} {tokens}',
         "process_open_fds NaN",
     ]
+    for copy in range(copies):
+        labels = f'{{engine="{copy}",model_name="llama"}}'
+        lines += [f"vllm:num_requests_running{labels} {running}", f"vllm:generation_tokens_total{labels} {tokens}"]
     return http("200 OK", "\n".join(lines).encode() + b"\n", "Content-Type: text/plain; version=0.0.4")
 
 
@@ -330,6 +330,7 @@ def test_the_time_that_counts_as_slow_is_that_of_the_first_answer(api: Any) -> N
         (metrics(0, 1234), Level.OK, {"api.stalled": -1.0}),
         (http("200 OK", b"up 1\n"), Level.UNKNOWN, {}),
         (http("404 Not Found"), Level.UNKNOWN, {}),
+        (metrics(2, 1.7e308, copies=2), Level.UNKNOWN, {}),
         (http("200 OK", b"\xff\xfe\n{}{}{\nvllm:num_requests_running NaN\n"), Level.UNKNOWN, {}),
     ],
 )

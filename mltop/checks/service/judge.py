@@ -47,10 +47,10 @@ _VALUES = {
 }
 """A value in words and what to do, by its row of the limits."""
 _REMEDIES = {
-    "down": "start it, or correct where it is asked",
+    "down": "start it, or correct its {keys}",
     "timeout": "look at its load and its log; a longer timeout where it is only slow",
     "slow": "look at its load and its log",
-    "garbage": "something else listens there: correct where it is asked",
+    "garbage": "something else listens there: correct its {keys}",
     "busy": "wait until it is ready; its log says how far it is",
     "full": "find who holds its connections, or allow it more",
     "rejected": "find who holds its connections, or allow it more",
@@ -62,11 +62,13 @@ _REMEDIES = {
     "stalled": "restart its engine: it answers and does not work",
     "role": "promote or demote it, or correct role",
     "restarts": "look at its log",
-    "parse": "something else listens there: correct where it is asked",
+    "parse": "something else listens there: correct its {keys}",
     "absent": "install it, or take it out of the config",
     "facility": "take it out of this box's config",
 }
 """What to do, by the reason, where the answer does not say."""
+_KEYS = {"api": "url", "docker": "socket"}
+"""What names where it is asked, where that is not `host` and `port`."""
 
 
 def _in_five_minutes(growth: Growth) -> float:
@@ -106,7 +108,7 @@ def _judged(case: Case, answer: ServiceAnswer) -> Judgement:
         answer.check,
         worst.level,
         ", ".join(words),
-        (worst.action or _REMEDIES.get(worst.reason)) if worst.level > Level.OK else answer.action,
+        (worst.action or _remedy(answer.check, worst.reason)) if worst.level > Level.OK else answer.action,
         target=answer.name,
         reason=worst.reason,
         value=answer.duration_s if is_timed else None,
@@ -114,6 +116,11 @@ def _judged(case: Case, answer: ServiceAnswer) -> Judgement:
         data=answer.data or None,
     )
     return msgspec.structs.replace(found, duration_s=answer.duration_s)
+
+
+def _remedy(check: str, reason: str) -> str | None:
+    action = _REMEDIES.get(reason)
+    return None if action is None else action.format(keys=_KEYS.get(check, "host and port"))
 
 
 def _concerns(case: Case, answer: ServiceAnswer) -> Iterator[_Concern]:

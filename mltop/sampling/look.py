@@ -227,6 +227,8 @@ class Look:
             mounts = parse(read_bytes(self._roots.proc / "self" / "mountinfo"))
         except OSError:
             return None
+        if not mounts:  # no such table
+            return None
         return frozenset(clean(os.fsencode(mount.path)) for mount in mounts)
 
     def _line(self, path: str) -> str | None:

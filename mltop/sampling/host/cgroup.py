@@ -39,7 +39,8 @@ def memory_limit(roots: Roots) -> int | None:
         found = groups(roots, "memory")
     except OSError:
         return None
-    return min((limit for group in found if (limit := _memory_limit(group)) is not None), default=None)
+    limits = (read_int(_limit_file(group)) for group in found)  # `max` is no number
+    return min((limit for limit in limits if limit is not None and limit > 0), default=None)
 
 
 def read_memory_group(roots: Roots) -> MemoryGroup:
@@ -53,7 +54,7 @@ def read_memory_group(roots: Roots) -> MemoryGroup:
     total = parse_meminfo(read_bytes(roots.proc / "meminfo", 4096)).get("MemTotal", 0)
     tightest: MemoryGroup | None = None
     for group in groups(roots, "memory"):
-        limit = _memory_limit(group)
+        limit = _limit(_limit_file(group))
         if limit is None or limit >= total:
             continue
         used = _working_set(group)
@@ -63,11 +64,11 @@ def read_memory_group(roots: Roots) -> MemoryGroup:
 
 
 def pid_pools(roots: Roots) -> Iterator[Pool]:
-    """Tasks of each group that has a limit of them. Raises OSError."""
+    """Tasks of each group that has a limit of them. Raises OSError and ValueError."""
     for group in groups(roots, "pids"):
-        most, used = read_int(group.folder / "pids.max"), read_int(group.folder / "pids.current")
-        if most is not None and most > 0 and used is not None:
-            yield Pool(name="control group", used=used, most=most)
+        most = _limit(group.folder / "pids.max")
+        if most is not None:
+            yield Pool(name="control group", used=int(read_bytes(group.folder / "pids.current", 64)), most=most)
 
 
 def group_oom_kills(roots: Roots) -> int | None:
@@ -135,9 +136,20 @@ def _below(group: str, root: str) -> PurePosixPath:
     return PurePosixPath()
 
 
-def _memory_limit(group: Group) -> int | None:
-    """In bytes; the root group has no such file, and `max` is no limit."""
-    limit = read_int(group.folder / ("memory.max" if group.is_v2 else "memory.limit_in_bytes"))
+def _limit_file(group: Group) -> Path:
+    return group.folder / ("memory.max" if group.is_v2 else "memory.limit_in_bytes")
+
+
+def _limit(path: Path) -> int | None:
+    """The limit in a group's file; the root group has no such file, and `max` is no limit.
+
+    Raises OSError, and ValueError of one that makes no sense.
+    """
+    try:
+        text = read_bytes(path, 64).strip()
+    except FileNotFoundError:
+        return None
+    limit = None if text == b"max" else int(text)
     return limit if limit is not None and limit > 0 else None
 
 

@@ -104,7 +104,7 @@ class DiskReading:
         if self._asked_at is None or found_file or now - self._asked_at >= SPACE_CADENCE_S:
             try:
                 self._find_mounts()
-            except OSError as fault:
+            except (OSError, ValueError) as fault:
                 status, reason = why_not(fault, "/proc/self/mountinfo")
                 return (Disk(mount="/", status=status, reason=reason),)
             self._ask()
@@ -124,6 +124,8 @@ class DiskReading:
 
     def _find_mounts(self) -> None:
         mounts = parse(read_bytes(self._roots.proc / "self" / "mountinfo"))
+        if not mounts:  # where it can be read, at least /proc is mounted
+            raise ValueError("no mount in it")
         known = {}
         for mount in shown(mounts, self._files):
             key = (mount.path, mount.device)

@@ -29,6 +29,7 @@ _XID = rb"^\d+,\d+,(\d+),[^;]*;NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)"
 _RECORD = rb"(?s)(\d{1,8}),\d+,(\d{1,18}),[^;]*;(.*)"
 _RECORD_BYTES = 8192
 """More than one record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg); a shorter buffer is refused with EINVAL."""
+_KMSG = "/dev/kmsg"
 _BURST = 20_000
 """Reads at a time: more than the kernel's ring holds, and an end where the log grows while it is read."""
 _REMEDY = "run as root, join the group adm or systemd-journal, or set the sysctl kernel.dmesg_restrict=0"
@@ -47,6 +48,8 @@ class KernelLog:
         self._fd: int | None = None
         self.fault: OSError | None = None
         """Why it cannot be read."""
+        self.is_empty = True
+        """Nothing came of it yet."""
         try:
             self._fd = os.open(path or _path(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as fault:
@@ -91,6 +94,7 @@ class KernelLog:
                 continue
             if not chunk:
                 return
+            self.is_empty = False
             *lines, self._pending = (self._pending + chunk).split(b"\n")
             yield from lines
 
@@ -117,7 +121,8 @@ def read_kernel_log(_: Roots, deadline_s: float = 2.0) -> KernelEvents:
     found = _collected(log.new_records(), now)
     log.close()
     if log.fault is None:
-        return msgspec.structs.replace(found, last_s=log.last_s())
+        last_s = log.last_s()
+        return _without_records(log) if last_s is None else msgspec.structs.replace(found, last_s=last_s)
     if isinstance(log.fault, PermissionError):
         from mltop.sampling.host.journal import kernel_records
 
@@ -145,6 +150,15 @@ def _record(line: bytes) -> Record | None:
     return None if match is None else Record(int(match[1]) & 7, int(match[2]) / 1e6, match[3])
 
 
+def _without_records(log: KernelLog) -> KernelEvents:
+    """Not one record, where a kernel's own log always has some."""
+    if not log.is_empty:
+        return KernelEvents(status=Status.ERROR, reason="cannot make sense of the kernel log")
+    if not os.environ.get("MLTOP_KMSG"):  # LXC has the console there
+        return KernelEvents(status=Status.ABSENT, reason=f"{_KMSG} is not the kernel's log here, its host has that")
+    return KernelEvents(age_s=0.0)
+
+
 def _refused(fault: OSError) -> KernelEvents:
     if isinstance(fault, PermissionError):
         reason = f"no permission to read the kernel log: {_REMEDY if os.geteuid() else _ROOTS_REMEDY}"
@@ -155,4 +169,4 @@ def _refused(fault: OSError) -> KernelEvents:
 
 
 def _path() -> str:
-    return os.environ.get("MLTOP_KMSG") or "/dev/kmsg"
+    return os.environ.get("MLTOP_KMSG") or _KMSG

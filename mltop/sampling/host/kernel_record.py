@@ -19,9 +19,7 @@ from mltop.sampling.gpu.pci import bus_id
 from mltop.system.text import clean
 
 MOST_LEVEL = 4
-"""KERN_WARNING: of what is less urgent only `_AT_ANY_LEVEL` and the OOM killer's own account are looked at."""
-_AT_ANY_LEVEL = (b"Xid", b"forced readonly", b"beyond end of device")
-"""Trouble that its drivers call information."""
+"""KERN_WARNING: of what is less urgent only what `may_tell` knows is looked at."""
 _TEXT_LIMIT = 160
 # texts: `re` compiles each when it is first used, and on a quiet box none ever is
 _XID = rb"NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): (\d+)"
@@ -78,17 +76,24 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def may_tell(level: int, message: bytes) -> bool:
-    """Whether a record is to be looked at: urgent, of a GPU, or of the OOM killer."""
-    return level <= MOST_LEVEL or b"Xid" in message or b"oom-kill:" in message
+    """Whether a record is to be looked at: urgent, of the OOM killer, or trouble that its driver calls information."""
+    return (
+        level <= MOST_LEVEL
+        or b"Xid" in message
+        or b"oom-kill:" in message
+        or b"forced readonly" in message
+        or b"beyond end of device" in message
+    )
 
 
 def events(records: Iterable[Record], now: float) -> Iterator[KernelEvent]:
     """The records that tell of trouble; `now` is the kernel's clock, to say how old they are."""
     units: dict[bytes, str] = {}
     for record in records:
-        if record.level > MOST_LEVEL and not any(word in record.message for word in _AT_ANY_LEVEL):
-            if b"oom-kill:" in record.message:
-                units.update(_account(record.message))
+        if record.level > MOST_LEVEL and b"oom-kill:" in record.message:
+            units.update(_account(record.message))
+            continue
+        if not may_tell(record.level, record.message):
             continue
         found = _event(record, max(0.0, now - record.at_s), units)
         if found is not None:

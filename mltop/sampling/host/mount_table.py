@@ -20,8 +20,10 @@ _TAGS = {
 
 
 def read_mount_table(roots: Roots) -> MountTable:
-    """What fstab wants against what is mounted; a container's fstab is nobody's. Raises OSError."""
+    """What fstab wants against what is mounted; a container's fstab is nobody's. Raises OSError and ValueError."""
     every = parse(read_bytes(roots.proc / "self" / "mountinfo"))
+    if not every:
+        raise ValueError("no mount in it")
     mounts = visible(every)
     devices = {mount.path: _device(roots, mount) for mount in mounts}
     expected = () if is_container(roots) else tuple(_expected(roots, every))
@@ -50,7 +52,8 @@ def _expected(roots: Roots, mounts: Sequence[Mount]) -> Iterator[TableMount]:
         return
     there = {mount.path for mount in mounts}
     for spec, path, options in parse_table(table):
-        is_mounted = path in there or os.path.realpath(path) in there
+        # of a changed root the kernel does not say what is mounted there
+        is_mounted = path == "/" or path in there or os.path.realpath(path) in there
         yield TableMount(
             path=_shown(path),
             is_mounted=is_mounted,

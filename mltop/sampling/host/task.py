@@ -40,16 +40,18 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 def read_tasks(roots: Roots) -> Tasks:
-    """All processes that can be seen, by their `stat` and nothing else that could block (M12). Raises OSError."""
+    """All processes that can be seen, by their `stat` and nothing else that could block (M12).
+
+    Raises OSError, and ValueError where no process makes sense.
+    """
     proc = str(roots.proc)
     pids = [name for name in os.listdir(proc) if name.isdecimal()]  # noqa: PTH208 - speed
-    waiting, parents = [], Counter[int]()
+    waiting, parents, makes_no_sense = [], Counter[int](), False
     total, service, latest = 0, None, _latest_counted(roots)
     for pid in pids:
         try:
             line = read_bytes(f"{proc}/{pid}/stat", _STAT_BYTES)
             opened, closed = line.index(b"("), line.rindex(b")")
-            total += 1
             state, name = line[closed + 2 : closed + 3], line[opened + 1 : closed]
             if state == b"D" and not name.startswith(_OWN):
                 waiting.append(_Found(pid, line))
@@ -58,8 +60,13 @@ def read_tasks(roots: Roots) -> Tasks:
                 parents[stat.ppid] += stat.start_ticks <= latest
             elif name in _TIME_SERVICES:
                 service = clean(name, 64)
-        except (OSError, ValueError, IndexError):
-            continue  # it has just ended
+            total += 1
+        except (ValueError, IndexError):
+            makes_no_sense = True
+        except OSError:
+            continue  # it has just ended, or is hidden
+    if not total and makes_no_sense:
+        raise ValueError("no process in it")
     if not total:
         return Tasks(status=Status.UNSUPPORTED, reason="no process is to be seen in /proc")
     return Tasks(

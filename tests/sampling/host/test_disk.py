@@ -217,6 +217,12 @@ def test_the_mount_table_may_be_missing(box: FakeBox, reader: Reader) -> None:
     assert (disk.mount, disk.status, disk.reason) == ("/", Status.UNSUPPORTED, "/proc/self/mountinfo is not there")
 
 
+def test_a_mount_table_that_makes_no_sense_is_an_error(box: FakeBox, reader: Reader) -> None:
+    box.proc("self/mountinfo", "garbage\n")
+    [disk] = DiskReading(box.roots, reader).read(0.0)
+    assert (disk.mount, disk.status) == ("/", Status.ERROR)
+
+
 def test_counters_that_were_reset_give_no_rate() -> None:
     before = parse_diskstats(DISKSTATS % (100, 200))
     assert before["259:2"] == (51200, 102400)

@@ -106,6 +106,14 @@ def test_the_tools_of_a_guest_are_no_time_service(box: FakeBox, tools: str) -> N
     assert read_tasks(box.roots).time_service is None
 
 
+def test_processes_that_make_no_sense_are_not_none(box: FakeBox) -> None:
+    box.proc("7/stat", "garbage")
+    with pytest.raises(ValueError, match="no process"):
+        read_tasks(box.roots)
+    box.process(8)
+    assert read_tasks(box.roots).total == 1
+
+
 def test_no_processes_is_no_zombie_nor_ok(box: FakeBox) -> None:
     assert read_tasks(box.roots).status is Status.UNSUPPORTED
 
@@ -184,6 +192,26 @@ def test_memory_of_the_tightest_group(box: FakeBox, v2: bool, cache: str) -> Non
     assert (found.limit_bytes, found.used_bytes) == (500_000, 300_000)
     box.sys(f"{where}/a/{limit}", "max\n" if v2 else "9223372036854771712\n")
     assert read_memory_group(box.roots).status is Status.UNSUPPORTED
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory.current", "pids.max", "pids.current"])
+def test_a_group_that_makes_no_sense_is_not_without_a_limit(box: FakeBox, name: str) -> None:
+    box.proc("meminfo", "MemTotal: 1000 kB\n")
+    box.proc("loadavg", "0 0 0 1/9 9\n")
+    box.proc("sys/kernel/pid_max", "100\n")
+    box.proc("self/cgroup", "0::/a\n")
+    box.proc("self/mountinfo", "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 c rw\n")
+    numbers = {
+        "memory.max": "5000",
+        "memory.current": "9",
+        "memory.stat": "anon 5",
+        "pids.max": "9",
+        "pids.current": "1",
+    }
+    for file, text in {**numbers, name: "garbage"}.items():
+        box.sys(f"fs/cgroup/a/{file}", f"{text}\n")
+    with pytest.raises(ValueError, match="garbage"):
+        (read_memory_group if name.startswith("memory") else read_pids)(box.roots)
 
 
 def test_memory_controllers(box: FakeBox) -> None:
@@ -361,6 +389,21 @@ def test_a_device_by_its_tag_is_there_or_not(box: FakeBox, tmp_path: Path, spec:
     path.parent.mkdir(parents=True)
     path.touch()
     assert [one.may_be_absent for one in read_mount_table(roots).expected] == [False]
+
+
+def test_a_mount_table_that_makes_no_sense(box: FakeBox) -> None:
+    box.proc("self/mountinfo", "garbage\n")
+    with pytest.raises(ValueError, match="no mount"):
+        read_mount_table(box.roots)
+
+
+def test_the_root_of_a_changed_root_is_there(box: FakeBox, tmp_path: Path) -> None:
+    """In a chroot the kernel tells only of what is mounted below it."""
+    roots = Roots(proc=box.roots.proc, sys=box.roots.sys, etc=tmp_path / "etc")
+    roots.etc.mkdir()
+    (roots.etc / "fstab").write_text("UUID=1 / ext4 defaults 0 1\n")
+    box.proc("self/mountinfo", "30 1 0:26 / /proc rw - proc proc rw\n")
+    assert [one.is_mounted for one in read_mount_table(roots).expected] == [True]
 
 
 # --- drives

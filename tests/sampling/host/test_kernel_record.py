@@ -149,6 +149,36 @@ def test_the_log_of_the_last_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found.status is Status.OK
 
 
+def test_trouble_at_any_level_is_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "kmsg"
+    at = int(time.monotonic() * 1e6)
+    path.write_text(f"6,1,{at},-;BTRFS info (device sda1): forced readonly\n6,2,{at},-;usb 1-1: new\n")
+    monkeypatch.setenv("MLTOP_KMSG", str(path))
+    assert [one.kind for one in read_kernel_log(Roots()).events] == ["readonly"]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_given", "status"),
+    [
+        (b"\xff\xfe;-)\n" * 9, True, Status.ERROR),
+        (b"no end of a line", True, Status.ERROR),
+        (b"", True, Status.OK),
+        (b"", False, Status.ABSENT),
+    ],
+)
+def test_a_log_without_a_record_is_not_the_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, is_given: bool, status: Status
+) -> None:
+    """LXC links /dev/kmsg to the console, which has nothing to say."""
+    path = tmp_path / "kmsg"
+    path.write_bytes(content)
+    monkeypatch.delenv("MLTOP_KMSG", raising=False)
+    if is_given:
+        monkeypatch.setenv("MLTOP_KMSG", str(path))
+    monkeypatch.setattr("mltop.sampling.host.kernel_log._KMSG", str(path))
+    assert read_kernel_log(Roots()).status is status
+
+
 def test_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLTOP_KMSG", str(tmp_path / "none"))
     assert read_kernel_log(Roots()).status is Status.ABSENT

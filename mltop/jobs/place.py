@@ -32,12 +32,22 @@ class Place:
 
 def fallback() -> Path:
     """The folder in memory for who has no state that can be written (D26): made, and ours alone; raises OSError."""
-    path = Path(f"/dev/shm/mltop-{os.geteuid()}")
+    path = memory_folder()
     path.mkdir(mode=0o700, exist_ok=True)
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+    if not is_ours_alone(path):
         raise PermissionError(1, "not a folder of ours alone", str(path))
     return path
+
+
+def memory_folder() -> Path:
+    """That folder, made or not."""
+    return Path(f"/dev/shm/mltop-{os.geteuid()}")
+
+
+def is_ours_alone(folder: Path) -> bool:
+    """Whether nobody else can have put anything there; raises OSError where it is not there."""
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
 def make(folder: Path) -> Path:

@@ -6,20 +6,23 @@ import contextlib
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hung import hung_mount
 from patience import wait_until
 from run_box import Box, sh
 
 from mltop.jobs.history.history import History
+from mltop.jobs.history.spool import in_memory
 from mltop.jobs.runner import alive
-from mltop.model.job import RunState
+from mltop.model.job import Run, RunState
 
 pytestmark = pytest.mark.integration
 
@@ -71,6 +74,7 @@ def test_a_disk_that_is_full_from_the_start_stops_no_job(small_disk: Path) -> No
         got, _, err = run(small_disk / "state", "--id", f"job-{os.getpid()}", "--", "sh", "-c", f"exit {code}")
         assert got == code
         assert "could not be noted" in err
+    in_memory(small_disk / "state").unlink()
     with contextlib.suppress(FileNotFoundError):
         Path(f"/dev/shm/mltop-{os.geteuid()}/locks/job-{os.getpid()}.lock").unlink()
 
@@ -117,6 +121,7 @@ def test_a_state_that_cannot_be_written_at_all_stops_no_job(small_disk: Path, tm
         assert len(err.splitlines()) == 1
         assert len(History(state).runs()) == 1
     assert (tmp_path / "proof").read_text() == "done\n"
+    in_memory(state).unlink()
     with contextlib.suppress(FileNotFoundError):
         Path(f"/dev/shm/mltop-{os.geteuid()}/locks/{job}.lock").unlink()
 
@@ -212,3 +217,41 @@ def _children(pid: int) -> list[str]:
             if fields and int(fields[1]) == pid:
                 found.append(entry.name)
     return found
+
+
+def test_a_run_that_filled_the_disk_is_not_taken_for_lost_and_noted_when_there_is_room(small_disk: Path) -> None:
+    state = small_disk / "state"
+    assert run(state, "--id", "job", "--", "true")[0] == 0
+    with contextlib.suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    ended = Run(id="r-1", job="job", state=RunState.FAILED, started_at="2026-11-24T02:00:00.000Z", exit_code=28)
+    history = History(state)
+    memory = in_memory(state)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            history.finish(ended)
+        assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+        assert [one.job for one in History(state).runs()] == ["job"]  # its start was not noted either
+        (small_disk / "ballast").unlink()
+        for _ in range(2):
+            assert run(state, "--id", "after", "--", "true")[0] == 0
+        found = [(one.job, one.exit_code) for one in History(state).runs()]
+        assert sorted(found) == [("after", 0), ("after", 0), ("job", 0), ("job", 28)]
+        assert memory.read_bytes() == b""
+    finally:
+        memory.unlink(missing_ok=True)
+
+
+def test_an_end_that_waits_in_memory_is_seen_over_its_start(small_disk: Path) -> None:
+    state = small_disk / "state"
+    history = History(state)
+    started = Run(id="r-1", job="job", started_at="2026-11-24T02:00:00.000Z")
+    history.start(started)
+    memory = in_memory(state)
+    try:
+        with read_only(small_disk), pytest.raises(OSError, match="Read-only"):
+            history.finish(msgspec.structs.replace(started, state=RunState.FAILED, exit_code=28))
+        assert [(one.state, one.exit_code) for one in History(state).runs()] == [(RunState.FAILED, 28)]
+    finally:
+        memory.unlink(missing_ok=True)

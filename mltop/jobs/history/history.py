@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mltop.jobs.history import spool, table
 from mltop.jobs.history.entry import Entry, lost_reason
 from mltop.jobs.history.retention import Retention, expire, remove_logs
-from mltop.jobs.place import Place
+from mltop.jobs.place import Place, fallback, is_ours_alone
 from mltop.model.run_state import RunState
 
 if TYPE_CHECKING:
@@ -57,17 +57,32 @@ class History:
     ) -> None:
         try:
             with table.writing(self.place.history, patience_s) as database:
-                spooled = spool.Spooled(self.place.spool)
+                spools = [spool.Spooled(path) for path in (self.place.spool, *self._in_memory())]
                 try:
-                    for earlier in (*spooled.entries, entry):
+                    for earlier in (*(one for each in spools for one in each.entries), entry):
                         table.put(database, earlier)
                     also(database)
                     database.execute("COMMIT")
-                    spooled.clear()
+                    for each in spools:
+                        each.clear()
                 finally:
-                    spooled.close()
+                    for each in spools:
+                        each.close()
         except (sqlite3.Error, OSError):
+            self._spool(entry)
+
+    def _spool(self, entry: Entry) -> None:
+        try:
             spool.spool(self.place.spool, entry)
+        except OSError:
+            with contextlib.suppress(OSError):
+                spool.spool(fallback() / spool.in_memory(self.place.state).name, entry)
+            raise
+
+    def _in_memory(self) -> list[Path]:
+        """The spool in memory, where there is one of ours."""
+        path = spool.in_memory(self.place.state)
+        return [path] if os.path.lexists(path) and is_ours_alone(path.parent) else []
 
     def last(self, job: str) -> Run | None:
         """A job's last observed run; one that was skipped only where there is no other."""
@@ -123,9 +138,16 @@ class History:
             is_end = entry.state is not RunState.RUNNING
             if fits(entry) and (is_end or entry.id not in entries):
                 entries[entry.id] = entry
+        self._end_in_memory(entries)
         found = [self._reconciled(entry) for entry in entries.values()]
         now = table.horizon(time.time())
         return self._runs(sorted(found, key=lambda entry: _place(entry, now), reverse=True))
+
+    def _end_in_memory(self, entries: dict[str, Entry]) -> None:
+        """Put the ends that wait in memory over the starts that are in the table: their wrappers are not lost."""
+        for path in self._in_memory():
+            with contextlib.suppress(OSError):
+                entries |= {entry.id: entry for entry in spool.read(path) if entry.id in entries}
 
     def _runs(self, entries: Iterable[Entry]) -> list[Run]:
         runs = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import errno
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mltop.jobs.history.entry import Entry
-from mltop.jobs.place import make
+from mltop.jobs.place import make, memory_folder
 from mltop.system.file import append, lock_within
 
 MAX_BYTES = 16 << 20
@@ -46,6 +47,14 @@ def read(path: Path) -> list[Entry]:
         return list(_decoded(_content(descriptor)))
     finally:
         os.close(descriptor)
+
+
+def in_memory(state: Path) -> Path:
+    """Where an entry waits that the state has no room for at all (D26): gone with the box, and taken in like a spool.
+
+    A look makes nothing, and believes nothing that is not in a folder of our own.
+    """
+    return memory_folder() / f"spool-{binascii.crc32(os.fsencode(state.absolute())):08x}.jsonl"
 
 
 class Spooled:

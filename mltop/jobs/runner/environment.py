@@ -124,7 +124,7 @@ def read_file(path: Path) -> dict[str, str]:
     except OSError as error:
         raise EnvironmentFault(f"env_file {path}: {error.strerror}") from None
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip().removeprefix("export ").lstrip()
         if not stripped or stripped.startswith("#"):
             continue

@@ -212,8 +212,11 @@ def test_the_spool_is_taken_in_once_even_after_a_crash_in_between(history: Histo
 
 def test_nowhere_to_write_is_an_error(history: History) -> None:
     history.place.state.write_text("a file where the folder should be")
-    with pytest.raises(OSError, match=r"exists|directory"):
-        history.start(a_run(1))
+    try:
+        with pytest.raises(OSError, match=r"exists|directory"):
+            history.start(a_run(1))
+    finally:
+        spool.in_memory(history.place.state).unlink()
 
 
 def test_a_journal_left_by_a_killed_writer_is_played_back_in_a_copy(history: History) -> None:

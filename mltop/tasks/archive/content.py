@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.header import Extent
@@ -21,6 +22,8 @@ from mltop.tasks.archive.header import Extent
 _TICK_S = 0.02
 """Two writes within one tick of the kernel's clock leave the same time on a file; this is a few of its ticks."""
 _SPARSE_MIN = 64 << 10
+EXTENTS_MAX = 1 << 16
+"""Of one file: the small holes of one with more are stored as zeros, so that neither its map nor its reader grows."""
 ZEROS = memoryview(bytes(BLOCK))
 
 
@@ -61,6 +64,7 @@ class Content:
         if self.size < _SPARSE_MIN or self.status.st_blocks * 512 > self.size - 2 * 4096:
             return None
         found: list[Extent] = []
+        gap = 0
         position = 0
         try:
             while position < self.size:
@@ -75,7 +79,9 @@ class Content:
                 position = min(self.size, os.lseek(self._fd, start, os.SEEK_HOLE))
                 if position <= start:
                     return None
-                found.append((start, position - start))
+                _add(found, start, position, gap)
+                if len(found) > EXTENTS_MAX:
+                    found, gap = _joined(found)
         except OSError:
             return None  # a file system without holes: stored as it reads
         return found
@@ -151,3 +157,20 @@ class Content:
             digest.update(buffer[:got])
             position += got
         return digest.hexdigest()
+
+
+def _add(found: list[Extent], start: int, end: int, gap: int) -> None:
+    """Add an extent, as part of the last one where no more than `gap` bytes lie between."""
+    if found and start - sum(found[-1]) <= gap:
+        start = found.pop()[0]
+    found.append((start, end - start))
+
+
+def _joined(extents: list[Extent]) -> tuple[list[Extent], int]:
+    """Return extents joined over the smaller half of their holes, and the size of a hole that is none any more."""
+    holes = sorted(after[0] - sum(before) for before, after in pairwise(extents))
+    gap = holes[len(holes) // 2]
+    found: list[Extent] = []
+    for start, length in extents:
+        _add(found, start, start + length, gap)
+    return found, gap

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mltop.tasks.archive import content
 from mltop.tasks.archive.record import RestoreReport, State
 from mltop.tasks.archive.restore import RestoreJob, restore
 from mltop.tasks.archive.target import Target
@@ -199,3 +200,22 @@ def test_what_a_killed_restore_left_in_the_source_is_no_part_of_it(
     assert (report.exit_code, report.counts.keys()) == (Exit.OK, {"restored"})
     assert (out / "models" / ".mltop-restore-notes.txt").read_text() == "mine"
     assert not (out / "models" / "llama" / ".mltop-restore-0123456789abcdef").exists()
+
+
+def test_of_too_many_holes_the_small_ones_are_stored(
+    backup: Any, bring_back: Restore, source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "EXTENTS_MAX", 40)
+    pages = range(0, 100 * 16, 16)
+    with (source / "torn").open("wb") as file:
+        for page in pages:
+            os.pwrite(file.fileno(), b"x", page * 4096 + page % 7 * 4096)
+        os.pwrite(file.fileno(), b"end", 1 << 28)
+    made = backup()
+    assert made.state is State.VERIFIED
+    assert bring_back(made.id).exit_code is Exit.OK
+    assert subprocess.run(["cmp", source / "torn", out / "models" / "torn"], check=False).returncode == 0
+    assert (out / "models" / "torn").stat().st_blocks * 512 < 100 << 20, "the large hole still is one"
+    with Target(made.path.rpartition("/")[0]) as folder:
+        (entry,) = (each for each in folder.entries(made.id) if each.path == "models/torn")
+    assert 100 * 4096 < (entry.stored_bytes or 0) < 100 << 20

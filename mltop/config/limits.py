@@ -146,7 +146,8 @@ TABLE: Mapping[str, Row] = {
     # requests run and no token is made: vllm-project/vllm#36451
     "api.stalled": _row("s", warn=60),
     # until it ends, of one that is due to be renewed; awesome-prometheus-alerts' of the blackbox exporter
-    "svc.certificate": _row("days", "low", warn=20, crit=3),
+    "api.certificate": _row("days", "low", warn=20, crit=3),
+    "redis.certificate": _row("days", "low", warn=20, crit=3),
     # in 5 minutes; node mixin
     "svc.unit.restarts": _row("restarts", warn=3),
     # of max_connections; Netdata 80/90

@@ -16,6 +16,8 @@ from typing import Any
 import driver
 import pytest
 
+from mltop.config.limits import TABLE
+
 CHECK = [sys.executable, "-m", "mltop", "--check"]
 GPU_ONLY = ("--only", "gpu.*")
 ENDED = 0.6
@@ -346,7 +348,11 @@ def test_the_list_and_the_schema(box: Box) -> None:
     listed = box.check("--list").stdout
     assert "disk.space" in listed
     assert "@85:" in listed
-    assert json.loads(box.check("--list", "--json").stdout)["schema"] == "mltop.check/1"
+    made = json.loads(box.check("--list", "--json").stdout)
+    assert made["schema"] == "mltop.check/1"
+    ids = {row["id"] for one in made["checks"] for row in (one, *one["limits"])}
+    assert set(TABLE) <= ids, "every limit that the config takes is listed"
+    assert ids <= {line.split()[0] for line in listed.splitlines()}
     assert "$defs" in json.loads(box.check("--schema").stdout)
     done = box.check("--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -75,7 +75,7 @@ class _Question:
 
     def values(self) -> dict[str, float]:
         """What is held against limits, by its row."""
-        return {} if self._days_left is None else {"svc.certificate": self._days_left}
+        return {} if self._days_left is None else {"api.certificate": self._days_left}
 
     def health(self) -> str:
         """The URL itself; the words for an answer that is well."""

@@ -43,7 +43,7 @@ _VALUES = {
         "pg_stat_activity: who holds them; or a pool, or a higher max_connections",
     ),
     "pg.lag": ("{:.1f} s behind its primary", "look at the standby's log, its disk and the network to its primary"),
-    "svc.certificate": ("its certificate ends in {:.1f} days", "renew it"),
+    **dict.fromkeys(("api.certificate", "redis.certificate"), ("its certificate ends in {:.1f} days", "renew it")),
 }
 """A value in words and what to do, by its row of the limits."""
 _REMEDIES = {

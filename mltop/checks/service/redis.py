@@ -47,7 +47,7 @@ def ask(redis: Redis) -> Told:
         level=Level.CRITICAL if trouble else Level.OK,
         reason="broken" if trouble else "ok",
         took_s=took_s,
-        values=dict(_values(info)) if days_left is None else {**dict(_values(info)), "svc.certificate": days_left},
+        values=dict(_values(info)) if days_left is None else {**dict(_values(info)), "redis.certificate": days_left},
         counters=dict(_counters(info)),
         data=_data(info),
     )

@@ -26,20 +26,28 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     is_selected: bool
     changed: str | None = None
     """What the profile changes of it, in words."""
+    limits: tuple[Listed, ...] = ()
+    """The limits that it holds other values against, each with an id of its own for the config, `-w` and `-c`."""
 
 
 def listing(selection: Selection, limits: Limits, profile: str, *, as_json: bool) -> str:
     """All of them, as a table or as one JSON document."""
+    further = _further()
     found = [
         msgspec.structs.replace(
-            _listed(check.id, check.family, check.reads, selection, limits), changed=_changed(profile, check.id)
+            _listed(check.id, check.family, check.reads, limits, check.id in selection.checks),
+            changed=_changed(profile, check.id),
+            limits=tuple(
+                _listed(row, check.family, f"a limit of {check.id}", limits, check.id in selection.checks)
+                for row in further[check.id]
+            ),
         )
         for check in CATALOGUE
     ]
     if as_json:
         return msgspec.json.encode({"schema": SCHEMA, "profile": profile, "checks": found}).decode() + "\n"
     head = "" if profile == "default" else _head(profile)
-    rows = [("ID", "WARN", "CRIT", "UNIT", "BAD", "READS"), *(_row(one) for one in found)]
+    rows = [("ID", "WARN", "CRIT", "UNIT", "BAD", "READS"), *(_row(row) for one in found for row in (one, *one.limits))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return head + "".join(
         "  ".join([*(word.ljust(width) for word, width in zip(row, widths, strict=False)), row[5]]) + "\n"
@@ -47,7 +55,17 @@ def listing(selection: Selection, limits: Limits, profile: str, *, as_json: bool
     )
 
 
-def _listed(check: str, family: str, reads: str, selection: Selection, limits: Limits) -> Listed:
+def _further() -> dict[str, list[str]]:
+    """The rows of the table that are no check's own, by the check whose id they go on from."""
+    ids = {check.id for check in CATALOGUE}
+    found: dict[str, list[str]] = {one: [] for one in ids}
+    for row in TABLE:
+        if row not in ids:
+            found[max((one for one in ids if row.startswith(one)), key=len)].append(row)
+    return found
+
+
+def _listed(check: str, family: str, reads: str, limits: Limits, is_selected: bool) -> Listed:
     row = TABLE.get(check)
     limit = limits[check] if row is not None else None
     return Listed(
@@ -58,7 +76,7 @@ def _listed(check: str, family: str, reads: str, selection: Selection, limits: L
         direction=None if row is None else row.direction,
         warn=str(limit.warn) if limit is not None and limit.warn is not None else None,
         crit=str(limit.crit) if limit is not None and limit.crit is not None else None,
-        is_selected=check in selection.checks,
+        is_selected=is_selected,
     )
 
 

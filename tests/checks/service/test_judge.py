@@ -60,7 +60,8 @@ def test_an_answer_that_takes_over_two_seconds_is_a_warning(run: Runs, check: st
         ("pg", "pg.connections", ((79, "OK"), (85, "WARNING"), (95, "CRITICAL"), (85, "CRITICAL"), (75, "WARNING"),
                                   (60, "OK"))),
         ("pg", "pg.lag", ((4.9, "OK"), (6, "WARNING"), (0, "OK"))),
-        ("api", "svc.certificate", ((21, "OK"), (19, "WARNING"), (2, "CRITICAL"))),
+        ("api", "api.certificate", ((21, "OK"), (19, "WARNING"), (2, "CRITICAL"))),
+        ("redis", "redis.certificate", ((21, "OK"), (19, "WARNING"), (2, "CRITICAL"))),
     ],
 )  # fmt: skip
 def test_what_it_says_of_itself_against_its_limit(run: Runs, check: str, row: str, values: Any) -> None:

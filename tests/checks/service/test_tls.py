@@ -84,7 +84,7 @@ def test_a_certificate_that_is_due_to_be_renewed_is_held_against_the_limit(
     """However short its life is: one of six days with four left is not late."""
     answer = page(serve, authority.signed(HOST, days), tls_ca_file=authority.file)
     assert answer.level is Level.OK
-    found = answer.values.get("svc.certificate")
+    found = answer.values.get("api.certificate")
     assert found is None if left is None else found == pytest.approx(left, abs=0.01)
 
 
@@ -92,7 +92,7 @@ def test_redis_over_tls(serve: Any, authority: Authority) -> None:
     port = serve(speaking(authority.signed(HOST, (-80, 10)), INFO)).port
     answer = ask("redis", Redis(name="r", port=port, tls=True, tls_ca_file=authority.file))
     assert answer.level is Level.OK
-    assert answer.values["svc.certificate"] == pytest.approx(10, abs=0.01)
+    assert answer.values["redis.certificate"] == pytest.approx(10, abs=0.01)
 
 
 def test_a_port_that_speaks_no_tls_and_one_that_never_answers(serve: Any, tmp_path: Path) -> None:

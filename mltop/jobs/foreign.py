@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import tzinfo
 from pathlib import Path
 
 import msgspec
 
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.crontab.stray import strays
-from mltop.jobs.crontab.taken import is_debians, local_users, refused_file, wrong_line
+from mltop.jobs.crontab.taken import is_debians, local_users, refused_file, wrong_line, zone_of
 from mltop.jobs.crontab.text import BlockFault, Entry, entries
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.systemd.timer import Timer
@@ -40,18 +41,24 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     job: Job
     schedules: tuple[Schedule, ...] = ()
     """As cron has them; a timer's next run is told by its manager."""
+    zone: tzinfo | None = None
+    """What these count in; `None`: the box's."""
     entry: Entry | None = None
     timer: Timer | None = None
 
 
-def own_crontab(data: bytes, calls: Collection[Call] = ()) -> list[Foreign]:
-    """The lines of one's own crontab that are not mltop's, wherever those stand; `calls` tell which are."""
+def own_crontab(data: bytes, calls: Collection[Call] = (), *, is_debian: bool | None = None) -> list[Foreign]:
+    """The lines of one's own crontab that are not mltop's, wherever those stand; `calls` tell which are.
+
+    `is_debian` says whose cron reads them; `None`: look.
+    """
+    is_debian = is_debians() if is_debian is None else is_debian
     try:
         numbers = {one.number for one in strays(data, calls)}
     except BlockFault:
         numbers = set()
     found = [entry for entry in entries(data, "crontab") if entry.number not in numbers]
-    return [_of_entry(entry, Origin.CRONTAB, "crontab", "user") for entry in found]
+    return [_of_entry(entry, Origin.CRONTAB, "crontab", "user", is_debian) for entry in found]
 
 
 def system_crontabs(
@@ -68,7 +75,7 @@ def system_crontabs(
     files += [(path, Origin.CRON_D) for path in _listed(etc / "cron.d", notes, is_debian) if path.name != own]
     for path, origin in files:
         if (data := _read(path, notes)) is not None:
-            made = [_of_entry(one, origin, str(path), "system") for one in system_entries(path, data)]
+            made = [_of_entry(one, origin, str(path), "system", is_debian) for one in system_entries(path, data)]
             if (stopped := _stopped(path, data, etc, is_debian)) is not None:
                 notes.append(f"{path}{stopped[0]}")
                 made = [_not_run(one, stopped[1]) for one in made]
@@ -146,7 +153,7 @@ def _read(path: Path, notes: list[str]) -> bytes | None:
         return None
 
 
-def _of_entry(entry: Entry, origin: Origin, source: str, scope: str) -> Foreign:
+def _of_entry(entry: Entry, origin: Origin, source: str, scope: str, is_debian: bool) -> Foreign:
     text = clean(b" ".join(entry.schedule.split()), 200)
     schedules: tuple[Schedule, ...] = ()
     fault = None
@@ -166,7 +173,8 @@ def _of_entry(entry: Entry, origin: Origin, source: str, scope: str) -> Foreign:
         command=user + clean(entry.command, 1000),
         description=fault,
     )
-    return Foreign(job=job, schedules=schedules if entry.is_enabled else (), entry=entry)
+    zone = zone_of(entry.environment, is_debian=is_debian)
+    return Foreign(job=job, schedules=schedules if entry.is_enabled else (), zone=zone, entry=entry)
 
 
 def _of_script(path: Path, origin: Origin, *, enabled: bool = True) -> Foreign:

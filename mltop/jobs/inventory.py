@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import msgspec
 
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import SYSTEM_STATE
 from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.crontab.taken import is_debians, zone_of
+from mltop.jobs.crontab.text import variables
 from mltop.jobs.foreign import Foreign, of_timers, own_crontab, run_name, system_crontabs
 from mltop.jobs.history.history import History
 from mltop.jobs.history.summary import shared as shared_jobs
@@ -63,7 +65,10 @@ def inventory(
         *map(_schedules, unread),
         *(one.schedules for one in strangers),
     ]
-    times = _times(schedules, count)
+    zone = _zone_of_block(have)
+    zones = [*(zone if step.backend == "cron" else None for step in made.steps[: len(wanted)])]
+    zones += [*(None for _ in unread), *(one.zone for one in strangers)]
+    times = _times(schedules, zones, count)
     listed = [_with_next(job, found) for job, found in zip([*own, *(one.job for one in strangers)], times, strict=True)]
     seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site, shared)
     return Inventory(jobs=tuple(seen), notes=tuple(dict.fromkeys([*notes, *history_notes])), foreign=tuple(strangers))
@@ -176,13 +181,26 @@ def _orphan(step: Step) -> Job:
     return Job(id=step.id, state="orphaned", drift=step.drift or Drift.ORPHANED, description=step.note)
 
 
-def _times(schedules: Sequence[tuple[Schedule, ...]], count: int) -> list[tuple[str, ...]]:
-    """The next runs of each job, all asked at once."""
-    flat = tuple(dict.fromkeys(one for several in schedules for one in several))
-    told = dict(zip(flat, next_runs(flat, datetime.now(UTC), count), strict=True))
+def _zone_of_block(have: Installed) -> tzinfo | None:
+    """What cron counts in for the lines of mltop's block."""
+    above = variables(have.crontab) if have.crontab is not None and have.crontab_parts is not None else {}
+    return zone_of(above, is_debian=is_debians()) if "CRON_TZ" in above else None
+
+
+def _times(
+    schedules: Sequence[tuple[Schedule, ...]], zones: Sequence[tzinfo | None], count: int
+) -> list[tuple[str, ...]]:
+    """The next runs of each job, all of a zone asked at once."""
+    now = datetime.now(UTC)
+    told: dict[tuple[Schedule, tzinfo | None], tuple[datetime, ...]] = {}
+    for zone in dict.fromkeys(zones):
+        flat = tuple(
+            dict.fromkeys(one for pair in zip(schedules, zones, strict=True) if pair[1] is zone for one in pair[0])
+        )
+        told |= {(one, zone): times for one, times in zip(flat, next_runs(flat, now, count, zone), strict=True)}
     found = []
-    for several in schedules:
-        times = sorted({time.timestamp() for one in several for time in told[one]})
+    for several, zone in zip(schedules, zones, strict=True):
+        times = sorted({time.timestamp() for one in several for time in told[one, zone]})
         found.append(tuple(utc(time) for time in times[:count]))
     return found
 

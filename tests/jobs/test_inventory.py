@@ -258,3 +258,27 @@ def test_one_bad_line_of_cron_d_stops_its_whole_file(
     assert notes == (
         [f"{etc}/cron.d/odd:2: cron cannot read this line ({why}), and so runs nothing of the file"] if why else []
     )
+
+
+@pytest.mark.parametrize("is_debian", [True, False])
+def test_a_zone_in_a_crontab_counts_with_the_cron_that_goes_by_it(
+    box: Box, is_debian: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cronie goes by CRON_TZ for the lines below it; Debian's cron does not."""
+    for one in (module, foreign, planning):
+        monkeypatch.setattr(one, "is_debians", lambda: is_debian)
+    monkeypatch.setenv("TZ", "UTC")
+    box.tab.write_bytes(
+        b"0 1 * * * first\nCRON_TZ=Asia/Kolkata\n0 1 * * * second\nCRON_TZ=Not/There\n0 1 * * * third\n"
+    )
+    job = command("a", "0 2 * * *")
+    apply([job], box.site())
+    found = look(box, job)
+    times = {one.command: one.next_runs[0][11:16] for one in found.jobs}
+    assert (times["first"], times["third"]) == ("01:00", "01:00")
+    assert times["second"] == ("01:00" if is_debian else "19:30")
+    box.tab.write_bytes(b"CRON_TZ=Asia/Kolkata\n" + box.tab.read_bytes().split(b"third\n")[1])
+    found = look(box, job)
+    assert found.jobs[0].next_runs[0][11:16] == ("02:00" if is_debian else "20:30")
+    note = "CRON_TZ=Asia/Kolkata above mltop's block: its jobs run by that zone"
+    assert (note in found.notes) is not is_debian

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import tzinfo
 from pathlib import Path
 
 from mltop.jobs.crontab.text import lines
@@ -29,6 +30,20 @@ _LOCAL = frozenset({"files", "compat", "systemd"})
 def is_debians(sbin: Path = Path("/usr/sbin")) -> bool:
     """Whether the box's cron is Debian's, by its name: cronie's is `crond`."""
     return (sbin / "cron").exists() or not any((folder / "crond").exists() for folder in (sbin, sbin.with_name("bin")))
+
+
+def zone_of(variables: Mapping[str, str], *, is_debian: bool) -> tzinfo | None:
+    """The zone that cron counts in for what stands below these variables; `None`: the box's.
+
+    cronie goes by CRON_TZ (crontab(5)); Debian's cron gives it to the job, and counts as ever.
+    """
+    from zoneinfo import ZoneInfo
+
+    name = "" if is_debian else variables.get("CRON_TZ", "")
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return None
 
 
 def local_users(etc: Path = Path("/etc")) -> frozenset[bytes] | None:

@@ -14,12 +14,14 @@ from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.block import Choice, Resolve
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.stray import strays, without
-from mltop.jobs.crontab.text import BlockFault, Parts, parts, with_block
+from mltop.jobs.crontab.taken import is_debians
+from mltop.jobs.crontab.text import BlockFault, Parts, parts, variables, with_block
 from mltop.jobs.plan.change import BEGUN, Change, Kind, diff, read
 from mltop.jobs.plan.wish import Wish, wishes
 from mltop.jobs.site import Site, SiteError
 from mltop.jobs.systemd import place as unit_place
 from mltop.model.job import Drift
+from mltop.system.text import clean
 
 CRON_D = Path("/etc/cron.d/mltop")
 _CRON_D_HEAD = b"# Made by mltop from its config: change it there, then `mltop jobs apply`.\n"
@@ -191,8 +193,17 @@ def _crontab_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: 
     if made != lines:
         after = with_block(after, made)
     notes += tuple(f"{one.owned.id}: line {one.number} of the crontab stands outside mltop's block" for one in outside)
+    notes += _zone_note(have.crontab) if made else ()
     change = Change(kind=Kind.CRONTAB, path="crontab", before=have.crontab, after=after)
     return unit_place.Piece(drifts, (change,) if after != have.crontab else (), notes)
+
+
+def _zone_note(crontab: bytes) -> tuple[str, ...]:
+    """Where cron counts the block's lines in another zone than the box's."""
+    above = variables(crontab)
+    if "CRON_TZ" not in above or is_debians():
+        return ()
+    return (f"CRON_TZ={clean(above['CRON_TZ'], 60)} above mltop's block: its jobs run by that zone",)
 
 
 def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: Choice) -> unit_place.Piece:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mltop.model.snapshot import Status
-from mltop.sampling.gpu.nvml import LIBRARY_NOT_FOUND, Library, Missing
+from mltop.sampling.gpu.nvml import FUNCTION_NOT_FOUND, LIBRARY_NOT_FOUND, Library, Missing
 from mltop.sampling.gpu.pci import cards_for_nvml, nvidia_cards
 from mltop.sampling.root import Roots
 from mltop.system.text import clean
@@ -29,11 +29,15 @@ def why_not_started(missing: Missing, library: Library, roots: Roots) -> tuple[S
         return Status.ERROR, "no NVIDIA device nodes in /dev: pass the GPUs into the container"
     if missing.code == _NO_PERMISSION:
         return Status.NO_PERMISSION, "no permission to use the NVIDIA driver: see who may open /dev/nvidiactl"
-    if missing.code not in (LIBRARY_NOT_FOUND, _NOT_LOADED):
+    if missing.code not in (LIBRARY_NOT_FOUND, _NOT_LOADED, FUNCTION_NOT_FOUND):
         status = Status.TIMEOUT if missing.status is Status.TIMEOUT else Status.ERROR
         return status, f"the NVIDIA driver does not start: {missing.reason}"
     if not kernel_has_it and not cards_for_nvml(roots):
         return absent(roots)
+    if missing.code == LIBRARY_NOT_FOUND and "No such file" not in missing.reason:  # dlopen(3) says no more than that
+        return Status.ERROR, f"NVIDIA driver library cannot be loaded ({missing.reason}): install the driver anew"
+    if missing.code == FUNCTION_NOT_FOUND:
+        return Status.ERROR, "libnvidia-ml.so.1 has no nvmlInit and is not the driver's: see LD_LIBRARY_PATH"
     if missing.code == LIBRARY_NOT_FOUND:
         return (
             Status.ERROR,

@@ -10,10 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mltop.sampling.gpu.binding import FUNCTION_NOT_FOUND, LIBRARY, Answered, Field, Margin, PciInfo
-
-_OLDER = {"nvmlDeviceGetCurrentClocksEventReasons": "nvmlDeviceGetCurrentClocksThrottleReasons"}
-"""What a function was called in earlier drivers."""
+from mltop.sampling.gpu.binding import FUNCTION_NOT_FOUND, LIBRARY, Answered, Binding, Field, Margin, PciInfo
 
 
 class NvidiaBinding:
@@ -25,6 +22,7 @@ class NvidiaBinding:
 
         self._nvml: Any = pynvml
         self._refused: type[Exception] = pynvml.NVMLError
+        self._older: Binding | None = None
 
     def symbol(self, name: str) -> Any:
         """The library's function of this name, `None` where it has none."""
@@ -38,10 +36,15 @@ class NvidiaBinding:
         if function == "nvmlDeviceGetMemoryInfo_v2":
             return self._made(function, "nvmlDeviceGetMemoryInfo", (*arguments, self._nvml.nvmlMemory_v2))
         answered = self._made(function, function, arguments)
-        older = _OLDER.get(function)
-        if older is not None and (answered is None or answered[0] == FUNCTION_NOT_FOUND):
-            return self._made(function, older, arguments)
+        if answered is None or answered[0] == FUNCTION_NOT_FOUND:
+            return self._ask_older(function, arguments)
         return answered
+
+    def _ask_older(self, function: str, arguments: tuple[object, ...]) -> Answered | None:
+        """Ask by the symbols of earlier drivers: pynvml knows the newest only."""
+        if self._older is None:
+            self._older = Binding()
+        return self._older.call(function, arguments)
 
     def fields(self, handle: object, wanted: Sequence[tuple[int, int]]) -> Answered | None:
         """Field values of ids and their scopes, as `Field`."""

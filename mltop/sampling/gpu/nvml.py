@@ -78,8 +78,8 @@ class Library:
         if self._binding is None:
             try:
                 self._binding = _brief() if is_brief else _whole()
-            except OSError:
-                raise self.why_not(LIBRARY_NOT_FOUND) from None
+            except OSError as error:
+                raise Missing(LIBRARY_NOT_FOUND, Status.ERROR, clean(str(error), 200)) from None
         self.ask(-1, "nvmlInit")
 
     def close(self) -> None:

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import driver
 import pynvml
 import pytest
 
 from mltop.sampling.gpu import binding
+from mltop.sampling.gpu.nvml_process import _ProcessV2, _Share
 
 SCRIPT = """
 import ctypes, json, sys
@@ -104,7 +106,34 @@ def _without_value(one: object) -> object:
         (binding.Margin, pynvml.c_nvmlMarginTemperature_v1_t),
         (binding.SramErrors, pynvml.c_nvmlEccSramErrorStatus_v1_t),
         (binding.Fabric, pynvml.c_nvmlGpuFabricInfo_v2_t),
+        (_ProcessV2, pynvml.c_nvmlProcessInfo_v2_t),
+        (_Share, pynvml.c_nvmlProcessUtilizationSample_t),
     ],
 )
 def test_a_structure_is_laid_out_as_nvidia_lays_it(ours: type, theirs: type) -> None:
+    """Of several numbers of one sort, which are of no interest one by one, ours may be one array."""
     assert ctypes.sizeof(ours) == ctypes.sizeof(theirs)
+    known = {(place, size) for _, place, size in _fields(theirs)}
+    for name, place, size in _fields(ours):
+        of_it = [one for one in sorted(known) if place <= one[0] < place + size]
+        is_many = name in ("numbers", "counts")
+        assert sum(one[1] for one in of_it) == size if is_many else of_it[0][0] == place and size <= of_it[0][1], name
+
+
+def _fields(structure: Any) -> list[tuple[str, int, int]]:
+    """The name, the place and the size of each, in bytes."""
+    found = [(name, getattr(structure, name)) for name, *_ in structure._fields_]
+    return [(name, field.offset, field.size) for name, field in found]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (binding.MemoryV2, pynvml.nvmlMemory_v2),
+        (binding.Margin, pynvml.nvmlMarginTemperature_v1),
+        (binding.Fabric, pynvml.nvmlGpuFabricInfo_v2),
+        (binding.SramErrors, pynvml.nvmlEccSramErrorStatus_v1),
+    ],
+)
+def test_a_structure_says_its_version_as_nvidias_does(ours: type, theirs: int) -> None:
+    assert binding._empty(ours).version == theirs

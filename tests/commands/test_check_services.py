@@ -224,6 +224,29 @@ def test_a_box_without_a_file_descriptor_left_cannot_ask_and_says_so(pong: int) 
     assert done.stdout == "True [('r', 'UNKNOWN', 'error')]\n", done.stderr
 
 
+def test_a_box_without_room_for_more_threads_asks_those_that_it_can(pong: int) -> None:
+    code = (
+        "import resource, sys, time\n"
+        "from mltop.checks.service.child import ask\n"
+        "from mltop.checks.service import redis\n"
+        "from mltop.checks.service.probe import ServiceProbe\n"
+        "from mltop.config.service import Redis, Services\n"
+        f"services = Services(redis=tuple(Redis(name=f'r{{n}}', port={pong}) for n in range(30)))\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (48 << 20), -1))\n"
+        "probe = ServiceProbe(services, ['redis'], 'usual', 2.0)\n"
+        "deadline = time.monotonic() + 10\n"
+        "while not probe.is_done() and time.monotonic() < deadline:\n"
+        "    probe.poll()\n"
+        "print(probe.is_done(), *(f'{a.name}:{a.level.name}' for a in probe.answers() if a.name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    ended, *told = done.stdout.split()
+    assert ended == "True", done.stderr
+    assert {one.partition(":")[0] for one in told} == {f"r{n}" for n in range(30)}
+    assert {one.partition(":")[2] for one in told} == {"OK", "UNKNOWN"}
+
+
 def test_a_name_without_an_address_and_one_that_cannot_be(box: Box) -> None:
     box.configure(
         '[[services.redis]]\nname = "none"\nhost = "no-such-host.invalid"\n'

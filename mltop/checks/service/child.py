@@ -47,7 +47,10 @@ class _Questions:
         self._count += 1
         number, answers = self._count, self._answers
         self._due[number] = (min(time.monotonic() + time_s, self._until) + _GRACE_S, late)
-        threading.Thread(target=lambda: answers.put((number, work())), daemon=True).start()
+        try:
+            threading.Thread(target=lambda: answers.put((number, work())), daemon=True).start()
+        except RuntimeError:  # this box has no thread left: that it could not be asked says its owner
+            del self._due[number]
 
     def told(self) -> Iterator[ServiceAnswer]:
         """Each answer as it is there, passed on; more may be asked on the way."""

@@ -88,7 +88,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that did not go as asked, by path."""
 
     kind: str
-    """`unreadable`, `vanished`, `changed`, `special`, `left`, `external`, `dangling`, `damaged`, `missing` …"""
+    """`unreadable`, `vanished`, `changed`, `special`, `left`, `mount`, `external`, `damaged`, `missing` …"""
     path: str
     """Cleaned for people; the exact bytes are in the manifest."""
     message: str

@@ -10,6 +10,14 @@ from mltop.tasks.outcome import RefusedError
 
 FSTAB = Path("/etc/fstab")
 MOUNTINFO = Path("/proc/self/mountinfo")
+_KERNEL = frozenset(
+    {
+        "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+        "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs", "securityfs", "selinuxfs",
+        "smackfs", "sysfs", "tracefs",
+    }
+)  # fmt: skip
+"""File systems that the kernel makes up: their files are no data, and /proc/kcore claims 128 TiB."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -43,6 +51,18 @@ def mount_points(mountinfo: Path = MOUNTINFO) -> frozenset[str]:
     """Return all mount points of this process's view, bind mounts included (proc(5), field 5)."""
     lines = mountinfo.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     return frozenset(_unescape(fields[4]) for line in lines if len(fields := line.split(" ")) > 4)
+
+
+def kernel_mounts(mountinfo: Path = MOUNTINFO) -> dict[int, str]:
+    """Return the devices (`st_dev`) of the file systems that hold no data, and what each is called."""
+    found: dict[int, str] = {}
+    for line in mountinfo.read_bytes().decode("utf-8", "surrogateescape").split("\n"):
+        fields = line.split(" ")
+        kind = fields[fields.index("-", 6) + 1] if "-" in fields[6:] else ""
+        major, _, minor = fields[2].partition(":") if len(fields) > 2 else ("", "", "")
+        if kind in _KERNEL and major.isdigit() and minor.isdigit():
+            found[os.makedev(int(major), int(minor))] = kind
+    return found
 
 
 def _unescape(text: str) -> str:

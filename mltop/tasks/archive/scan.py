@@ -13,11 +13,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from mltop.tasks.archive.exclude import Excludes, is_cache
 from mltop.tasks.archive.found import LARGE_BYTES, Found, Scan, facts_of, name_sources
 from mltop.tasks.archive.job import BackupJob
+from mltop.tasks.archive.mount import kernel_mounts
 from mltop.tasks.archive.new_file import is_at_work
 from mltop.tasks.archive.record import Source
 from mltop.tasks.outcome import Control, Problem, RefusedError, UsageError, os_reason, problem
@@ -84,6 +86,11 @@ class _Walk:
         self.below: _Folder | None = None
         """The folder that was found just now, to be gone into next."""
 
+    @cached_property
+    def kernel_mounts(self) -> dict[int, str]:
+        """Asked for where a source has another file system in it."""
+        return kernel_mounts()
+
     def source(self, source: Source) -> Iterator[Found]:
         root = os.path.realpath(source.path)
         try:
@@ -146,6 +153,8 @@ class _Walk:
         elif self.excludes.match(relative, is_folder) or (is_folder and self.job.exclude_caches and is_cache(path)):
             self.result.excluded += 1
             self.result.excluded_bytes += _weight(path, status)
+        elif is_folder and identity[0] != above[-1][0] and (kind := self.kernel_mounts.get(identity[0])):
+            self.result.notes.append(problem("mount", path, f"the kernel's own file system ({kind}): left out"))
         elif is_folder:
             if identity in above:
                 self._problem("external", path, "a loop of links: not followed again")

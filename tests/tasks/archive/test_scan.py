@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mltop.tasks.archive.exclude import Excludes
-from mltop.tasks.archive.mount import refuse_unmounted
+from mltop.tasks.archive.mount import kernel_mounts, refuse_unmounted
 from mltop.tasks.archive.record import State
 from mltop.tasks.archive.restore import RestoreJob, restore
 from mltop.tasks.archive.target import Target
@@ -126,3 +129,39 @@ def test_a_target_under_a_mount_that_is_missing(tmp_path: Path) -> None:
     mountinfo.write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:2 / {escaped} rw - ext4 /dev/sdb1 rw\n")
     refuse_unmounted(str(disk / "backups"), fstab, mountinfo)
     refuse_unmounted(str(disk / "backups"), tmp_path / "no fstab", mountinfo)
+
+
+def test_which_file_systems_the_kernel_makes_up(tmp_path: Path) -> None:
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "23 22 0:21 / /proc rw shared:2 master:1 - proc proc rw\n"
+        "24 22 0:22 / /a\\040-\\040b rw - sysfs sysfs rw\n"
+        "25 22 0:23 / /tmp rw - tmpfs proc rw\n"
+        "26 22 0:x / /odd rw - proc proc rw\n27 cut\n\n"
+    )
+    assert kernel_mounts(mountinfo) == {os.makedev(0, 21): "proc", os.makedev(0, 22): "sysfs"}
+
+
+@pytest.mark.integration
+def test_of_a_whole_root_what_the_kernel_makes_up_stays_out(backup: Any, source: Path, tmp_path: Path) -> None:
+    disk = source / "disk"
+    for folder in (source / "proc", source / "llama" / "sys", disk):
+        folder.mkdir()
+    with contextlib.ExitStack() as mounted:
+        for kind, folder in (("proc", source / "proc"), ("sysfs", source / "llama" / "sys"), ("tmpfs", disk)):
+            if subprocess.run(["mount", "-t", kind, kind, folder], capture_output=True).returncode:
+                pytest.skip(f"no right to mount {kind}")
+            mounted.callback(subprocess.run, ["umount", folder], check=True)
+        (disk / "data").write_text("data")
+        made = backup()
+        assert made.state is State.VERIFIED
+        left = [(each.path, each.message) for each in made.notes if each.kind == "mount"]
+        assert left == [
+            (str(source / "llama" / "sys"), "the kernel's own file system (sysfs): left out"),
+            (str(source / "proc"), "the kernel's own file system (proc): left out"),
+        ]
+        with Target(made.path.rpartition("/")[0]) as target:
+            names = {each.path for each in target.entries(made.id)}
+        assert "models/disk/data" in names
+        assert not any(each.startswith(("models/proc", "models/llama/sys")) for each in names)

@@ -141,7 +141,7 @@ def test_a_real_systemd_runs_an_applied_job(systemd: SystemdBox) -> None:
     mltop = Mltop(systemd)
     systemd.write("/etc/mltop/config.toml", JOB)
     assert mltop.json("plan")["steps"][0] == {
-        "id": "beat", "drift": "missing", "backend": "systemd", "note": None, "is_fault": False,
+        "id": "beat", "drift": "missing", "backend": "systemd", "note": None, "is_fault": False, "retry_waits_s": [],
     }  # fmt: skip
     mltop("apply")
     assert mltop("apply") == "nothing to do\n"

@@ -215,3 +215,39 @@ def test_a_locked_history_keeps_no_job_from_its_time_limit(box: Box) -> None:
     assert (run.job, run.state) == ("job", RunState.TIMEOUT)
     assert (run.duration_s or 9.0) < 1.5
     database.close()
+
+
+def test_signals_that_whoever_started_it_had_blocked_are_heard(box: Box) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'mltop', 'run', '--id', 'job', '--', *sys.argv[1:]])\n"
+    )
+
+    def start(text: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", code, "/bin/sh", "-c", text]
+        return subprocess.Popen(argv, env=box.environment, stdin=subprocess.DEVNULL)
+
+    assert start("sleep 60 & exit 3").wait(FALLBACK_S) == 3  # whose end nothing else tells of
+    process = start("sleep 61")
+    box.running()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(FALLBACK_S) == 143
+
+
+@pytest.mark.parametrize("count", range(8, 16))
+def test_too_few_descriptors_are_said_in_a_line(box: Box, count: int) -> None:
+    """Wherever they run out: it runs, or why it did not is said."""
+    code = (
+        f"import os, resource, sys\nresource.setrlimit(resource.RLIMIT_NOFILE, ({count}, {count}))\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'mltop', 'run', '--id', 'job', '--', 'true'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=box.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 125)
+    lines = done.stderr.decode().splitlines()
+    assert all("Too many open files" in line and "Errno" not in line for line in lines)
+    assert len(lines) <= 2  # the run, and where the history has no room either, that
+    assert lines or done.returncode == 0

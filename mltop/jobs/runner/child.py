@@ -107,6 +107,8 @@ def _be(plan: Plan, output: int, tell: int, wrapper: int, libc: ctypes.CDLL) -> 
         _execute(plan)
     except StartError as error:
         os.write(tell, f"!{error.code} {error}\n".encode("utf-8", "replace"))
+    except OSError as error:
+        os.write(tell, f"!125 {error.filename or 'no process'}: {error.strerror}\n".encode("utf-8", "replace"))
     except BaseException as error:  # noqa: BLE001 - told to the wrapper; nothing of it may run in this copy
         os.write(tell, f"!125 {error}\n".encode("utf-8", "replace"))
     os._exit(125)

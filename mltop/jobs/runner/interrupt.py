@@ -32,6 +32,7 @@ class Interrupts:
                 signal.signal(number, self._note)
         signal.signal(signal.SIGCHLD, _nothing)  # only to wake
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, signal.SIGCHLD))  # whoever started us may have blocked it
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number

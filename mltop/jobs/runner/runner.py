@@ -137,8 +137,8 @@ class Runner:
             attempt = Attempt(plan, self, self._interrupts, self._job.timeout_s, self._job.kill_grace_s)
         except child.StartError as error:
             return self._not_startable(error.code, str(error), number)
-        except OSError as error:
-            return self._not_startable(WRAPPER, f"no process: {error.strerror}", number)
+        except OSError as error:  # too many of them, or too little memory: it may be otherwise soon
+            return self._not_startable(WRAPPER, f"no process: {error.strerror}", number)._replace(is_wrappers=False)
         if number == 1:
             self._note_start()
         for note in (*(self._plan.unheld if number == 1 else ()), *attempt.notes):

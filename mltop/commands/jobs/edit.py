@@ -18,10 +18,11 @@ from mltop.config.assignment import assignment
 from mltop.config.change import AddJob, Change, RemoveJob, RemoveKey, SetKey
 from mltop.config.derived import backup_of
 from mltop.config.edit import Edit, preview_text
+from mltop.config.fault import Fault
 from mltop.config.jobs import JOB_ID, job_files
 from mltop.config.kind import KINDS
 from mltop.config.location import SYSTEM_CONFIG, own_config
-from mltop.jobs.plan.apply import left
+from mltop.jobs.plan.apply import ApplyError, left
 from mltop.jobs.plan.plan import Plan, installed, plan
 from mltop.jobs.plan.wish import wishes
 from mltop.jobs.schedule.schedule import parse
@@ -124,28 +125,46 @@ def _edit(asked: Asked) -> int:
 
 
 def _by_editor(asked: Asked, file: Path) -> int:
-    """$EDITOR on a copy; the result is judged before it takes the file's place."""
-    import shlex
-    import subprocess
+    """$EDITOR on a copy; the result is judged before it takes the file's place, and kept where it is refused."""
+    import shutil
     import tempfile
 
     if not (os.isatty(0) and os.isatty(1)):
         raise CommandError(["expected --set KEY=VALUE: there is no terminal for an editor"], ExitCode.USAGE)
+    copy = Path(tempfile.mkdtemp(prefix="mltop-edit-")) / file.name
+    try:
+        before = file.read_bytes()
+        copy.write_bytes(before)
+    except OSError as error:
+        raise CommandError([f"{error.filename}: {error.strerror}"]) from None
+    try:
+        code = _edited(asked, file, copy, before)
+    except (CommandError, Fault, ApplyError) as error:
+        if copy.exists() and copy.read_bytes() != before:
+            kept = f"what you wrote is in {copy}"
+            raise CommandError([*error.lines, kept], getattr(error, "code", ExitCode.USAGE)) from None
+        shutil.rmtree(copy.parent)
+        raise
+    shutil.rmtree(copy.parent)
+    return code
+
+
+def _edited(asked: Asked, file: Path, copy: Path, before: bytes) -> int:
+    """Have the copy edited, and take what it became; raises CommandError, Fault and ApplyError."""
+    import shlex
+    import subprocess
+
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="mltop-edit-") as folder:
-        copy = Path(folder) / file.name
-        try:
-            before = file.read_bytes()
-            copy.write_bytes(before)
-            code = subprocess.run([*shlex.split(editor), str(copy)], check=False).returncode
-        except (OSError, ValueError) as error:
-            raise CommandError([f"{editor}: {error}"]) from None
-        if code != 0:
-            raise CommandError([f"{editor} ended with {code}: nothing was changed"])
-        try:
-            text = copy.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError([f"what {editor} left cannot be read: {error}; nothing was changed"]) from None
+    try:
+        code = subprocess.run([*shlex.split(editor), str(copy)], check=False).returncode
+    except (OSError, ValueError) as error:
+        raise CommandError([f"{editor}: {error}"]) from None
+    if code != 0:
+        raise CommandError([f"{editor} ended with {code}: nothing was changed"])
+    try:
+        text = copy.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError([f"what {editor} left cannot be read: {error}; nothing was changed"]) from None
 
     def edits() -> list[Edit]:
         made = preview_text(file, text, job_files(asked.options.config), check_schedule=parse)

@@ -119,7 +119,7 @@ class Operations:
     def _note(self, made: Operation, otherwise: str) -> None:
         """Note an operation; what was begun is over then."""
         try:
-            append_line(self._path, msgspec.json.encode(made))
+            append_line(self._path, _torn_end(self._path) + msgspec.json.encode(made))
             self._begun.unlink(missing_ok=True)
         except OSError as error:
             raise OperationError(f"{otherwise}: {error.filename or self._path}: {error.strerror}") from None
@@ -228,6 +228,16 @@ class Operations:
             return now(record.kind, record.path, self._site)
         except (OSError, CrontabError, SystemdError) as error:
             raise OperationError(str(error)) from None
+
+
+def _torn_end(path: Path) -> bytes:
+    """What ends a last line that has no end (the power went): else the next one would be lost with it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return b"" if file.read(1) == b"\n" else b"\n"
+    except OSError:  # none yet, or empty
+        return b""
 
 
 def _is_after(record: Record, found: bytes | None) -> bool:

@@ -82,11 +82,14 @@ def test_on_a_terminal_adoption_shows_the_difference_and_asks(here: Here, box: B
         ('printf "\\377" >> "$1"', 1, "cannot be read"),
         ('rm "$1"', 1, "cannot be read"),
         ("exit 3", 1, "ended with 3"),
+        ('echo "# mine" >> "$1"; kill -9 $$', 1, "ended with -9"),
+        ('mv "$1" "$1.new"; cat "$1.new" > "$1"; echo "# mine" >> "$1"', 0, "done"),
     ],
 )
 def test_an_editor_works_on_a_copy_that_is_judged_first(here: Here, script: str, code: int, said: str) -> None:
     editor = here.box.program("editor", script)
-    environment = here.environment | {"EDITOR": str(editor)}
+    (kept := here.box.folder / "tmp").mkdir()
+    environment = here.environment | {"EDITOR": str(editor), "TMPDIR": str(kept)}
     words = ["-m", "mltop", "jobs", "edit", "hello"]
     child = pexpect.spawn(sys.executable, words, env=environment, timeout=20, encoding="utf-8")
     child.expect(pexpect.EOF)
@@ -96,6 +99,10 @@ def test_an_editor_works_on_a_copy_that_is_judged_first(here: Here, script: str,
     text = here.config.read_text()
     assert text.startswith(CONFIG)
     assert ("# mine" in text) is (code == 0)
+    found = [path.read_bytes() for path in kept.glob("mltop-edit-*/config.toml")]
+    is_lost = code != 0 and not script.startswith(("rm", "exit"))
+    assert len(found) == is_lost, "what somebody wrote and cannot be taken is kept"
+    assert ("what you wrote is in " in (child.before or "")) is is_lost
     assert here.box.tab.read_bytes() == MINE
 
 

@@ -339,3 +339,13 @@ def test_a_crontab_that_fails_is_said_once_and_the_config_is_as_it_was(box: Box,
 def test_an_empty_crontab_is_shown_without_a_line(box: Box) -> None:
     box.tab.write_bytes(b"")
     assert "\n-" not in look(box, command("a", "0 2 * * *")).diff().partition("+++")[2]
+
+
+def test_a_torn_note_takes_no_other_with_it(box: Box) -> None:
+    apply([command("a", "0 2 * * *")], box.site())
+    with (box.state / "operations.jsonl").open("ab") as file:
+        file.write(b'{"id": "2026", "ti')
+    apply([command("a", "0 3 * * *")], box.site())
+    undo(box.site())
+    undo(box.site())
+    assert box.tab.read_bytes() == MINE

@@ -22,8 +22,11 @@ listener.bind(sys.argv[1])
 listener.listen(8)
 while True:
     with listener.accept()[0] as connection:
-        if connection.recv(4096).startswith(b"GET /_ping "):
-            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nOK")
+        request = connection.recv(4096)
+        body = b"OK" if request.startswith(b"GET /_ping ") else b"[]"
+        if b"unhealthy" in request:
+            body = b'[{"Names": ["/ill"]}]'
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
 """
 UNITS = {
     "good": "[Service]\nExecStart=/bin/sleep 600\n",
@@ -158,7 +161,8 @@ def test_an_engine_that_systemd_runs_is_asked_at_its_socket(box: SystemdBox) -> 
         found = verdict(box, "", "-t", "5")
         return found["svc.unit", "docker"]["state"], found["docker", "docker"]["state"]
 
-    wait_until(lambda: states() == ("OK", "OK"), 20, states)
+    wait_until(lambda: states() == ("OK", "WARNING"), 20, states)
+    assert "unhealthy: ill" in verdict(box, "")["docker", "docker"]["summary"]
     box.run("systemctl", "kill", "--signal=STOP", "docker")
     silent = verdict(box, "", "-t", "5")
     assert silent["svc.unit", "docker"]["state"] == "OK"  # that says nothing of the engine

@@ -91,13 +91,9 @@ def _none(check: str, service: Asked, limit_s: float) -> Answers:
 
 def ask(check: str, service: Asked) -> ServiceAnswer:
     """One service's answer, whatever it does."""
-    return _answer(check, service, lambda: _question(service)())
-
-
-def _answer(check: str, service: Asked, question: Callable[[], Told]) -> ServiceAnswer:
     started = time.monotonic()
     try:
-        told = question()
+        told = _question(service)()
     except Slow:
         return _late(check, service)
     except Refused as refused:
@@ -157,15 +153,10 @@ def _question(service: Asked) -> Callable[[], Told]:
 
 
 def _engine() -> Answers:
-    """The engine that systemd runs: only whether it answers, and whoever may not ask it has not asked for that."""
-
-    def question() -> Told:
-        from mltop.checks.service import docker
-
-        docker.ping(ENGINE_SOCKET, _ENGINE.timeout_s)
-        return Told(words="answers")
-
-    answer = _answer("docker", _ENGINE, question)
+    """The engine that systemd runs. Who may not ask it, or may not list its containers, has not asked for that."""
+    answer = ask("docker", _ENGINE)
+    if answer.level is Level.UNKNOWN and answer.duration_s is not None:
+        return [msgspec.structs.replace(answer, level=Level.OK, reason="ok", action=None)]
     return [msgspec.structs.replace(answer, level=None) if answer.reason == "permission" else answer]
 
 

@@ -17,7 +17,8 @@ from mltop.config.service import Http
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
-_NOT_THERE = (404, 405, 501)
+_NOT_THERE = (400, 404, 405, 422, 501)
+"""There is no such function, or not for this model: some that chat do nothing else."""
 _TOO_MANY = 429
 """Text Generation Inference and gateways in front of an engine: others' requests fill it, and it lives."""
 _FLOW_S = 1.0

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from needed import by_modes
 
+from mltop.checks.service import child
 from mltop.checks.service.child import ask
 from mltop.config.service import Docker
 from mltop.model.finding import Level
@@ -217,6 +218,25 @@ def test_a_socket_whose_queue_is_full_is_waited_for(tmp_path: Path) -> None:
         thread.start()
         assert asked(path).level is Level.OK
         thread.join(5)
+
+
+def test_the_engine_that_systemd_runs_is_asked_for_the_same(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "_ENGINE", Docker(name="docker", socket=str(engine.path), timeout="0.5s"))
+
+    def told() -> tuple[Level | None, str]:
+        (answer,) = child._engine()
+        assert answer.name == "docker"
+        return answer.level, answer.reason
+
+    assert told() == (Level.OK, "ok")
+    engine.unhealthy = http("200 OK", [container("ill")])
+    assert told() == (Level.WARNING, "unhealthy")
+    engine.unhealthy = http("403 Forbidden", {})  # nobody has asked for a list
+    assert told() == (Level.OK, "ok")
+    engine.ping = http("500 Internal Server Error", {})
+    assert told() == (Level.CRITICAL, "status")
+    engine.ping = engine.silent
+    assert told() == (Level.CRITICAL, "timeout")
 
 
 def test_the_socket_of_docker_host(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,6 +278,15 @@ def test_level_4_asks_for_one_token_and_chats_where_nothing_else_is_offered(api:
     assert ("prompt" in heard[0], "messages" in heard[1]) == (True, True)
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "405 Method Not Allowed", "422 Unprocessable"])
+def test_a_model_that_only_chats_is_asked_to(api: Any, status: str) -> None:
+    routes = {**generating(http("200 OK", TOKEN), "chat/completions"), "POST /v1/completions": http(status)}
+    assert ask("api", api(routes, level=4, model="llama")).level is Level.OK
+    routes["POST /v1/chat/completions"] = http(status)
+    answer = ask("api", api(routes, level=4, model="llama"))
+    assert (answer.level, answer.reason) == (Level.CRITICAL, "generation")
+
+
 def test_an_engine_that_never_generates_is_critical_by_its_deadline(api: Any, silence: threading.Event) -> None:
     """C12: 200 on /health, the model is listed, and no token ever comes."""
 

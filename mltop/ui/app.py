@@ -228,6 +228,13 @@ class Dashboard(TerminalApp):
 
         self._open_page(HelpScreen)
 
+    def action_command_palette(self) -> None:
+        """Find a command by its name."""
+        from mltop.ui.screens.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_events(self) -> None:
         """Show what happened."""
         from mltop.ui.screens.events import EventsScreen

@@ -379,6 +379,22 @@ async def test_every_command_of_the_palette_runs(start: Start, box: Snapshot) ->
         await bench.until(lambda: bench.view.paused, "paused by the palette")
 
 
+@pytest.mark.parametrize("key", ["pageup", "pagedown", "home", "end"])
+async def test_a_key_in_the_palette_before_its_list_is_laid_out(start: Start, box: Snapshot, key: str) -> None:
+    async with start(box) as bench:
+        await bench.press("ctrl+p")
+        await bench.until(lambda: bench.app.screen.query(OptionList), "the palette")
+        palette, found = bench.app.screen, bench.app.screen.query_one(OptionList)
+        await bench.until(lambda: found.option_count, "commands")
+        palette._action_cursor_down()
+        found._index_to_line.clear()  # as while the list is being filled anew
+        found._lines.clear()
+        palette._action_command_list(key.replace("page", "page_").replace("home", "first").replace("end", "last"))
+        await bench.press("escape")
+        await bench.shows(box.host)
+        assert bench.app.report is None
+
+
 async def test_the_mouse(start: Start, box: Snapshot) -> None:
     async with start(box, size=(120, 45)) as bench:
         await bench.pilot.click("#pane-gpu", offset=(10, 3))

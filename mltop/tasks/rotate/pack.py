@@ -14,6 +14,8 @@ from mltop.tasks.archive.output import Output
 from mltop.tasks.outcome import Control, CorruptError
 from mltop.tasks.rotate.rule import ENDINGS
 
+PARTIAL = ".partial"
+"""The end of the name of a file at work, which begins with a dot."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -33,25 +35,32 @@ def open_log(folder_fd: int, name: str, flags: int = _READ) -> int:
 def pack(folder_fd: int, name: str, kind: str, level: int, control: Control) -> tuple[str, int] | None:
     """Compress a file and remove it; return the new name and what that saved, `None` when it was still written to."""
     packed = name + ENDINGS[kind]
-    at_work = f".{packed}.partial"
+    at_work = f".{packed}{PARTIAL}"
     fd = open_log(folder_fd, name)
     try:
         before = os.fstat(fd)
         _remove(folder_fd, at_work)
         try:
             size = _write(fd, folder_fd, at_work, packed, kind, level, control)
-            after = os.fstat(fd)
-            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            if _was_written(fd, before):
                 return None
             _keep_attributes(folder_fd, at_work, before)
             os.rename(at_work, packed, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
             os.fsync(folder_fd)
         finally:
             _remove(folder_fd, at_work)
+        if _was_written(fd, before):  # the disk may have been busy for long
+            _remove(folder_fd, packed)
+            return None
         os.unlink(name, dir_fd=folder_fd)
         return packed, before.st_size - size
     finally:
         os.close(fd)
+
+
+def _was_written(fd: int, before: os.stat_result) -> bool:
+    now = os.fstat(fd)
+    return (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 
 def _write(fd: int, folder_fd: int, at_work: str, packed: str, kind: str, level: int, control: Control) -> int:

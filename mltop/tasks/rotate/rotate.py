@@ -11,18 +11,19 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mltop.system.descriptor import write_all
 from mltop.tasks.inuse import InUse, in_use
 from mltop.tasks.outcome import Control, Exit, TaskError, display, os_reason
 from mltop.tasks.rotate import system
-from mltop.tasks.rotate.pack import open_log, pack
+from mltop.tasks.rotate.pack import PARTIAL, open_log, pack
 from mltop.tasks.rotate.rule import Old, Rotated, RotateReport, RotateRule, parse_rotated, rotated_name
 
 _BLOCK = 1 << 20
 _SLACK = 0.95
 """A daily job is not always a whole day after the last one."""
+_CLOCK_SLACK = timedelta(hours=1)
 
 
 def rotate(
@@ -47,7 +48,8 @@ def rotate(
                 for path in _expand(rule)
             ]
             logs += done
-            if rule.after and not dry_run and any(each.action == "rotated" for each in done):
+            # also where what came after the renaming failed: the writer has to let go of the old file
+            if rule.after and not dry_run and any(each.to is not None for each in done):
                 _run_after(rule)
     except TaskError as error:
         message, code = str(error), error.code
@@ -70,7 +72,9 @@ def _expand(rule: RotateRule) -> list[str]:
     """Return the logs that the patterns name, each once, without what is rotated already; none is fine."""
     found: dict[str, None] = {}
     for pattern in rule.paths:
-        for path in sorted(glob.glob(os.path.expanduser(pattern))):
+        asked = os.path.expanduser(pattern)
+        # a name may have brackets of its own
+        for path in sorted({*glob.glob(asked), *([asked] if os.path.lexists(asked) else [])}):
             if parse_rotated(os.path.basename(path)) is None:
                 found[os.path.abspath(path)] = None
     return list(found)
@@ -123,6 +127,8 @@ class _Log:
         try:
             status = os.fstat(log)
             self.bytes = status.st_size
+            if not self.dry_run:
+                self._sweep(fd)
             old = self._old(fd)
             due = self._is_due(status, old)
             if due:
@@ -134,9 +140,23 @@ class _Log:
         return self._result("rotated" if due else "left", reason)
 
     def _old(self, fd: int) -> list[Old]:
-        """Return the rotated files of this log, newest first."""
+        """Return the rotated files of this log, newest first.
+
+        What is dated in the future was made before the clock was set right: it is older than what comes now.
+        """
         found = [old for each in os.listdir(fd) if (old := parse_rotated(each)) and old.log == self.name]
-        return sorted(found, key=lambda each: (each.at, each.number), reverse=True)
+        return sorted(found, key=lambda each: (self._is_past(each), each.at, each.number), reverse=True)
+
+    def _is_past(self, old: Old) -> bool:
+        return old.at <= self.now + _CLOCK_SLACK
+
+    def _sweep(self, fd: int) -> None:
+        """Remove what a killed rotation of this log had at work."""
+        for each in os.listdir(fd):
+            if each.startswith(".") and each.endswith(PARTIAL):
+                old = parse_rotated(each[1 : -len(PARTIAL)])
+                if old is not None and old.log == self.name:
+                    os.unlink(each, dir_fd=fd)
 
     def _is_due(self, status: os.stat_result, old: list[Old]) -> bool:
         if status.st_size == 0:
@@ -145,19 +165,23 @@ class _Log:
             return True
         if self.rule.age_s is None:
             return False
-        return not old or (self.now - old[0].at).total_seconds() >= self.rule.age_s * _SLACK
+        past = [each for each in old if self._is_past(each)]
+        return not past or (self.now - past[0].at).total_seconds() >= self.rule.age_s * _SLACK
 
     def _rotate(self, fd: int, log: int, status: os.stat_result, old: list[Old]) -> None:
         taken = {each.name for each in old} | {each.name.removesuffix(".zst").removesuffix(".gz") for each in old}
-        self.to = next(
+        to = next(
             each for number in range(len(old) + 1) if (each := rotated_name(self.name, self.now, number)) not in taken
         )
         if self.dry_run:
+            self.to = to
             return
         if self.rule.mode == "copytruncate":
-            self._copy_and_truncate(fd, status)
+            self._copy_and_truncate(fd, status, to)
+            self.to = to
         else:
-            os.rename(self.name, self.to, src_dir_fd=fd, dst_dir_fd=fd)
+            os.rename(self.name, to, src_dir_fd=fd, dst_dir_fd=fd)
+            self.to = to
             self._create(fd, self.name, status)
         os.fsync(fd)
 
@@ -174,9 +198,8 @@ class _Log:
         finally:
             os.close(new)
 
-    def _copy_and_truncate(self, fd: int, status: os.stat_result) -> None:
-        assert self.to is not None
-        at_work = f".{self.to}.partial"
+    def _copy_and_truncate(self, fd: int, status: os.stat_result, to: str) -> None:
+        at_work = there = f".{to}{PARTIAL}"
         log = open_log(fd, self.name, os.O_RDWR)
         try:
             self._create(fd, at_work, status)
@@ -188,10 +211,11 @@ class _Log:
                 os.fsync(copy)
                 while block := os.read(log, _BLOCK):  # what came while the disk was busy: keep the gap short
                     write_all(copy, block)
-                os.rename(at_work, self.to, src_dir_fd=fd, dst_dir_fd=fd)
-                os.ftruncate(log, 0)
+                os.rename(at_work, to, src_dir_fd=fd, dst_dir_fd=fd)
+                there = to
+                os.ftruncate(log, 0)  # not of a log that may only be added to: then there would be a copy every time
             except BaseException:
-                os.unlink(at_work, dir_fd=fd)
+                os.unlink(there, dir_fd=fd)
                 raise
             finally:
                 os.close(copy)
@@ -203,8 +227,15 @@ class _Log:
         keep = max(0, self.rule.keep - (1 if self.to else 0))
         for each in old[keep:]:
             self._remove(fd, each)
+        try:
+            self._pack(fd, old[:keep])
+        finally:  # where there is no room to compress, it is needed most
+            if self.rule.max_bytes is not None and not self.dry_run:
+                self._cap(fd, self.rule.max_bytes)
+
+    def _pack(self, fd: int, old: list[Old]) -> None:
         held: InUse | None = None
-        for each in old[:keep]:
+        for each in old:
             if each.is_packed or self.rule.compression == "none":
                 continue
             held = held or in_use()
@@ -216,8 +247,6 @@ class _Log:
             elif done := pack(fd, each.name, self.rule.compression, self.rule.level, self.control):
                 self.packed.append(done[0])
                 self.freed += done[1]
-        if self.rule.max_bytes is not None and not self.dry_run:
-            self._cap(fd, self.rule.max_bytes)
 
     def _cap(self, fd: int, max_bytes: int) -> None:
         total = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import resource
@@ -209,6 +210,85 @@ def test_the_command_after_runs_once_and_its_failure_is_said(log: Path, tmp_path
         report = rotate([_rule(log, after=bad)])
         assert (report.exit_code, report.rotated) == (Exit.FAILED, 1)
         assert report.message
+
+
+def test_the_command_after_runs_where_only_the_compression_failed(log: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    script = (sys.executable, "-c", f"open({str(told)!r}, 'a').write('x')")
+    (log.parent / rotated_name("train.log", START - timedelta(days=1))).mkdir()
+    report = _turn(log, 0, after=script)
+    assert [each.action for each in report.logs] == ["failed"]
+    assert _names(log) == ["train.log", "train.log-20251231T030000Z", "train.log-20260101T030000Z"]
+    assert told.read_text() == "x", "the writer still has the old file"
+
+
+def test_what_is_too_much_goes_where_nothing_can_be_compressed(log: Path) -> None:
+    (log.parent / rotated_name("train.log", START)).mkdir()
+    for day in (3, 2, 1):
+        (log.parent / rotated_name("train.log", START - timedelta(days=day))).write_bytes(b"x" * 5000)
+    report = _turn(log, 1, max_bytes=15_000)
+    assert [each.action for each in report.logs] == ["failed"]
+    assert [each for each in _names(log) if "-2025" in each] == ["train.log-20251231T030000Z"]
+
+
+def test_what_a_killed_rotation_left_is_removed(log: Path) -> None:
+    left = [".train.log-20250101T000000Z.partial", ".train.log-20250102T000000Z.1.zst.partial"]
+    others = [".other.log-20250101T000000Z.partial", ".train.log.partial", "train.log-20250101T000000Z.partial"]
+    for each in left + others:
+        (log.parent / each).write_bytes(b"x")
+    rotate([_rule(log)], dry_run=True, now=START)
+    assert set(left) < set(_names(log))
+    _turn(log, 0)
+    assert set(_names(log)) == {"train.log", "train.log-20260101T030000Z", *others}
+
+
+def test_a_clock_that_was_ahead_costs_no_log_from_now_on(log: Path) -> None:
+    ahead = [rotated_name("train.log", START + timedelta(days=400 + day)) for day in range(3)]
+    for each in ahead:
+        (log.parent / each).write_bytes(b"old")
+    for day in range(4):
+        log.write_bytes(b"day %d" % day)
+        assert rotate([_rule(log, size_bytes=None, age_s=86400, keep=3)], now=START + timedelta(days=day)).rotated == 1
+    assert [_content(log.parent / each) for each in _names(log)[1:]] == [b"day 1", b"day 2", b"day 3"]
+
+
+def test_a_name_with_brackets_is_a_name(log: Path) -> None:
+    odd = log.parent / "run[1].log"
+    log.rename(odd)
+    report = rotate([RotateRule(paths=(str(odd),), size_bytes=1000)], now=START)
+    assert [(each.action, each.path) for each in report.logs] == [("rotated", str(odd))]
+
+
+def test_copytruncate_leaves_no_copy_of_a_log_that_may_only_be_added_to(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ftruncate(descriptor: int, size: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as for one with the attribute `a`
+
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    report = _turn(log, 0, mode="copytruncate")
+    assert [(each.action, each.reason) for each in report.logs] == [("failed", "operation not permitted (EPERM)")]
+    assert _names(log) == ["train.log"]
+
+
+def test_what_is_written_while_its_folder_goes_to_the_disk_stays(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _turn(log, 0)
+    old = log.parent / "train.log-20260101T030000Z"
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        if (log.parent / f"{old.name}.zst").exists():
+            with old.open("ab") as writer:
+                writer.write(b"late\n")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    _turn(log, 1, b"")
+    assert old.read_bytes().endswith(b"late\n")
+    monkeypatch.setattr(os, "fsync", sync)
+    _turn(log, 2, b"")
+    assert _content(log.parent / f"{old.name}.zst").endswith(b"late\n")
+    assert not old.exists()
 
 
 WRITER = """

@@ -37,16 +37,10 @@ class Retention(NamedTuple):
 class _Row(NamedTuple):
     id: str
     log_path: str | None
+    log_bytes: int | None
     started_at: str
     has_failed: int
     is_running: int
-
-
-class _Log(NamedTuple):
-    """A log with what stands beside it."""
-
-    size_bytes: int = 0
-    changed_at: float = 0.0
 
 
 def expire(
@@ -54,63 +48,62 @@ def expire(
 ) -> list[Path]:
     """Delete the rows of a job that are too many, too old, or too large; the logs to remove come back."""
     now = time.time() if now is None else now
-    folder = place.logs / job
-    logs = _logs(folder)
     rows = _rows(database, job, now)
-    gone = list(_beyond([row for row in rows if not row.is_running], folder, logs, retention, now))
+    gone = list(_beyond([row for row in rows if not row.is_running], retention, now))
     database.executemany("DELETE FROM runs WHERE id = ?", [(row.id,) for row in gone])
-    unknown = logs.keys() - {_log_of(row, folder) for row in rows}
-    oldest = now - retention.days * DAY_S
-    strays = [folder / f"{name}.log" for name in unknown if logs[name].changed_at < oldest]
+    strays = _strays(str(place.logs / job), rows, now - retention.days * DAY_S)
     return [Path(row.log_path) for row in gone if row.log_path] + strays
 
 
 def _rows(database: sqlite3.Connection, job: str, now: float) -> list[_Row]:
     """All of a job, newest first; those of the future, of a clock that was set back since, are the oldest."""
     found = database.execute(
-        f"SELECT id, log_path, started_at, state IN {_FAILED}, state = 'running' FROM runs WHERE job = ?"
+        f"SELECT id, log_path, log_bytes, started_at, state IN {_FAILED}, state = 'running' FROM runs WHERE job = ?"
         " ORDER BY started_at > ?, started_at DESC, id DESC",
         (job, horizon(now)),
     )
     return [_Row._make(row) for row in found]
 
 
-def _beyond(rows: list[_Row], folder: Path, logs: dict[str, _Log], retention: Retention, now: float) -> Iterator[_Row]:
+def _beyond(rows: list[_Row], retention: Retention, now: float) -> Iterator[_Row]:
     """The rows that go: never the last, nor the last that failed."""
     kept = {row.id for row in (*rows[:1], *[row for row in rows if row.has_failed][:1])}
     oldest = utc(now - retention.days * DAY_S)
-    left_bytes = retention.bytes - sum(_size(row, folder, logs) for row in rows if row.id in kept)
+    left_bytes = retention.bytes - sum(_size(row) for row in rows if row.id in kept)
     for count, row in enumerate(rows):
         if row.id in kept:
             continue
-        left_bytes -= _size(row, folder, logs)
+        left_bytes -= _size(row)
         if count >= retention.runs or row.started_at < oldest or left_bytes < 0:
             yield row
 
 
-def _size(row: _Row, folder: Path, logs: dict[str, _Log]) -> int:
-    return logs.get(_log_of(row, folder) or "", _Log()).size_bytes
+def _size(row: _Row) -> int:
+    """Bytes of a run's log; of one that was lost nobody has noted them."""
+    if row.log_bytes is not None or not row.log_path:
+        return row.log_bytes or 0
+    try:
+        return os.stat(row.log_path).st_size  # noqa: PTH116 - a text, and there may be many
+    except OSError:
+        return 0
 
 
-def _log_of(row: _Row, folder: Path) -> str | None:
-    """The name of a row's log, where it is one of this job's."""
-    path = Path(row.log_path) if row.log_path else None
-    return path.stem if path is not None and path.parent == folder and path.suffix == ".log" else None
-
-
-def _logs(folder: Path) -> dict[str, _Log]:
-    """The logs of a job by their names without the ending; what a killed wrapper left of a cut is removed."""
-    found: dict[str, _Log] = {}
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                status = entry.stat(follow_symlinks=False)
-                name, end = os.path.splitext(entry.name)  # noqa: PTH122 - a name, not a place
-                if end in (".log", ".times"):
-                    seen = found.get(name, _Log())
-                    found[name] = _Log(seen.size_bytes + status.st_size, max(seen.changed_at, status.st_mtime))
-                elif entry.name.endswith(".log.new") and status.st_mtime < time.time() - _CUT_S:
-                    os.unlink(entry.path)  # noqa: PTH108 - as scandir has it
+def _strays(folder: str, rows: list[_Row], oldest: float) -> list[Path]:
+    """Logs of which no row speaks, too old to be of a run that began just now; and what is left of a cut is removed."""
+    try:
+        names = set(os.listdir(folder))  # noqa: PTH208 - names, and there may be many
+    except OSError:
+        return []
+    known = {(row.log_path or "").rpartition("/")[2].removesuffix(".log") for row in rows}
+    found = []
+    for name in (name for name in names if name.removesuffix(".times").removesuffix(".log") not in known):
+        path = Path(folder, name)
+        with contextlib.suppress(OSError):
+            changed_at = path.lstat().st_mtime
+            if name.endswith(".log.new") and changed_at < time.time() - _CUT_S:
+                path.unlink()
+            elif path.suffix in (".log", ".times") and changed_at < oldest:
+                found.append(path.with_suffix(".log"))
     return found
 
 

@@ -34,7 +34,22 @@ The first line of ID.manifest.jsonl says what the archive is, how it was verifie
 Files that begin with a dot and end in .partial are of a run at work or of one that was killed. No manifest: no backup.
 """
 _HOW_TO_NAME = "RESTORE.txt"
+_TITLE = _HOW_TO.partition("\n")[0].encode()
 _UNPACK = {".tar.zst": "zstd -dc ID.tar.zst | tar -xp", ".tar.gz": "tar -xzpf ID.tar.gz", ".tar": "tar -xpf ID.tar"}
+
+
+def is_target(fd: int) -> bool:
+    """Whether a folder holds our archives: told by the page in it, whose first line we know."""
+    try:
+        page = os.open(_HOW_TO_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+    except OSError:
+        return False
+    try:
+        return os.read(page, len(_TITLE)) == _TITLE
+    except OSError:
+        return False
+    finally:
+        os.close(page)
 
 
 def how_to_restore(archive_id: str, ending: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mltop.tasks.archive.mount import mount_points
 from mltop.tasks.cleanup.guard import allowed_root
 from mltop.tasks.cleanup.plan import CleanupJob, Item, RootPlan, plan
 from mltop.tasks.cleanup.survey import FOLDER, open_below
-from mltop.tasks.inuse import InUse, in_use
+from mltop.tasks.inuse import Held, InUse, in_use
 from mltop.tasks.outcome import Control, Exit, Problem, RefusedError, TaskError, display, os_reason, problem
 
 
@@ -128,15 +128,15 @@ class _Removal:
             if (status.st_dev, status.st_ino) != self.planned.identity:
                 self.problems.append(problem("failed", self.planned.path, "it was replaced since the plan"))
                 return
-            mounts = mount_points()
+            mounts, held = mount_points(), Held()
             for item in self.planned.items:
-                self._remove(fd, item, mounts)
+                self._remove(fd, item, mounts, held)
         finally:
             if self._near:
                 os.close(self._near[1])
             os.close(fd)
 
-    def _remove(self, root_fd: int, item: Item, mounts: frozenset[str]) -> None:
+    def _remove(self, root_fd: int, item: Item, mounts: frozenset[str], held: Held) -> None:
         path = os.path.join(self.planned.path, *item.folder, item.name)
         self.control.file(path)
         try:
@@ -144,6 +144,9 @@ class _Removal:
             status = os.stat(item.name, dir_fd=folder, follow_symlinks=False)
             if not item.is_same(status) or path in mounts:
                 self.kept["changed"] = self.kept.get("changed", 0) + 1
+                return
+            if not item.is_folder and held.holds(status.st_ino, path):
+                self.kept["open"] = self.kept.get("open", 0) + 1
                 return
             if item.is_folder:
                 os.rmdir(item.name, dir_fd=folder)

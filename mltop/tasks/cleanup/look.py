@@ -18,6 +18,7 @@ from math import floor
 from typing import Any
 
 from mltop.tasks.archive.exclude import Excludes
+from mltop.tasks.archive.target import is_target
 from mltop.tasks.inuse import InUse
 from mltop.tasks.outcome import os_reason
 
@@ -66,7 +67,7 @@ class Look:
 
     names: list[str] = field(default_factory=list)
     marks: array[int] = field(default_factory=lambda: array("q"))
-    """Of inode, times and size: another file, or the same one written to, has another mark."""
+    """Of inode, times and size: another file, or the same one read or written to, has another mark."""
     freed: array[int] = field(default_factory=lambda: array("q"))
     """Bytes on the disk that the removal of each frees: 0 for a file with other names."""
     latest: array[float] = field(default_factory=lambda: array("d"))
@@ -106,12 +107,15 @@ class Look:
 
 def mark_of(status: os.stat_result) -> int:
     """Return what tells whether a file still is the one that was looked at."""
-    return hash((status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+    return hash((status.st_ino, status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns, status.st_size))
 
 
 def look(fd: int, parts: Parts, terms: Terms) -> Look:
     """Look at the folder `parts` of a root, open as `fd`; never raises for what is on the disk."""
     found = Look()
+    if is_target(fd):  # their age is for retention to judge, which never takes the last good one
+        found.keep("archives")
+        return found
     old: list[tuple[str, int, int, float]] = []
     try:
         with os.scandir(fd) as listing:
@@ -167,7 +171,7 @@ def _read(
                 young += 1
                 continue
             if latest < surely_old and inode not in held and entry.name not in held_names:
-                mark = hash((inode, status.st_mtime_ns, status.st_ctime_ns, size))
+                mark = hash((inode, status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns, size))
                 old.append((entry.name, mark, status.st_blocks * 512 if names == 1 else 0, latest))
                 continue
         reason, moment = _old(folder, entry.name, status, kind, terms)

@@ -67,7 +67,7 @@ class RootPlan:
     files: int = 0
     disk_bytes: int = 0
     kept: dict[str, int] = field(default_factory=dict)
-    """How many stay, by reason: `young`, `open`, `locked`, `mount`, `other`, `special`, `changed` …"""
+    """How many stay, by reason: `young`, `open`, `locked`, `mount`, `other`, `special`, `archives`, `changed` …"""
     problems: list[Problem] = field(default_factory=list)
     now: float = 0.0
     looks: dict[Parts, Look] = field(default_factory=dict)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from mltop.tasks.archive.backup import create
+from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.cleanup.clean import CleanupReport, _Removal, clean
 from mltop.tasks.cleanup.guard import allowed_root
 from mltop.tasks.cleanup.look import Look
 from mltop.tasks.cleanup.plan import CleanupJob, RootPlan, plan
-from mltop.tasks.inuse import InUse, in_use
+from mltop.tasks.inuse import Held, InUse, in_use
 from mltop.tasks.outcome import Control, Exit, RefusedError
 
 DAY_S = 86400.0
@@ -139,6 +141,52 @@ def test_what_changed_since_the_plan_stays(root: Path) -> None:
     report = clean(CleanupJob(paths=(str(root),), older_than_s=7 * DAY_S), control=Meddler(), now=NOW)
     assert (root / "a" / "old2").read_bytes() == b"new"
     assert report.paths[0].kept.get("changed", 0) >= 1
+
+
+def test_what_is_read_or_opened_since_the_plan_stays(root: Path) -> None:
+    job = CleanupJob(paths=(str(root),), older_than_s=7 * DAY_S)
+    planned = plan(str(root), job, NOTHING_HELD, frozenset(), NOW, Control())
+    os.utime(root / "a" / "old2", (time.time() + 5, (root / "a" / "old2").stat().st_mtime))
+    with (root / "a" / "b" / "old").open("rb"):
+        removal = _Removal(planned, Control())
+        removal.run(dry_run=False)
+    assert (root / "a" / "old2").exists()
+    assert (root / "a" / "b" / "old").exists()
+    assert not (root / "c").exists()
+    kept = removal.report().kept
+    assert (kept["changed"], kept["open"], kept["not empty"]) == (1, 1, 2)
+
+
+def test_what_is_held_is_asked_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    path = tmp_path / "file"
+    path.touch()
+    inode = path.stat().st_ino
+    held = Held()
+    assert not held.holds(inode, str(path))
+    with path.open():
+        now[0] += 0.5
+        assert not held.holds(inode, str(path))
+        now[0] += 0.6
+        assert held.holds(inode, str(path))
+    now[0] += 1.1
+    assert not held.holds(inode, str(path))
+
+
+@pytest.mark.parametrize("unit", ["file", "top"])
+def test_archives_of_backups_stay(root: Path, run: Callable[..., CleanupReport], tmp_path: Path, unit: str) -> None:
+    target = root / "a" / "backups"
+    made = create(BackupJob(job="m", sources=(str(root / "c"),), target=str(target), settle_s=0, reserve_bytes=0))
+    (target / "old").mkdir()
+    (target / "old" / "copy.tar.zst").touch()
+    (root / "c" / "RESTORE.txt").write_text("of somebody else")
+    before = sorted(target.rglob("*"))
+    report = run(unit=unit)
+    assert made.exit_code is Exit.OK
+    assert sorted(target.rglob("*")) == before
+    assert report.paths[0].kept["archives"] == 1
+    assert not (root / "c").exists()
 
 
 def test_a_folder_swapped_for_a_link_is_not_entered(root: Path, tmp_path: Path) -> None:

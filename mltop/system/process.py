@@ -123,10 +123,15 @@ def reap_children(patience_s: float = 0.1) -> None:
     Where nobody reaps orphans (a container without an init), a child that its parent does not collect stays for ever.
     """
     deadline = time.monotonic() + patience_s
-    with contextlib.suppress(ChildProcessError):
-        while time.monotonic() < deadline:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))  # from here on none is missed
+    try:
+        while (left_s := deadline - time.monotonic()) > 0:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                time.sleep(0.002)
+                signal.sigtimedwait((signal.SIGCHLD,), left_s)
+    except ChildProcessError:
+        pass  # there is none left
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def fork_child(main: ChildMain) -> Child:

@@ -255,3 +255,21 @@ def test_an_end_that_waits_in_memory_is_seen_over_its_start(small_disk: Path) ->
         assert [(one.state, one.exit_code) for one in History(state).runs()] == [(RunState.FAILED, 28)]
     finally:
         memory.unlink(missing_ok=True)
+
+
+def test_a_folder_that_hangs_is_no_longer_waited_for_than_a_job(hung: Path, tmp_path: Path) -> None:
+    config, state = tmp_path / "config.toml", tmp_path / "state"
+    config.write_text(
+        'version = 1\n[jobs.job]\nkind = "command"\ncommand = "true"\ntimeout = "0.5s"\nkill_grace = "0.2s"\n'
+        f'workdir = "{hung}/state"\n'
+    )
+    block = Path(f"{hung}.block")
+    block.touch()
+    began = time.monotonic()
+    try:
+        code, out, err = run(state, "job", "--config", str(config))
+    finally:
+        block.unlink()
+    assert time.monotonic() - began < 10
+    (last,) = History(state).runs()
+    assert (code, last.state, out, err) in ((124, RunState.TIMEOUT, "", ""), (125, RunState.STUCK, "", ""))

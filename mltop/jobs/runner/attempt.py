@@ -62,9 +62,10 @@ class Attempt:
         self._is_aborted = False
         self._poll = select.poll()
         self._poll.register(interrupts.descriptor, select.POLLIN)
+        self._deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         self._pipe, write = os.pipe()
         try:
-            self.pid, self.notes = child.start(plan, write)
+            self.pid, self.notes = child.start(plan, write, self._is_told)
         except BaseException:
             os.close(self._pipe)
             raise
@@ -73,7 +74,6 @@ class Attempt:
         os.set_blocking(self._pipe, False)
         self._poll.register(self._pipe, select.POLLIN)
         self._is_open = True
-        self._deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
 
     def run(self) -> Ending:
         """Watch it to its end."""
@@ -87,6 +87,18 @@ class Attempt:
             self._turn(self._deadline)
         self._drain()
         return self._ending(left=family.descendants() if self._has_children else [])
+
+    def _is_told(self, descriptor: int) -> bool:
+        """Wait for what a child says of its start, no longer than for its end."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.register(self._interrupts.descriptor, select.POLLIN)
+        while self._interrupts.number is None and (left_s := self._deadline - time.monotonic()) > 0:
+            ready = dict(poll.poll(min(left_s, 3600.0) * 1000 + 1))
+            if descriptor in ready:
+                return True
+            self._interrupts.drain()
+        return False
 
     def _turn(self, until: float) -> bool:
         """Wait for whatever comes first, and take it in; whether there was output."""

@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -61,10 +61,15 @@ def become_subreaper() -> bool:
     return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def start(plan: Plan, output: int) -> tuple[int, list[str]]:
+Wait = Callable[[int], bool]
+"""Wait until a descriptor can be read; false where it is given up."""
+
+
+def start(plan: Plan, output: int, wait: Wait = lambda descriptor: True) -> tuple[int, list[str]]:
     """Fork and exec; the pid, which leads its own session and group, and what could not be applied, in words.
 
-    `output` becomes its standard output and error. Raises StartError, OSError.
+    `output` becomes its standard output and error. Its folder or its program may lie on a mount that hangs: where
+    `wait` gives up, it is a child that has not begun yet. Raises StartError, OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)  # before the fork: the child only calls
     tell_read, tell_write = os.pipe()
@@ -77,13 +82,22 @@ def start(plan: Plan, output: int) -> tuple[int, list[str]]:
     if pid == 0:
         _be(plan, output, tell_write, wrapper, libc)
     os.close(tell_write)
-    with open(tell_read, encoding="utf-8", errors="replace") as told:  # noqa: PTH123 - a descriptor
-        lines = told.read().splitlines()
+    lines = _told(tell_read, wait)
     if lines and lines[-1].startswith("!"):
         os.waitpid(pid, 0)
         code, _, reason = lines[-1][1:].partition(" ")
         raise StartError(int(code), reason)
     return pid, lines
+
+
+def _told(descriptor: int, wait: Wait) -> list[str]:
+    data = b""
+    try:
+        while wait(descriptor) and (block := os.read(descriptor, 4096)):
+            data += block
+    finally:
+        os.close(descriptor)
+    return data.decode("utf-8", "replace").splitlines()
 
 
 def _be(plan: Plan, output: int, tell: int, wrapper: int, libc: ctypes.CDLL) -> NoReturn:

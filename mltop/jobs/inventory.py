@@ -116,7 +116,8 @@ def _timers(site: Site) -> dict[str, tuple[Sequence[Timer], Sequence[str]]]:
 
     def ask(scope: str) -> None:
         if (off := manager_off(scope, site.environment)) is not None:
-            answers[scope] = ([], [off])
+            # root's own manager hardly ever runs, and nothing is the worse for it
+            answers[scope] = ([], [] if scope == "user" and "system" in site.scopes() else [off])
             return
         try:
             answers[scope] = (timers(scope, site.environment), [])
@@ -162,15 +163,20 @@ def _own(wish: Wish, step: Step) -> Job:
         source=job.source or None,
         schedule=tuple(schedule.text for schedule in wish.schedules) or job.schedule,
         enabled=job.enabled,
-        state=_standing(wish),
+        state=_standing(wish, step),
         drift=step.drift,
         command=clean(command, 1000),
-        description=clean(wish.fault, 400) if wish.fault else job.description,
+        description=clean(step.note, 400) if _is_nowhere(wish, step) and step.note else job.description,
     )
 
 
-def _standing(wish: Wish) -> str | None:
-    if wish.fault is not None:
+def _is_nowhere(wish: Wish, step: Step) -> bool:
+    """Whether it cannot be scheduled as it is written, or where something else stands."""
+    return wish.fault is not None or (step.is_fault and step.drift is not None)
+
+
+def _standing(wish: Wish, step: Step) -> str | None:
+    if _is_nowhere(wish, step):
         return "not scheduled"
     if not wish.job.enabled:
         return "disabled"

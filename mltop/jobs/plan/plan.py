@@ -141,7 +141,8 @@ def plan(
     for piece in pieces:
         for id, drift in piece.drifts.items():
             drifts.setdefault(id, []).append(drift)
-    steps = [_retried(_step(wish, drifts.pop(wish.id, []), have), wish.job) for wish in wanted]
+    faults = {id: fault for piece in pieces for id, fault in piece.faults.items()}
+    steps = [_retried(_step(wish, drifts.pop(wish.id, []), have, faults.get(wish.id)), wish.job) for wish in wanted]
     steps += [_orphan(id, found) for id, found in drifts.items() if id != cron_line.CATCH_UP]
     changes = [change for piece in pieces for change in piece.changes]
     notes = [*have.notes, *(note for piece in pieces for note in piece.notes)]
@@ -158,7 +159,10 @@ def cron_d_lines(have: Installed) -> list[bytes]:
     return [line for line in (have.cron_d or b"").split(b"\n") if line and line + b"\n" != _CRON_D_HEAD]
 
 
-def _step(wish: Wish, drifts: Sequence[Drift], have: Installed) -> Step:
+def _step(wish: Wish, drifts: Sequence[Drift], have: Installed, taken: str | None) -> Step:
+    """How a job stands; `taken` is what stands in its place."""
+    if taken is not None:
+        return Step(id=wish.id, backend=wish.backend, note=taken, is_fault=True, drift=_worst(drifts))
     if wish.fault is not None:
         return Step(id=wish.id, backend=wish.backend, note=wish.fault, is_fault=True, drift=_worst(drifts))
     if wish.backend == "cron" and have.crontab_parts is None:

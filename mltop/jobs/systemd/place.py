@@ -32,6 +32,8 @@ class Piece(msgspec.Struct, frozen=True):
     drifts: dict[str, Drift] = {}
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    faults: dict[str, str] = {}
+    """Why a job cannot be put there."""
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -39,6 +41,8 @@ class Folder(msgspec.Struct, frozen=True):
 
     path: Path
     files: dict[str, bytes] = {}
+    links: frozenset[str] = frozenset()
+    """Units that are links, which mltop never makes: a mask leads to /dev/null."""
     enabled: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
     """Timers that are enabled and do not wait for their time: somebody stopped them."""
@@ -63,18 +67,20 @@ def look(scope: str, site: Site, told: Collection[str] | None = None, *, is_aske
     `told` are the timers that wait for their time, from who asked already, and `None` where the manager did not say.
     """
     path = folder(scope, site)
-    files, altered = {}, []
+    files, links, altered = {}, set(), []
     if path.is_dir():
         for entry in sorted(os.scandir(path), key=lambda one: one.name):
             if unit.id_of(entry.name) is not None and entry.is_file(follow_symlinks=False):
                 files[entry.name] = Path(entry.path).read_bytes()
+            elif unit.id_of(entry.name) is not None and entry.is_symlink():
+                links.add(entry.name)
             elif unit.id_of(entry.name.removesuffix(".d")) is not None and entry.is_dir():
                 altered += sorted(str(one) for one in Path(entry.path).glob("*.conf"))
     enabled = frozenset(name for name in files if os.path.lexists(path / _WANTS / name))
     off = manager_off(scope, site.environment)
     active = told if is_asked or off is not None or not enabled else _active(scope, site, enabled)
     stopped = frozenset() if active is None else enabled - frozenset(active)
-    return Folder(path, files, enabled, stopped, tuple(altered), off)
+    return Folder(path, files, frozenset(links), enabled, stopped, tuple(altered), off)
 
 
 def _active(scope: str, site: Site, names: Collection[str]) -> frozenset[str] | None:
@@ -98,13 +104,14 @@ def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: 
     drifts: dict[str, Drift] = {}
     changes: list[Change] = []
     notes: list[str] = []
+    faults: dict[str, str] = {}
     ids = {unit.id_of(name) or "" for name in have.files}
     for id in sorted(ids | set(want)):
         files = want[id].units if id in want else {}
         owner = _owner(id, have, site)
         if owner is not None:
             if id in want:
-                notes.append(f"{id}: {owner}")
+                faults[id] = f"{id}: {owner}"
                 drifts[id] = Drift.MISSING
             continue
         drift = _drift(id, files, have, is_known=id in known)
@@ -116,22 +123,25 @@ def piece(scope: str, wanted: Sequence[Wish], site: Site, have: Folder, choice: 
     if changes and have.off is not None:
         notes.append(f"{have.path}: {have.off}")
         changes = []
-    return Piece(drifts, tuple(changes), tuple(notes))
+    return Piece(drifts, tuple(changes), tuple(notes), faults)
 
 
 def _owner(id: str, have: Folder, site: Site) -> str | None:
     """Whose the units are, where they are not this config's."""
     service, timer = unit.names(id)
     for name in (service, timer):
+        if name in have.links:
+            return f"{have.path / name} is a link that mltop did not make, a mask perhaps: it stays; take it away"
         data = have.files.get(name)
         if data is None:
             continue
         owned = unit.owned(name, data)
         if owned is None:
-            return f"{have.path / name} is not mltop's: it stays as it is"
+            return f"{have.path / name} is not mltop's: it stays; give it, or the job, another name"
         call = owned.call
         if call is not None and all((call.config, call.state) != (one.config, one.state) for one in site.calls()):
-            return f"{have.path / name} is of another config ({call.config or 'the default'}): it stays as it is"
+            other = call.config or "the default"
+            return f"{have.path / name} is of another config ({other}): it stays; give the job another name"
     return None
 
 

@@ -89,3 +89,20 @@ def test_no_program_is_asked_where_nothing_is_installed(box: Box) -> None:
     (box.folder / "asked").write_text("")
     plan((), box.site(is_root=False, environment=box.environment | {"HOME": str(box.folder / "bin")}))
     assert (box.folder / "asked").read_text() == ""
+
+
+@pytest.mark.parametrize("how", ["a mask", "somebody's unit"])
+def test_what_stands_in_a_jobs_place_is_said_and_stays(box: Box, how: str) -> None:
+    path = box.home / ".config" / "systemd" / "user" / "mltop-two.timer"
+    path.unlink()
+    if how == "a mask":
+        path.symlink_to("/dev/null")
+    else:
+        path.write_text("[Timer]\nOnCalendar=daily\n")
+    found = plan(JOBS.values(), box.site(is_root=False), "mine")
+    (fault,) = found.faults
+    assert str(path) in fault
+    assert ("a mask perhaps" if how == "a mask" else "is not mltop's") in fault
+    assert found.changes == ()
+    job = next(job for job in inventory(JOBS, box.site(is_root=False)).jobs if job.id == "two")
+    assert (job.state, job.next_runs, job.description) == ("not scheduled", (), fault)

@@ -6,26 +6,32 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from mltop.commands.output import write
 from mltop.config.jobs import load_jobs
 from mltop.config.location import state_directory
 from mltop.jobs import moment
 from mltop.jobs.history.history import History
-from mltop.jobs.place import fallback
+from mltop.jobs.place import fallback, memory_folder
 from mltop.jobs.runner.catch_up import missed
 
 
-def catch_up(config: str | None, state_dir: str | None) -> int:
-    """Start them; 0, or 125 where a job could not be started. Faults of the config are said: cron mails them."""
+def catch_up(config: str | None, state_dir: str | None, *, is_dry: bool = False) -> int:
+    """Start them; 0, or 125 where a job could not be started. Faults of the config are said: cron mails them.
+
+    `is_dry`: say what would be started, and start nothing.
+    """
     jobs = load_jobs(config, os.environ)
     for line in jobs.faults:
         sys.stderr.write(f"mltop run: {line}\n")
-    state = state_directory(state_dir) or fallback()
+    state = state_directory(state_dir) or (memory_folder() if is_dry else fallback())
     lasts = History(state).lasts(jobs.jobs)
     now = datetime.now(UTC)
     code = 0
     for id, job in jobs.jobs.items():
         slot = missed(job, lasts.get(id), now)
-        if slot is not None and not _start(id, slot, config, state_dir):
+        if slot is not None and is_dry:
+            code = write(f"{id} missed {moment.utc(slot.timestamp())}\n") or code
+        elif slot is not None and not _start(id, slot, config, state_dir):
             code = 125
     return code
 

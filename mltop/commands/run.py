@@ -17,7 +17,7 @@ from mltop.config.job import CommandSpec, JobConfig
 from mltop.config.location import state_directory
 from mltop.config.quantity import duration_s
 from mltop.jobs.history.history import History
-from mltop.jobs.place import Place, fallback
+from mltop.jobs.place import Place, fallback, memory_folder
 from mltop.jobs.runner import command, preparation
 from mltop.jobs.runner.child import Plan
 from mltop.jobs.runner.environment import EnvironmentFault
@@ -126,7 +126,7 @@ def _of_command(options: argparse.Namespace, words: Sequence[str]) -> tuple[JobC
 
 def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
     if options.dry_run:
-        state = state_directory(options.state_dir) or Path(f"/dev/shm/mltop-{os.geteuid()}")
+        state = state_directory(options.state_dir) or memory_folder()
         lines = preparation.described(job, plan, Place(state)) + (_scheduled(job, options) if options.job else [])
         from mltop.commands.output import write_lines
 
@@ -202,4 +202,4 @@ def _refuse(options: argparse.Namespace, lines: Sequence[str]) -> int:
 def _catch_up(options: argparse.Namespace) -> int:
     from mltop.commands.catch_up import catch_up
 
-    return catch_up(options.config, options.state_dir)
+    return catch_up(options.config, options.state_dir, is_dry=options.dry_run)

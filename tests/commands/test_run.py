@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -545,6 +546,10 @@ def test_catch_up_starts_what_was_missed_once(box: Box) -> None:
     long_ago = moment.utc(time.time() - 86400)
     for job in ("late", "other"):
         box.history.finish(Run(id=f"old-{job}", job=job, started_at=long_ago, state=RunState.OK))
+    code, out, err = box.run("--catch-up", "--dry-run")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"late missed \S+Z\n", out)
+    assert box.last().job != "late" or box.last().trigger != "catch-up"
     assert box.run("--catch-up") == (0, "", "")
     wait_until(lambda: box.last().state is RunState.FAILED, "the catch-up")
     run = box.last()

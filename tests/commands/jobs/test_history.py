@@ -40,3 +40,10 @@ def test_all_jobs_together_have_none(here: Here) -> None:
     assert (len(made["runs"]), made["statistics"]) == (7, None)
     assert "ended well" not in here("history")
     assert "0 % of 1 ended well" in here("history", "backup_db")
+
+
+def test_a_name_that_is_no_jobs_is_told_from_a_job_that_never_ran(here: Here) -> None:
+    assert here("history", "hello").splitlines()[0] == "no runs"
+    here("history", "helo", code=1)
+    assert here.said == "mltop jobs: no job 'helo'; did you mean hello?\n"
+    assert here.json("history", "helo", code=1)["errors"]

@@ -208,6 +208,33 @@ def test_a_timer_that_somebody_stopped_is_a_hand_edit_and_a_drop_in_is_said(syst
     assert [time[11:16] for time in mltop.json("list")["jobs"][0]["next_runs"]] == ["09:00"], "the manager knows"
 
 
+def test_what_cannot_be_written_is_said_with_its_place_and_everything_runs_on(systemd: SystemdBox) -> None:
+    """Folders that cannot be written, and full disks: the config, the units and the timer are as they were."""
+    mltop = Mltop(systemd)
+    config, units = "/etc/mltop/config.toml", "/etc/systemd/system"
+    systemd.write(config, JOB.replace('"*-*-* *:*:0/2"', '"*-*-* 03:30"'))
+    mltop("apply")
+    text = systemd.run("cat", config)
+
+    def refused(words: tuple[str, ...], said: str) -> None:
+        told = systemd.run("sh", "-c", '"$@" 2>&1; exit 0', "sh", MLTOP, "jobs", *words)
+        assert said in told
+        assert "None" not in told
+        assert (systemd.run("cat", config), standing(systemd, "mltop-beat.timer")) == (text, ("enabled", "active"))
+
+    for folder, said in ((units, "Read-only file system"), ("/etc/mltop", f"{config}: Read-only file system")):
+        systemd.run("mount", "--bind", folder, folder)
+        systemd.run("mount", "-o", "remount,bind,ro", folder)
+        refused(("remove", "beat", "--apply"), said)
+        systemd.run("umount", folder)
+    systemd.run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt")
+    systemd.run("sh", "-c", "head -c 100000 /dev/zero > /mnt/all", code=None)
+    refused(("remove", "beat", "--apply", "--state-dir", "/mnt/state"), "/mnt/state")
+    systemd.run("sh", "-c", f"rm /mnt/all; cp {config} /mnt/c.toml; head -c 100000 /dev/zero > /mnt/all", code=None)
+    refused(("edit", "beat", "--set", "schedule=@daily", "--config", "/mnt/c.toml"), "/mnt/c.toml: No space left on")
+    assert systemd.run("cat", "/mnt/c.toml") == text
+
+
 def test_a_job_started_by_hand_is_the_managers(systemd: SystemdBox) -> None:
     mltop = Mltop(systemd)
     system = JOB.replace('"*-*-* *:*:0/2"', '"@yearly"').replace("echo beat", "cat /proc/self/cgroup")

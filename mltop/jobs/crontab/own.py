@@ -111,7 +111,7 @@ class Crontab:
             for torn in path.parent.glob(f"{self._name}.new-*"):  # of one that was killed
                 torn.unlink(missing_ok=True)
         except OSError as error:
-            raise CrontabError(f"the old crontab cannot be kept: {error.filename}: {error.strerror}") from None
+            raise CrontabError(f"the old crontab cannot be kept: {error.filename or path}: {error.strerror}") from None
         return path
 
     def _install(self, data: bytes, before: bytes, backup: Path) -> None:
@@ -158,7 +158,7 @@ class Crontab:
         try:
             descriptor, name = tempfile.mkstemp(prefix=f"{self._name}.new-", dir=self._state / "backups")
         except OSError as error:
-            raise CrontabError(f"{error.filename}: {error.strerror}") from None
+            raise CrontabError(f"{error.filename or self._state}: {error.strerror}") from None
         os.close(descriptor)
         try:
             with Path(name).open("wb") as file:

@@ -33,22 +33,28 @@ def install(changes: Sequence[Change], site: Site) -> None:
     try:
         _check(changes, site)
     except (OSError, SystemdError) as error:
-        raise InstallError(f"{_said(error)}; nothing was changed") from None
+        raise InstallError(f"{_said(error, changes)}; nothing was changed") from None
     done: list[Change] = []
+    group: Sequence[Change] = changes
     try:
         for group in _groups(changes):
             done += group
             _put(group, site)
     except _FAILURES as error:
         kept = [change for change in done if not (isinstance(error, CrontabError) and change.kind is Kind.CRONTAB)]
-        raise InstallError(f"{_said(error)}{_taken_back(kept, site)}") from None
+        raise InstallError(f"{_said(error, group)}{_taken_back(kept, site)}") from None
     except KeyboardInterrupt:
         _taken_back(done, site)
         raise
 
 
-def _said(error: Exception) -> str:
-    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+def _said(error: Exception, group: Sequence[Change]) -> str:
+    """What went wrong with a group: of a file that is put in place whole, not the name of what stands in for it."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    is_beside = not error.filename or Path(error.filename).name.startswith(".")
+    what = f"{group[0].path if is_beside else error.filename}: {error.strerror}"
+    return f"{what}: not yours to write; sudo" if isinstance(error, PermissionError) else what
 
 
 def _check(changes: Sequence[Change], site: Site) -> None:
@@ -133,7 +139,7 @@ def _put_units(group: Sequence[Change], scope: str, site: Site) -> None:
         with contextlib.suppress(SystemdError):  # no stamp, or a manager older than 243
             order(scope, site.environment, "clean", "--what=state", name)
     for change in group:
-        if not is_link(change.path):
+        if not is_link(change.path) and read(Path(change.path)) != change.after:
             _put_file(change)
     order(scope, site.environment, "daemon-reload")
     on = sorted(name for name in changed if name not in off and _is_there(name, group))
@@ -159,7 +165,8 @@ def _taken_back(done: Sequence[Change], site: Site) -> str:
         try:
             _put(group, site)
         except _FAILURES as error:
-            failed.append(f"{group[0].path}: {_said(error)}")
+            place = "" if isinstance(error, OSError) else f"{group[0].path}: "
+            failed.append(place + _said(error, group))
     if failed:
         return f"; and could not be taken back: {'; '.join(failed)}"
     return "" if len(done) <= 1 else "; all is as it was"

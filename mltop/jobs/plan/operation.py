@@ -107,7 +107,8 @@ class Operations:
             made = msgspec.structs.replace(made, changes=records)
             write_atomic(self._begun, msgspec.json.encode(made))
         except OSError as error:
-            raise OperationError(f"{error.filename}: {error.strerror}; nothing was changed") from None
+            what = f"{error.filename or self._site.state}: {error.strerror}"
+            raise OperationError(f"{what}; nothing was changed") from None
         try:
             install(changes, self._site)
         except InstallError as error:

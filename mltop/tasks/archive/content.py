@@ -55,6 +55,11 @@ class Content:
         self._digest = hashlib.sha256()
         self._fault: str | None = None
 
+    @property
+    def descriptor(self) -> int:
+        """What it is open as."""
+        return self._fd
+
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from mltop.tasks.archive.attribute import CAPABILITY, put
 from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.content import ZEROS
 from mltop.tasks.archive.link import Links, arrange
@@ -51,6 +53,7 @@ class _Attributes:
     mode: int
     mtime_ns: int | None
     owner: tuple[int, int] | None
+    extended: Mapping[str, bytes]
 
 
 class Extraction:
@@ -133,18 +136,20 @@ class Extraction:
         if self._rules.dry_run:
             self.written += stored
             return Outcome("restored", reason)
+        attributes = self._attributes(member)
         file = self._place.new_file(parts)
         try:
             sha256 = self._copy(members, member, file, hashed=bool(entry) or present is not None)
             if entry and sha256 != entry.sha256:
                 raise CorruptError("its content is not what was backed up")
+            reason = put(file.fd, attributes.extended) or reason
         except BaseException:
             file.discard()
             raise
         if present is not None and sha256 == present:
             file.discard()
             return Outcome("same")
-        file.place(member.size, member.mode, member.mtime_ns, self._attributes(member).owner, replace)
+        file.place(member.size, member.mode, member.mtime_ns, attributes.owner, replace)
         self.written += stored
         return Outcome("restored", reason)
 
@@ -220,15 +225,25 @@ class Extraction:
         closed: list[tuple[Parts, _Attributes]] = []
         # from above, which is one step for each; where a mode keeps even us out, from below
         for parts in sorted(made | touched):
-            wanted = self._folders.get(parts, _Attributes(_FOLDER_MODE, None, None))
+            wanted = self._folders.get(parts, _Attributes(_FOLDER_MODE, None, None, {}))
             mode = wanted.mode if parts in made else None
+            failed += self._extend(parts, wanted.extended if parts in made else {})
             if mode is not None and mode & stat.S_IRWXU != stat.S_IRWXU:
-                closed.append((parts, _Attributes(mode, None, None)))
+                closed.append((parts, _Attributes(mode, None, None, {})))
                 mode = None
             failed += self._finish(parts, mode, wanted.mtime_ns, wanted.owner if parts in made else None)
         for parts, wanted in reversed(closed):
             failed += self._finish(parts, wanted.mode, None, None)
         return failed
+
+    def _extend(self, parts: Parts, attributes: Mapping[str, bytes]) -> list[tuple[Parts, str]]:
+        if not attributes:
+            return []
+        try:
+            fault = put(self._place.folder(parts), attributes)
+        except (OSError, EntryRefusedError):
+            return []  # what comes next says it
+        return [(parts, fault)] if fault else []
 
     def _finish(
         self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
@@ -246,7 +261,8 @@ class Extraction:
         user = (member.uid, member.gid)
         is_known = self._rules.sources is not None and min(user) >= 0 and max(user) <= _USER_MAX
         owner = user if is_known and os.geteuid() == 0 else None
-        return _Attributes(member.mode, member.mtime_ns, owner)
+        extended = member.attributes if self._rules.sources is not None else {}
+        return _Attributes(member.mode, member.mtime_ns, owner, extended)
 
 
 def refuse_kind(member: Member) -> None:
@@ -257,6 +273,8 @@ def refuse_kind(member: Member) -> None:
 def _reason(member: Member, entry: Entry | None) -> str | None:
     if entry and entry.status == "changed":
         return f"when it was backed up, {entry.reason}"
+    if CAPABILITY in member.attributes:
+        return "its capabilities are dropped"
     return "its setuid, setgid or sticky bit is dropped" if member.mode & 0o7000 else None
 
 

@@ -8,22 +8,28 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from mltop.tasks.archive import ustar
+from mltop.tasks.archive.attribute import PREFIX as ATTRIBUTE
+from mltop.tasks.archive.attribute import records
 from mltop.tasks.archive.found import Found
 
 BLOCK = ustar.BLOCK
 END = bytes(2 * BLOCK)
 """Two empty blocks end a tar."""
 
+Attributes = Mapping[str, bytes]
+"""Extended ones, by name."""
+NO_ATTRIBUTES: Attributes = MappingProxyType({})
 Extent = tuple[int, int]
 """Offset and length of a piece of data in a sparse file."""
 
 
-def folder(found: Found) -> bytes:
+def folder(found: Found, attributes: Attributes = NO_ATTRIBUTES) -> bytes:
     """Return the header of a folder."""
-    return _header(found, tarfile.DIRTYPE)
+    return _header(found, tarfile.DIRTYPE, records=records(attributes))
 
 
 def symlink(found: Found) -> bytes:
@@ -36,12 +42,14 @@ def hardlink(found: Found, target: str) -> bytes:
     return _header(found, tarfile.LNKTYPE, link=target)
 
 
-def file(found: Found, size: int) -> bytes:
+def file(found: Found, size: int, attributes: Attributes = NO_ATTRIBUTES) -> bytes:
     """Return the header of a file of `size` bytes, which follow."""
-    return _header(found, tarfile.REGTYPE, size=size)
+    return _header(found, tarfile.REGTYPE, size=size, records=records(attributes))
 
 
-def sparse(found: Found, size: int, extents: Sequence[Extent]) -> tuple[bytes, bytes]:
+def sparse(
+    found: Found, size: int, extents: Sequence[Extent], attributes: Attributes = NO_ATTRIBUTES
+) -> tuple[bytes, bytes]:
     """Return header and map of a sparse file of apparent `size`; the data of `extents` follow the map."""
     if sum(extents[-1] if extents else (0, 0)) < size:
         extents = [*extents, (size, 0)]  # GNU tar takes a file's length from its last extent
@@ -49,7 +57,8 @@ def sparse(found: Found, size: int, extents: Sequence[Extent]) -> tuple[bytes, b
     map_bytes = ("\n".join(lines) + "\n").encode()
     map_bytes += padding(len(map_bytes))
     stored = len(map_bytes) + sum(length for _, length in extents)
-    records = {
+    told = {
+        **records(attributes),
         b"GNU.sparse.major": b"1",
         b"GNU.sparse.minor": b"0",
         b"GNU.sparse.name": os.fsencode(found.name),
@@ -57,7 +66,7 @@ def sparse(found: Found, size: int, extents: Sequence[Extent]) -> tuple[bytes, b
     }
     head, _, tail = found.name.rpartition("/")
     stand_in = f"{head}/GNUSparseFile.0/{tail}" if head else f"GNUSparseFile.0/{tail}"
-    return _header(found, tarfile.REGTYPE, stored, name=stand_in, records=records), map_bytes
+    return _header(found, tarfile.REGTYPE, stored, name=stand_in, records=told), map_bytes
 
 
 def padding(size: int) -> bytes:
@@ -71,7 +80,7 @@ def _header(
     size: int = 0,
     link: str = "",
     name: str | None = None,
-    records: dict[bytes, bytes] | None = None,
+    records: Mapping[bytes, bytes] | None = None,
 ) -> bytes:
     """Return a header and, before it, the PAX records for what does not fit into it.
 
@@ -82,27 +91,28 @@ def _header(
     if kind == tarfile.DIRTYPE:
         path += b"/"
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
-    records = dict(records or {})
+    told = dict(records or {})
     if len(path) > ustar.NAME_MAX or not path.isascii():
-        records[b"path"] = path
+        told[b"path"] = path
     if len(target) > ustar.NAME_MAX or not target.isascii():
-        records[b"linkpath"] = target
+        told[b"linkpath"] = target
     for key, number in ((b"uid", status.st_uid), (b"gid", status.st_gid)):
         if number > ustar.NUMBER_MAX:
-            records[key] = b"%d" % number
+            told[key] = b"%d" % number
     if size > ustar.SIZE_MAX:
-        records[b"size"] = b"%d" % size
+        told[b"size"] = b"%d" % size
     if nanoseconds or not 0 <= seconds <= ustar.SIZE_MAX:
-        records[b"mtime"] = _decimal(status.st_mtime_ns)
+        told[b"mtime"] = _decimal(status.st_mtime_ns)
     mode = stat.S_IMODE(status.st_mode)
     block = ustar.pack(path[:100], kind, mode, status.st_uid, status.st_gid, size, seconds, target[:100])
-    return _pax(records) + block if records else block
+    return _pax(told) + block if told else block
 
 
 def _pax(records: dict[bytes, bytes]) -> bytes:
     """Return a PAX header with its records (`length key=value`, POSIX.1-2001 pax)."""
     data = b"".join(_record(key, value) for key, value in records.items())
-    if not all(_is_text(value) for value in records.values()):
+    # of names, that is: the value of an attribute is bytes either way
+    if not all(_is_text(value) for key, value in records.items() if not key.startswith(ATTRIBUTE)):
         data = _record(b"hdrcharset", b"BINARY") + data
     return ustar.pack(b"././@PaxHeader", tarfile.XHDTYPE, 0, 0, 0, len(data), 0) + data + padding(len(data))
 

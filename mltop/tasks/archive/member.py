@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from mltop.tasks.archive import ustar
+from mltop.tasks.archive.attribute import from_records
 from mltop.tasks.archive.header import BLOCK, Extent
 from mltop.tasks.archive.stream import Blocks
 from mltop.tasks.outcome import CorruptError
@@ -50,6 +51,8 @@ class Member:
     gid: int
     mtime_ns: int
     extents: tuple[Extent, ...] | None
+    attributes: Mapping[str, bytes] = field(default_factory=dict)
+    """Extended ones, by name."""
 
 
 class Members:
@@ -175,6 +178,7 @@ class Members:
             gid=_number(pax.get("gid"), info.gid),
             mtime_ns=_nanoseconds(pax.get("mtime"), info.mtime),
             extents=extents,
+            attributes=from_records(pax) if pax else {},
         )
 
     def _old_sparse(self, info: ustar.Header) -> None:

@@ -177,7 +177,7 @@ class Target:
     def replace(self, file_name: str, blocks: Iterable[bytes]) -> None:
         """Write a file whole or not at all, whoever else writes it."""
         at_work = name.partial(file_name, secrets.token_hex(8))
-        self.stage(file_name, at_work, blocks)
+        self.stage(file_name, blocks, at_work)
         try:
             self.rename(at_work, file_name)
         except OSError:
@@ -185,8 +185,9 @@ class Target:
             raise
         self.sync()
 
-    def stage(self, file_name: str, at_work: str, blocks: Iterable[bytes]) -> None:
-        """Write a file under a name at work, synced."""
+    def stage(self, file_name: str, blocks: Iterable[bytes], at_work: str | None = None) -> None:
+        """Write a file under a name at work, synced; `None` is the one that `sweep` can finish."""
+        at_work = at_work or name.partial(file_name)
         self.remove(at_work)
         try:
             fd = os.open(
@@ -229,12 +230,12 @@ class Target:
         All three files lie ready before the first is renamed, so `sweep` can finish what a crash leaves.
         """
         manifest_name, sums_name = head.id + name.MANIFEST, head.id + name.SUMS
-        self.stage(sums_name, name.partial(sums_name), sums)
-        self.stage(manifest_name, name.partial(manifest_name), chain((manifest.encode_head(head),), entries))
+        self.stage(sums_name, sums)
+        self.stage(manifest_name, chain((manifest.encode_head(head),), entries))
         self._finish(head)
         if _HOW_TO_NAME not in self.names():
             with contextlib.suppress(OSError, TaskError):  # the backup is good without it
-                self.stage(_HOW_TO_NAME, name.partial(_HOW_TO_NAME), (_HOW_TO.encode(),))
+                self.stage(_HOW_TO_NAME, (_HOW_TO.encode(),))
                 self.rename(name.partial(_HOW_TO_NAME), _HOW_TO_NAME)
 
     def abandon(self, archive: str) -> None:

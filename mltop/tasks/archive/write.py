@@ -8,6 +8,7 @@ import time
 from collections.abc import Container
 
 from mltop.tasks.archive import header
+from mltop.tasks.archive.attribute import TooLargeError, attributes_of
 from mltop.tasks.archive.compression import Packer
 from mltop.tasks.archive.content import Content, Taken
 from mltop.tasks.archive.found import LARGE_BYTES, Found
@@ -37,7 +38,7 @@ class Writer:
         mode = found.status.st_mode
         self._control.file(found.name)
         if stat.S_ISDIR(mode):
-            self._packer.write(header.folder(found))
+            self._packer.write(header.folder(found, self._attributes(found, found.path)))
             self._note(found, "dir")
         elif stat.S_ISLNK(mode):
             self._packer.write(header.symlink(found))
@@ -79,11 +80,12 @@ class Writer:
             return None
         now = Found(found.path, found.name, status)
         extents = content.extents()
+        attributes = self._attributes(found, content.descriptor)
         if extents is not None:
-            head, layout = header.sparse(now, content.size, extents)
+            head, layout = header.sparse(now, content.size, extents, attributes)
             self._packer.write(head + layout)
         else:
-            head = header.file(now, content.size)
+            head = header.file(now, content.size, attributes)
         stored = sum(length for _, length in extents) if extents is not None else content.size
         if extents is None and content.size <= _SMALL:
             self._packer.write(head + content.whole() + header.padding(content.size))
@@ -101,6 +103,13 @@ class Writer:
         entry = _entry(now, "file", self._members, taken=taken, stored=stored if extents is not None else None)
         self._members += 1
         return entry
+
+    def _attributes(self, found: Found, file: int | str) -> dict[str, bytes]:
+        try:
+            return attributes_of(file)
+        except TooLargeError:
+            self.notes.append(problem("attributes", found.path, "its extended attributes are too large: left out"))
+            return {}
 
     def _keep(self, found: Found, entry: Entry) -> None:
         self._ledger.add(entry)

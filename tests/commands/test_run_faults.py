@@ -251,3 +251,13 @@ def test_too_few_descriptors_are_said_in_a_line(box: Box, count: int) -> None:
     assert all("Too many open files" in line and "Errno" not in line for line in lines)
     assert len(lines) <= 2  # the run, and where the history has no room either, that
     assert lines or done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"), [("\x1b[31mno\nsuch", "?[31mno such"), ("no\u202eone", "no?one"), ("\udcff", "?"), ("", '""')]
+)
+def test_a_name_of_a_program_can_be_anything(box: Box, program: str, shown: str) -> None:
+    said = f"{shown}: command not found"
+    assert box.run("--id", "job", "--", program) == (127, "", f"mltop run: {said}\n")
+    assert box.last().reason == said
+    assert box.run("--dry-run", "--id", "job", "--", program)[1].splitlines()[1].startswith("command    ")

@@ -12,6 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
+from mltop.system.descriptor import write_all
+from mltop.system.text import clean
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}  # asm/unistd
@@ -19,6 +22,8 @@ _IO_CLASS = {"realtime": 1, "best-effort": 2, "idle": 3}  # linux/ioprio.h
 _IO_LEVEL = 4
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+WRAPPER = 125
+_TOLD = 1000
 
 
 class Account(NamedTuple):
@@ -109,23 +114,28 @@ def _be(plan: Plan, output: int, tell: int, wrapper: int, libc: ctypes.CDLL) -> 
         for target, source in ((0, null), (1, output), (2, output)):
             os.dup2(source, target)
         for line in _limits(plan, libc):
-            os.write(tell, f"{line}\n".encode())
+            _tell(tell, line)
         _become(plan.account)
         if plan.workdir is not None:
             _enter(plan.workdir)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of user, which clears it
         if os.getppid() != wrapper:
-            os._exit(125)
+            os._exit(WRAPPER)
         if not plan.keeps_descriptors:
             _close_above_standard(tell)
         _execute(plan)
     except StartError as error:
-        os.write(tell, f"!{error.code} {error}\n".encode("utf-8", "replace"))
+        _tell(tell, f"!{error.code} {error}")
     except OSError as error:
-        os.write(tell, f"!125 {error.filename or 'no process'}: {error.strerror}\n".encode("utf-8", "replace"))
+        _tell(tell, f"!{WRAPPER} {error.filename or 'no process'}: {error.strerror}")
     except BaseException as error:  # noqa: BLE001 - told to the wrapper; nothing of it may run in this copy
-        os.write(tell, f"!125 {error}\n".encode("utf-8", "replace"))
-    os._exit(125)
+        _tell(tell, f"!{WRAPPER} {error}")
+    os._exit(WRAPPER)
+
+
+def _tell(descriptor: int, line: str) -> None:
+    """Tell the wrapper: on one line, whatever the names in it are made of."""
+    write_all(descriptor, clean(line, _TOLD).encode() + b"\n")
 
 
 def _reset_signals() -> None:
@@ -165,14 +175,14 @@ def _become(account: Account | None) -> None:
         os.setgid(account.gid)
         os.setuid(account.uid)
     except OSError as error:
-        raise StartError(125, f"cannot become {account.name}: {error.strerror}") from None
+        raise StartError(WRAPPER, f"cannot become {account.name}: {error.strerror}") from None
 
 
 def _enter(workdir: str) -> None:
     try:
         os.chdir(workdir)
     except OSError as error:
-        raise StartError(125, f"workdir {workdir}: {error.strerror}") from None
+        raise StartError(WRAPPER, f"workdir {workdir}: {error.strerror}") from None
 
 
 def _close_above_standard(keep: int) -> None:
@@ -182,6 +192,8 @@ def _close_above_standard(keep: int) -> None:
 
 def _execute(plan: Plan) -> NoReturn:
     program = plan.argv[0]
+    if not program:
+        raise StartError(NOT_FOUND, '"": command not found')
     try:
         os.execvpe(program, _bytes(plan.argv), _bytes_of(plan.environment))
     except (FileNotFoundError, NotADirectoryError):

@@ -9,11 +9,11 @@ from mltop.config.job import JobConfig
 from mltop.jobs.history.entry import listed
 from mltop.jobs.moment import duration
 from mltop.jobs.runner.attempt import Ending
+from mltop.jobs.runner.child import WRAPPER as WRAPPER
 from mltop.model.run_state import RunState
 
 TIMEOUT = 124
 OVERLAP = 75
-WRAPPER = 125
 NO_GPU = 69
 """EX_UNAVAILABLE (sysexits.h): with it a built-in `metrics` or `check` says that there is no GPU to look at."""
 

@@ -12,6 +12,7 @@ from mltop.jobs.runner import command, environment, held, retry
 from mltop.jobs.runner.child import Plan
 from mltop.system.text import clean
 
+_SHOWN = 4096
 _SECRET_WORDS = ("pass", "secret", "token", "key", "credential", "auth", "dsn", "url")
 
 
@@ -68,16 +69,17 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
     told = plan.environment.items()
     return [
         f"job        {job.id} ({job.kind}){'' if job.enabled else ', disabled'}",
-        f"command    {shlex.join(plan.argv)}",
+        f"command    {clean(shlex.join(plan.argv), _SHOWN)}",
         f"user       {plan.account.name if plan.account else environment.account_of(None).name}",
-        f"workdir    {plan.workdir or command.workdir()}",
+        f"workdir    {clean(plan.workdir or command.workdir(), _SHOWN)}",
         f"timeout    {_limit(job.timeout_s)}, then TERM, and KILL after {job.kill_grace_s:g} s",
         f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
         f"retries    {retry.described(job) or 'none'}",
         f"limits     {', '.join(limits) or 'none'}",
         *(f"           {line}" for line in plan.unheld),
         f"logs       {place.logs / job.id}, at most {job.log_max_bytes} bytes each",
-        *(f"env        {name}={_masked(name, value)}" for name, value in sorted(told)),
+        f"history    {job.history_runs} runs, {job.history_days} days, {job.history_max_bytes} bytes of logs",
+        *(f"env        {clean(name)}={_masked(name, value)}" for name, value in sorted(told)),
     ]
 
 

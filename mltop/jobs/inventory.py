@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,6 +40,14 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     """Those of `jobs` that are not mltop's, with what they are made of."""
 
 
+class _Row(NamedTuple):
+    job: Job
+    schedules: tuple[Schedule, ...]
+    """By these it is run; a timer's manager tells its next run itself."""
+    zone: tzinfo | None = None
+    """What they count in; `None`: the box's."""
+
+
 def inventory(
     jobs: Mapping[str, JobConfig], site: Site, *, is_all: bool = False, count: int = 1, is_whole: bool = True
 ) -> Inventory:
@@ -53,24 +62,14 @@ def inventory(
     made = plan(jobs.values(), site, have=have)
     strangers, more = _foreign(site, crontab, asked, jobs, is_all=is_all)
     notes += [*more, *made.notes]
-    wanted = wishes(jobs.values(), site)
     shared = _of_root(site)
-    own = [_own(wish, step) for wish, step in zip(wanted, made.steps, strict=False)]
-    own += (unread := [job for id, job in shared.items() if job.schedule and id not in jobs])
-    orphans = [_orphan(step) for step in made.steps[len(wanted) :]] if is_whole else []
-    altered = _altered(have, asked)
-    now = {**scheduled(site, have), **altered}
-    schedules = [
-        *(_running(wish, step, now, wish.id in altered) for wish, step in zip(wanted, made.steps, strict=False)),
-        *map(_schedules, unread),
-        *(one.schedules for one in strangers),
-    ]
-    zone = _zone_of_block(have)
-    zones = [*(zone if step.backend == "cron" else None for step in made.steps[: len(wanted)])]
-    zones += [*(None for _ in unread), *(one.zone for one in strangers)]
-    times = _times(schedules, zones, count)
-    listed = [_with_next(job, found) for job, found in zip([*own, *(one.job for one in strangers)], times, strict=True)]
-    seen, history_notes = _with_history([*listed[: len(own)], *orphans, *listed[len(own) :]], site, shared)
+    wanted = wishes(jobs.values(), site)
+    now = scheduled(site, have)
+    rows = _own_rows(zip(wanted, made.steps, strict=False), have, now, _altered(have, asked))
+    rows += [_Row(job, parsed(job.schedule)) for id, job in shared.items() if job.schedule and id not in jobs]
+    rows += [_orphan(step, now) for step in made.steps[len(wanted) :] if is_whole]
+    rows += [_Row(one.job, one.schedules, one.zone) for one in strangers]
+    seen, history_notes = _with_history(_with_next(rows, count), site, shared)
     return Inventory(jobs=tuple(seen), notes=tuple(dict.fromkeys([*notes, *history_notes])), foreign=tuple(strangers))
 
 
@@ -132,10 +131,19 @@ def _timers(site: Site) -> dict[str, tuple[Sequence[Timer], Sequence[str]]]:
     return {scope: answers[scope] for scope in ("user", "system") if scope in answers}
 
 
-def _running(wish: Wish, step: Step, now: Mapping[str, tuple[Schedule, ...]], is_altered: bool) -> tuple[Schedule, ...]:
-    """The schedules by which it is run: where it is installed otherwise than the config has it, those that are."""
-    is_other = is_altered or step.drift in (Drift.DRIFTED, Drift.CHANGED)
-    return now.get(wish.id, ()) if is_other else wish.schedules
+def _own_rows(
+    pairs: Iterable[tuple[Wish, Step]],
+    have: Installed,
+    now: Mapping[str, tuple[Schedule, ...]],
+    altered: Mapping[str, tuple[Schedule, ...]],
+) -> list[_Row]:
+    """The config's jobs, with the schedules by which they run: those installed, where the config has others."""
+    zone = _zone_of_block(have)
+    rows = []
+    for wish, step in pairs:
+        running = now.get(wish.id, ()) if step.drift in (Drift.DRIFTED, Drift.CHANGED) else wish.schedules
+        rows.append(_Row(_own(wish, step), altered.get(wish.id, running), zone if step.backend == "cron" else None))
+    return rows
 
 
 def _altered(
@@ -183,8 +191,12 @@ def _standing(wish: Wish, step: Step) -> str | None:
     return "by hand only" if wish.backend is None else None
 
 
-def _orphan(step: Step) -> Job:
-    return Job(id=step.id, state="orphaned", drift=step.drift or Drift.ORPHANED, description=step.note)
+def _orphan(step: Step, now: Mapping[str, tuple[Schedule, ...]]) -> _Row:
+    """What the scheduler starts, and the config knows nothing of."""
+    running = now.get(step.id, ())
+    texts = tuple(one.text for one in running)
+    drift = step.drift or Drift.ORPHANED
+    return _Row(Job(id=step.id, state="orphaned", drift=drift, description=step.note, schedule=texts), running)
 
 
 def _zone_of_block(have: Installed) -> tzinfo | None:
@@ -193,37 +205,25 @@ def _zone_of_block(have: Installed) -> tzinfo | None:
     return zone_of(above, is_debian=is_debians()) if "CRON_TZ" in above else None
 
 
-def _times(
-    schedules: Sequence[tuple[Schedule, ...]], zones: Sequence[tzinfo | None], count: int
-) -> list[tuple[str, ...]]:
-    """The next runs of each job, all of a zone asked at once."""
+def _with_next(rows: Sequence[_Row], count: int) -> list[Job]:
+    """The jobs with their next runs, all of a zone asked at once."""
     now = datetime.now(UTC)
     told: dict[tuple[Schedule, tzinfo | None], tuple[datetime, ...]] = {}
-    for zone in dict.fromkeys(zones):
-        flat = tuple(
-            dict.fromkeys(one for pair in zip(schedules, zones, strict=True) if pair[1] is zone for one in pair[0])
-        )
+    for zone in {row.zone: None for row in rows}:
+        flat = tuple(dict.fromkeys(one for row in rows if row.zone == zone for one in row.schedules))
         told |= {(one, zone): times for one, times in zip(flat, next_runs(flat, now, count, zone), strict=True)}
     found = []
-    for several, zone in zip(schedules, zones, strict=True):
-        times = sorted({time.timestamp() for one in several for time in told[one, zone]})
-        found.append(tuple(utc(time) for time in times[:count]))
+    for job, schedules, zone in rows:
+        times = sorted({time.timestamp() for one in schedules for time in told[one, zone]})
+        is_run = job.enabled and job.state not in ("not scheduled", "by hand only")
+        is_told = bool(times) and is_run
+        found.append(msgspec.structs.replace(job, next_runs=tuple(map(utc, times[:count]))) if is_told else job)
     return found
-
-
-def _with_next(job: Job, times: tuple[str, ...]) -> Job:
-    if not times or not job.enabled or job.state in ("not scheduled", "by hand only"):
-        return job
-    return msgspec.structs.replace(job, next_runs=times)
 
 
 def _of_root(site: Site) -> Mapping[str, Job]:
     """The system's jobs as root's runs left them, for who cannot read root's history (D25); none with `--config`."""
     return {} if site.is_root or site.config is not None else shared_jobs(SYSTEM_STATE)
-
-
-def _schedules(job: Job) -> tuple[Schedule, ...]:
-    return parsed(job.schedule)  # of another version, perhaps
 
 
 def _with_history(jobs: Sequence[Job], site: Site, shared: Mapping[str, Job]) -> tuple[list[Job], list[str]]:

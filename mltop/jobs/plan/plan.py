@@ -14,7 +14,7 @@ from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.block import Choice, Resolve
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.stray import strays, without
-from mltop.jobs.crontab.taken import is_debians
+from mltop.jobs.crontab.taken import is_debians, refused_file, wrong_line
 from mltop.jobs.crontab.text import BlockFault, Parts, parts, variables, with_block
 from mltop.jobs.plan.change import BEGUN, Change, Kind, diff, read
 from mltop.jobs.plan.wish import Wish, wishes
@@ -215,11 +215,29 @@ def _cron_d_piece(wanted: Sequence[Wish], site: Site, have: Installed, choice: C
         return unit_place.Piece()
     lines = cron_d_lines(have)
     made, drifts, notes = _lines(lines, "cron.d", wanted, site, choice)
+    notes += _cron_d_stopped(have.cron_d)
     after = _CRON_D_HEAD + b"".join(line + b"\n" for line in made) if made else None
     if made == lines:
         return unit_place.Piece(drifts, (), notes)
     change = Change(kind=Kind.CRON_D, path=str(CRON_D), before=have.cron_d, after=after)
     return unit_place.Piece(drifts, (change,), notes)
+
+
+def _cron_d_stopped(data: bytes | None) -> tuple[str, ...]:
+    """Why cron runs nothing of mltop's file, though all of it stands there."""
+    if data is None:
+        return ()
+    is_debian = is_debians()
+    try:
+        why = refused_file(CRON_D, owner=CRON_D.parent.stat().st_uid, is_debian=is_debian)
+    except OSError:
+        return ()
+    if why is not None:
+        return (f"{CRON_D}: {why}, so cron runs nothing of it (chown root, chmod 644)",)
+    wrong = wrong_line(data) if is_debian else None
+    return (
+        () if wrong is None else (f"{CRON_D}:{wrong[0]}: cron cannot read this line ({wrong[1]}), nor runs the others",)
+    )
 
 
 def _lines(

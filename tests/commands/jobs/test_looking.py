@@ -54,6 +54,8 @@ def test_a_config_that_is_gone_leaves_orphans_in_the_list(here: Here) -> None:
     here.config.unlink()
     found = here.json("list", code=2)
     assert [(job["id"], job["drift"]) for job in found["jobs"]][:1] == [("hello", "orphaned")]
+    assert found["jobs"][0]["schedule"] == ["0 2 * * *"], "the scheduler goes on to start it"
+    assert len(found["jobs"][0]["next_runs"]) == 1
     assert "no such file" in found["errors"][0]["message"]
 
 

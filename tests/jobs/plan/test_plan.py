@@ -36,6 +36,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     monkeypatch.setattr(schedulers, "_BOOTED", tmp_path / "not-booted")
     monkeypatch.setattr(module, "CRON_D", tmp_path / "cron.d" / "mltop")
     monkeypatch.setattr(unit_place, "SYSTEM_UNITS", tmp_path / "units")
+    monkeypatch.setattr(module, "is_debians", lambda: True)
     made = Box(tmp_path)
     made.tab.write_bytes(MINE)
     return made
@@ -349,3 +350,17 @@ def test_a_torn_note_takes_no_other_with_it(box: Box) -> None:
     undo(box.site())
     undo(box.site())
     assert box.tab.read_bytes() == MINE
+
+
+def test_a_file_of_mltops_that_cron_does_not_read_is_said(box: Box) -> None:
+    module.CRON_D.parent.mkdir()
+    site = box.site(config=None, is_root=True)
+    job = command("a", "0 2 * * *", backend="cron.d", scope="system")
+    apply([job], site)
+    assert plan([job], site).notes == ()
+    with module.CRON_D.open("a") as file:
+        file.write("*/0 * * * * root by-hand\n")
+    (note,) = [note for note in plan([job], site).notes if str(module.CRON_D) in note]
+    assert note == f'{module.CRON_D}:3: cron cannot read this line ("*/0" is no minute), nor runs the others'
+    module.CRON_D.chmod(0o666)
+    assert any("others than root can write it, so cron runs nothing of it" in note for note in plan([job], site).notes)

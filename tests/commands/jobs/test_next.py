@@ -48,6 +48,15 @@ def test_all_of_the_box_in_one_order_of_time(here: Here) -> None:
     assert found["errors"] == []
 
 
+def test_few_of_each_are_enough_for_the_first_of_all(here: Here) -> None:
+    """The same as of as many of each, though some run often and some seldom."""
+    here.config.write_text(CROWDED)
+    all_of_them = here.json("next", "-n", "300")["upcoming"]
+    for number in (1, 9, 40, 100):
+        found = here.json("next", "-n", str(number))["upcoming"]
+        assert found == [slot for slot in all_of_them if slot["at"] >= found[0]["at"]][:number]  # time goes on
+
+
 def test_as_many_lines_as_asked_for_with_zone_distance_and_place(here: Here) -> None:
     here.config.write_text(CROWDED)
     head, *lines = here("next", "-n", "3").splitlines()

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mltop.jobs.conversion import ConversionError, exempt_days
-from mltop.jobs.schedule.schedule import ScheduleFault, parse
+from mltop.jobs.schedule.on_calendar import judged
+from mltop.jobs.schedule.schedule import ScheduleFault, cron_times, parse
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 AUTUMN = datetime(2026, 10, 20, 12, tzinfo=UTC)
@@ -74,3 +75,16 @@ def test_a_random_minute_is_no_schedule_at_all() -> None:
 def test_either_kind_of_day_becomes_two_expressions() -> None:
     assert parse("0 0 13 * 5").on_calendar() == ("*-*-13 00:00:00", "Fri *-*-* 00:00:00")
     assert parse("0 0 */9 * 1").on_calendar() == ("Mon *-*-01,10,19,28 00:00:00",), "a star with a step means both"
+
+
+@needs_systemd
+def test_a_step_of_any_size_is_the_same_over_midnight_and_the_months_end() -> None:
+    """systemd 252 leaves out 00:00 after a step that does not divide its range: such steps are told as their values."""
+    start = datetime(2026, 11, 30, 18, 59, tzinfo=UTC)
+    texts = [f"*/{step} * * * *" for step in range(1, 60)] + [f"7 */{step} * * *" for step in range(1, 24)]
+    schedules = [parse(text) for text in texts]
+    calendars = [one.on_calendar() for one in schedules]
+    told = judged(tuple(dict.fromkeys(text for several in calendars for text in several)), start, 70, UTC)
+    for text, one, several in zip(texts, schedules, calendars, strict=True):
+        by_systemd = sorted(time for calendar in several for time in told[calendar])[:70]
+        assert list(cron_times(one, start, 70)) == by_systemd, text

@@ -94,12 +94,16 @@ def cron_runs(fields: str, after: datetime) -> Iterator[datetime]:
 
 
 def _listed(values: frozenset[int], field: Field) -> str:
-    """As OnCalendar writes a set of numbers."""
+    """As OnCalendar writes a set of numbers.
+
+    Of a step that does not divide its range, each value: systemd 252 reads `00/7` minutes, and leaves out minute 0
+    of the hour after the day's last (`systemd-analyze calendar` shows it).
+    """
     text = squeezed(values, field)
+    if text == "*":
+        return "*"
     if text.startswith("*/"):
-        return f"{field.low:02d}/{text[2:]}"
-    return (
-        ",".join("..".join(f"{int(number):02d}" for number in part.split("-")) for part in text.split(","))
-        if (text != "*")
-        else "*"
-    )
+        if (field.high + 1 - field.low) % int(text[2:]) == 0:
+            return f"{field.low:02d}/{text[2:]}"
+        text = ",".join(map(str, sorted(values)))
+    return ",".join("..".join(f"{int(number):02d}" for number in part.split("-")) for part in text.split(","))

@@ -148,6 +148,19 @@ def test_removing_what_a_job_left_leaves_a_job_of_a_like_name(box: Box) -> None:
     assert [run.job for run in History(box.state).runs()] == ["backup", "backup_db", "backup_db"]
 
 
+def test_the_logs_of_a_job_take_no_more_room_than_they_may(box: Box) -> None:
+    """J44: by bytes, retroactively, and the last failure stays."""
+    text = '[jobs.job]\nkind = "command"\ncommand = "head -c 1000 /dev/zero; exit $CODE"\n'
+    for code in "10000":
+        box.write(text + f'env = {{ CODE = "{code}" }}\n')
+        assert box.run("job")[0] == int(code)
+    assert len(History(box.state).runs()) == 5
+    box.write(text + 'env = { CODE = "0" }\nhistory_bytes = "4KB"\n')
+    assert box.run("job")[0] == 0
+    assert [run.state.value for run in History(box.state).runs()] == ["ok", "ok", "failed"]
+    assert len(list((box.state / "logs" / "job").glob("*.log"))) == 3
+
+
 def test_wrapper_job_and_grandchild_killed_at_once_leave_nothing(box: Box) -> None:
     process = box.start("--id", "job", *sh("sleep 60 & sleep 61"))
     (run,) = box.running()

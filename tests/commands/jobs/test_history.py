@@ -47,3 +47,17 @@ def test_a_name_that_is_no_jobs_is_told_from_a_job_that_never_ran(here: Here) ->
     here("history", "helo", code=1)
     assert here.said == "mltop jobs: no job 'helo'; did you mean hello?\n"
     assert here.json("history", "helo", code=1)["errors"]
+
+
+def test_a_job_that_is_removed_leaves_another_of_a_like_name_as_it_was(here: Here) -> None:
+    """J44: and its own runs can still be looked at."""
+    table = 'kind = "command"\ncommand = "true"\nschedule = "@daily"\nbackend = "cron"\n'
+    here.config.write_text(f"version = 1\n[jobs.backup]\n{table}[jobs.backup_db]\n{table}")
+    fill(here)
+    here("apply")
+    here("remove", "backup", "--apply")
+    assert "[jobs.backup_db]" in here.config.read_text()
+    assert " run backup_db " in here.box.tab.read_text()
+    assert " run backup " not in here.box.tab.read_text()
+    assert [run["id"] for run in here.json("history", "backup_db")["runs"]] == ["f"]
+    assert len(here.json("history", "backup")["runs"]) == 6

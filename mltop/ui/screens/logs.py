@@ -28,6 +28,9 @@ READ_S = 15.0
 BESIDE_FROM = 120
 """Width from which runs and log stand side by side."""
 RUNS_WIDTH = 54
+WIDE_FROM = 160
+"""Width from which a run has room for why it failed."""
+WIDE_RUNS_WIDTH = 84
 MOST_RUNS = "200"
 WHEEL_ROWS = 3
 
@@ -172,14 +175,15 @@ class LogsScreen(TabScreen, inherit_bindings=False):
     def _beside(self, width: int, rows: int, y: int) -> list[Line]:
         from mltop.ui.line import cut, width_of
 
-        left = self._runs(RUNS_WIDTH, rows)
-        self._log_at = (RUNS_WIDTH + 1, y)
-        right = log_lines(self.log_view, self.run_shown, width - RUNS_WIDTH - 2, rows, has_focus=self.has_log_focus)
+        side = WIDE_RUNS_WIDTH if width >= WIDE_FROM else RUNS_WIDTH
+        left = self._runs(side, rows)
+        self._log_at = (side + 1, y)
+        right = log_lines(self.log_view, self.run_shown, width - side - 2, rows, has_focus=self.has_log_focus)
         self._room = (rows - 1, max(1, rows - 1))
         lines = []
         for row in range(rows):
-            line = cut(left[row] if row < len(left) else [], RUNS_WIDTH)
-            pad = " " * (RUNS_WIDTH - width_of(line))
+            line = cut(left[row] if row < len(left) else [], side)
+            pad = " " * (side - width_of(line))
             lines.append([*line, (pad, Role.TEXT), ("│ ", Role.FRAME), *(right[row] if row < len(right) else [])])
         return lines
 

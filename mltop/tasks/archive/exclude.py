@@ -19,21 +19,16 @@ class Excludes:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.patterns = tuple(patterns)
-        self._names: list[tuple[re.Pattern[str], bool]] = []
-        self._paths: list[tuple[re.Pattern[str], bool]] = []
-        for pattern in self.patterns:
-            folders_only = pattern.endswith("/")
-            body = pattern.rstrip("/")
-            if not body:
-                continue
-            anchored = "/" in body
-            compiled = re.compile(_translate(body.lstrip("/")), re.DOTALL)
-            (self._paths if anchored else self._names).append((compiled, folders_only))
+        meant = [each for each in self.patterns if each.rstrip("/")]
+        self._of_folders = _names_and_paths(meant)
+        self._of_files = _names_and_paths([each for each in meant if not each.endswith("/")])
 
     def match(self, relative: str, is_folder: bool) -> bool:
         """Whether `relative`, a path below the source, is left out."""
-        name = relative.rpartition("/")[2]
-        return _any(self._names, name, is_folder) or _any(self._paths, relative, is_folder)
+        names, paths = self._of_folders if is_folder else self._of_files
+        if names is not None and names.fullmatch(relative, relative.rfind("/") + 1) is not None:
+            return True
+        return paths is not None and paths.fullmatch(relative) is not None
 
 
 def is_cache(folder: str) -> bool:
@@ -45,8 +40,28 @@ def is_cache(folder: str) -> bool:
         return False
 
 
-def _any(patterns: list[tuple[re.Pattern[str], bool]], text: str, is_folder: bool) -> bool:
-    return any(pattern.fullmatch(text) for pattern, folders_only in patterns if is_folder or not folders_only)
+_Any = re.Pattern[str] | None
+"""What any of some patterns matches; `None` for none of them. One search is for all, for a million names are asked."""
+
+
+def _names_and_paths(patterns: Iterable[str]) -> tuple[_Any, _Any]:
+    bodies = [each.rstrip("/") for each in patterns]
+    return _any(each for each in bodies if "/" not in each), _any(each.lstrip("/") for each in bodies if "/" in each)
+
+
+def _any(bodies: Iterable[str]) -> _Any:
+    expressions = [_expression(each) for each in bodies]
+    return re.compile("|".join(f"(?:{each})" for each in expressions), re.DOTALL) if expressions else None
+
+
+def _expression(body: str) -> str:
+    """Return a pattern as an expression; one that makes no sense, as `[z-a]`, is taken by the letter."""
+    expression = _translate(body)
+    try:
+        re.compile(expression)
+    except re.error:
+        return re.escape(body)
+    return expression
 
 
 def _translate(pattern: str) -> str:

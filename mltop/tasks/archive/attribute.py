@@ -14,8 +14,7 @@ CAPABILITY = "security.capability"
 _STORED = ("user.", "system.posix_acl_", CAPABILITY)
 _RESTORED = ("user.", "system.posix_acl_")
 """Capabilities are dropped as setuid bits are."""
-PREFIX = b"SCHILY.xattr."
-_PREFIX = PREFIX.decode()
+_PREFIX = "SCHILY.xattr."
 _MAX_BYTES = 512 << 10
 """Of one file: what a header may hold is bounded."""
 
@@ -32,6 +31,8 @@ def attributes_of(file: int | str) -> dict[str, bytes]:
     follow = isinstance(file, int)  # a descriptor cannot be asked otherwise
     try:
         names = os.listxattr(file, follow_symlinks=follow)
+        if not names:  # as nearly always
+            return {}
         found = {name: os.getxattr(file, name, follow_symlinks=follow) for name in names if name.startswith(_STORED)}
     except OSError:
         return {}  # a file system without them, or one went away meanwhile

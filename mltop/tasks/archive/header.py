@@ -9,14 +9,15 @@ import os
 import stat
 import tarfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from mltop.tasks.archive import ustar
-from mltop.tasks.archive.attribute import PREFIX as ATTRIBUTE
 from mltop.tasks.archive.attribute import records
 from mltop.tasks.archive.found import Found
 
 BLOCK = ustar.BLOCK
+_NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
 END = bytes(2 * BLOCK)
 """Two empty blocks end a tar."""
 
@@ -112,9 +113,15 @@ def _pax(records: dict[bytes, bytes]) -> bytes:
     """Return a PAX header with its records (`length key=value`, POSIX.1-2001 pax)."""
     data = b"".join(_record(key, value) for key, value in records.items())
     # of names, that is: the value of an attribute is bytes either way
-    if not all(_is_text(value) for key, value in records.items() if not key.startswith(ATTRIBUTE)):
+    if not all(_is_text(records[key]) for key in _NAMES if key in records):
         data = _record(b"hdrcharset", b"BINARY") + data
-    return ustar.pack(b"././@PaxHeader", tarfile.XHDTYPE, 0, 0, 0, len(data), 0) + data + padding(len(data))
+    return _pax_block(len(data)) + data + padding(len(data))
+
+
+@lru_cache(maxsize=256)
+def _pax_block(size: int) -> bytes:
+    """The same for most files: those of one size differ in nothing."""
+    return ustar.pack(b"././@PaxHeader", tarfile.XHDTYPE, 0, 0, 0, size, 0)
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -133,6 +140,5 @@ def _is_text(value: bytes) -> bool:
 
 
 def _decimal(nanoseconds: int) -> bytes:
-    sign = b"-" if nanoseconds < 0 else b""
     seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
-    return b"%b%d.%09d" % (sign, seconds, rest)
+    return (b"-%d.%09d" if nanoseconds < 0 else b"%d.%09d") % (seconds, rest)

@@ -20,7 +20,7 @@ _LEFT = re.compile(re.escape(_AT_WORK) + "[0-9a-f]{16}")
 
 def is_at_work(name: str) -> bool:
     """Whether a file at work is called so: never anything of a source, which would be swept away when it is back."""
-    return _LEFT.fullmatch(name) is not None
+    return name.startswith(_AT_WORK) and _LEFT.fullmatch(name) is not None
 
 
 class NewFile:

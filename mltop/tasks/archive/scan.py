@@ -139,6 +139,9 @@ class _Walk:
         except OSError as error:
             self._problem("unreadable", entry.path, os_reason(error))
             return None
+        mode = status.st_mode
+        if stat.S_ISREG(mode) and not is_at_work(entry.name) and not self.excludes.match(below, is_folder=False):
+            return self._add(Found(entry.path, f"{folder.name}/{entry.name}", status))  # as nearly all are
         return self._entry(entry.path, f"{folder.name}/{entry.name}", below, status, folder.above)
 
     def _entry(

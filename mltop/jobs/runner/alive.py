@@ -62,16 +62,24 @@ def is_alive(pid: int, ticks: int | None) -> bool:
     return fields[0] not in (b"Z", b"X") and (ticks is None or int(fields[19]) == ticks)
 
 
+def processes() -> list[int]:
+    """Every process that we can see; none where there is no /proc."""
+    try:
+        return [int(name) for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208 - names
+    except OSError:
+        return []
+
+
 def of_run(run: str) -> list[int]:
     """Processes that carry a run's id in their environment, as far as we may look."""
     marker = f"MLTOP_RUN_ID={run}".encode()
     found = []
-    for entry in os.scandir(_PROC):
-        if entry.name.isdigit() and (fields := stat_fields(int(entry.name))) and fields[0] != b"D":
+    for pid in processes():
+        if (fields := stat_fields(pid)) and fields[0] != b"D":
             try:  # never of one in D state: its environment may be as stuck as itself (D4)
-                words = (_PROC / entry.name / "environ").read_bytes()
+                words = (_PROC / str(pid) / "environ").read_bytes()
             except OSError:
                 continue
             if marker in words.split(b"\0"):
-                found.append(int(entry.name))
+                found.append(pid)
     return found

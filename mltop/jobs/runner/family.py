@@ -16,10 +16,10 @@ def descendants() -> list[int]:
     """Living descendants of this process, parents first; without zombies and without what was abandoned."""
     children: dict[int, list[int]] = {}
     states: dict[int, bytes] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (fields := alive.stat_fields(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-            states[int(entry.name)] = fields[0]
+    for pid in alive.processes():
+        if fields := alive.stat_fields(pid):
+            children.setdefault(int(fields[1]), []).append(pid)
+            states[pid] = fields[0]
     found: list[int] = []
     ahead = children.get(os.getpid(), [])
     for pid in ahead:  # grows as it goes

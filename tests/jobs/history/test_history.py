@@ -266,6 +266,22 @@ def test_retention_by_age_leaves_other_jobs_alone(history: History) -> None:
     assert {run.id for run in history.runs()} == {"run-000002", "run-000003"}
 
 
+def test_a_long_history_is_cut_now_and_then(history: History) -> None:
+    history.finish(a_run(0))
+    with table.writing(history.place.history) as database:
+        database.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2099)"
+            " INSERT INTO runs (id, job, started_at, state) SELECT 'r' || i, 'backup', '2026-11-24T02:00:00.000Z', 'ok'"
+            " FROM n"
+        )
+    counts = []
+    for number in range(100):
+        history.finish(a_run(number + 1, started_at=moment.utc(time.time())), Retention(runs=2000))
+        with table.reading(history.place.history) as database:
+            counts += database.execute("SELECT count(*) FROM runs").fetchone()
+    assert counts == [*range(2101, 2200), 2000]
+
+
 def test_the_last_run_of_every_job_in_a_long_history_is_found_at_once(history: History) -> None:
     history.finish(a_run(0))
     with table.writing(history.place.history) as database:

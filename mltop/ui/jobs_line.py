@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mltop.model.job import Job, Origin, Run, RunState
+from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.ui.aside import begin
 from mltop.ui.format import clock
 
@@ -58,6 +58,11 @@ def is_own(job: Job) -> bool:
     return job.origin is Origin.MLTOP
 
 
+def is_missing(job: Job) -> bool:
+    """Whether it should run and nothing will start it: its next runs are only what they would be."""
+    return job.enabled and job.drift is Drift.MISSING
+
+
 def jobs_line(jobs: Iterable[Job]) -> str | None:
     """Parts with two blanks between them, each begun by its mark; `None` where there are no own jobs."""
     own = [job for job in jobs if is_own(job)]
@@ -89,5 +94,7 @@ def _part(run: Run) -> str:
 
 
 def _next(own: Sequence[Job]) -> list[str]:
-    ahead = [(job.next_runs[0], job.id) for job in own if job.next_runs]
+    ahead = [(job.next_runs[0], job.id) for job in own if job.next_runs and not is_missing(job)]
+    if not ahead and any(map(is_missing, own)):
+        return ["! none scheduled"]
     return [f"next {id} {clock(time)}" for time, id in sorted(ahead)[:1]]

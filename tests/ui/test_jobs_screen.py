@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from mltop.model.job import Job, Origin
+from mltop.model.job import Drift, Job, Origin
 from mltop.model.verdict import Mishap
 from mltop.ui.answers import Jobs, Plan
+from mltop.ui.jobs_line import jobs_line
 from mltop.ui.screens.jobs import JobsScreen
 
 Start = Callable[..., Any]
@@ -98,6 +100,20 @@ async def test_a_refusal_is_told(kept: Start) -> None:
         await on_jobs(bench)
         await bench.press("t")
         await bench.shows("no room on /var")
+
+
+async def test_a_job_that_nothing_will_start_has_no_next_run(kept: Start) -> None:
+    async with kept() as bench:
+        listed = msgspec.json.decode((bench.folder / "jobs-list.json").read_bytes(), type=Jobs)
+        missing = [msgspec.structs.replace(job, drift=Drift.MISSING) for job in listed.jobs[:2]]
+        bench.answer("jobs-list", Jobs(jobs=tuple(missing)))
+        await bench.press("3")
+        await bench.shows("! models-backup", "not scheduled", "once it is in the scheduler")
+        assert " in 11h" not in bench.text()
+        assert jobs_line(missing) == "✓ temp-cleanup 11:38  ! none scheduled"
+        scheduled = jobs_line([*missing, listed.jobs[2]])
+        assert scheduled is not None
+        assert scheduled.endswith("next health-check 14:38")
 
 
 async def test_a_job_is_described(kept: Start) -> None:

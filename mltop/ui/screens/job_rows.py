@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.system.text import clean
 from mltop.ui.format import UNKNOWN, cells, clip, clip_left, duration, left, right
-from mltop.ui.jobs_line import BAD, MARKS, is_own
+from mltop.ui.jobs_line import BAD, MARKS, is_missing, is_own
 from mltop.ui.line import Line, Pen, Role
 
 NEXT, LAST, TOOK, EXIT, RUNS = 14, 10, 4, 4, 10
@@ -110,9 +110,9 @@ def mark_of(job: Job) -> tuple[str, Role]:
         return "!", Role.WARNING
     if not job.enabled:
         return "=", Role.DIM
-    if run is not None:
-        return MARKS[run.state], _ROLES.get(run.state, Role.CRITICAL)
-    return ("!", Role.WARNING) if job.drift is Drift.MISSING else ("·", Role.DIM)
+    if is_missing(job) and (run is None or run.state not in BAD):
+        return "!", Role.WARNING
+    return (MARKS[run.state], _ROLES.get(run.state, Role.CRITICAL)) if run is not None else ("·", Role.DIM)
 
 
 def state_of(job: Job) -> str:
@@ -149,6 +149,8 @@ def exit_of(run: Run | None) -> str:
 
 def next_of(job: Job, now: datetime) -> str:
     """`02:00 in 12h`; for another day its date."""
+    if is_missing(job):
+        return "not scheduled"
     moment = moment_of(job.next_runs[0]) if job.next_runs else None
     if moment is None:
         return UNKNOWN
@@ -189,7 +191,7 @@ def detail(job: Job, width: int, now: datetime) -> list[Line]:
         ("last", _last_words(run, now)),
         ("error", run.last_error_line if run is not None and run.state in BAD else None),
         ("plan", _DRIFTS.get(job.drift) if job.drift is not None else None),
-        ("next", "   ".join(local(time) for time in job.next_runs[:3]) or None),
+        ("next", _next_words(job)),
         ("source", job.source),
     ]
     for name, text in pairs:
@@ -197,6 +199,12 @@ def detail(job: Job, width: int, now: datetime) -> list[Line]:
             colour = Role.WARNING if name == "plan" else Role.CRITICAL if name == "error" else Role.TEXT
             lines.append([(f" {name:<6} ", Role.LABEL), (clip(text, width - 9), colour)])
     return lines
+
+
+def _next_words(job: Job) -> str | None:
+    """Its next times; of one that nothing will start, what they would be."""
+    times = "   ".join(local(time) for time in job.next_runs[:3])
+    return f"{times}, once it is in the scheduler" if times and is_missing(job) else times or None
 
 
 def _last_words(run: Run | None, now: datetime) -> str | None:

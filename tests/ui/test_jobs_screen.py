@@ -17,6 +17,7 @@ from mltop.model.job import Drift, Job, Origin
 from mltop.model.verdict import Mishap
 from mltop.ui.answers import Jobs, Plan
 from mltop.ui.jobs_line import jobs_line
+from mltop.ui.line import Role, text_of
 from mltop.ui.screens.jobs import JobsScreen
 
 Start = Callable[..., Any]
@@ -114,6 +115,18 @@ async def test_a_job_that_nothing_will_start_has_no_next_run(kept: Start) -> Non
         scheduled = jobs_line([*missing, listed.jobs[2]])
         assert scheduled is not None
         assert scheduled.endswith("next health-check 14:38")
+
+
+async def test_a_scheduler_that_stands_is_told_first(kept: Start) -> None:
+    async with kept(size=(80, 24)) as bench:
+        listed = msgspec.json.decode((bench.folder / "jobs-list.json").read_bytes(), type=Jobs)
+        notes = ("no systemd runs on this box", "x", "y", "cron is not running: nothing in a crontab runs")
+        bench.answer("jobs-list", msgspec.structs.replace(listed, notes=notes))
+        await bench.press("3")
+        await bench.shows("cron is not running")
+        (line,) = (line for line in bench.app.screen._pane.lines if "cron is not running" in text_of(line))
+        assert [role for _, role in line] == [Role.WARNING]
+        assert bench.text().index("cron is not running") < bench.text().index("no systemd")
 
 
 async def test_a_job_is_described(kept: Start) -> None:

@@ -28,6 +28,8 @@ from mltop.ui.screens.orders import OrderScreen
 from mltop.ui.screens.review import ReviewScreen, text_lines
 
 EVERY_S = 5.0
+STANDS = "not running"
+"""In a note about a scheduler that will start nothing."""
 
 
 class JobsScreen(OrderScreen, inherit_bindings=False):
@@ -119,7 +121,10 @@ class JobsScreen(OrderScreen, inherit_bindings=False):
         """The job under the cursor, then what could not be looked at."""
         if self.listed is None:
             return []
-        notes: list[Line] = [[(f" {clip(note, width - 2)}", Role.DIM)] for note in self.listed.notes]
+        said = sorted(self.listed.notes, key=lambda note: STANDS not in note)
+        notes: list[Line] = [
+            [(f" {clip(note, width - 2)}", Role.WARNING if STANDS in note else Role.DIM)] for note in said
+        ]
         if self.trouble:
             notes.insert(0, [(f" {clip(self.trouble, width - 2)}", Role.CRITICAL)])
         if item is not None and item.state == NOT_SET_UP and self.dashboard.has_hands:

@@ -5,7 +5,6 @@ A reading a line, as JSON, for as long as somebody reads. It may hang in the ker
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 from itertools import count
@@ -30,8 +29,14 @@ def _parser() -> Parser:
 def main(arguments: list[str]) -> int:
     """Write until the process has ended or nobody reads; 0, or 1 where it was not there at all."""
     options = _parser().parse_args(arguments)
-    from mltop.sampling.process_detail import ProcessWatch
+    from mltop.system.descriptor import write_all
     from mltop.system.process import die_with_parent, set_name
+
+    try:
+        from mltop.sampling.process_detail import ProcessWatch
+    except ImportError as error:
+        sys.stderr.write(f"mltop: a process cannot be read: {error} (install mltop anew)\n")
+        return ExitCode.FAILED
 
     set_name("mltop-process")
     die_with_parent()
@@ -39,7 +44,7 @@ def main(arguments: list[str]) -> int:
     try:
         for done in count(1):
             for detail in watch.readings():
-                os.write(1, msgspec.json.encode(detail) + b"\n")
+                write_all(1, msgspec.json.encode(detail) + b"\n")
             if detail.status is Status.ABSENT:
                 return ExitCode.FAILED if detail.state is None else ExitCode.DONE
             if done == options.count or _is_left(options.interval):

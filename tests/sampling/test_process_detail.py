@@ -276,6 +276,17 @@ def test_the_command_ends_with_its_reader(started: Callable[..., Any]) -> None:
     assert watcher.wait(PATIENCE_S) == 0
 
 
+def test_an_install_without_psutil_says_so(tmp_path: Path) -> None:
+    (tmp_path / "psutil.py").write_text("raise ImportError(\"No module named 'psutil'\")\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    words = [sys.executable, "-P", "-m", "mltop", "process", "1"]
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, env=environment, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"mltop: a process cannot be read: No module named 'psutil' (install mltop anew)\n"
+
+
 def test_the_command_says_that_it_has_ended(started: Callable[..., Any]) -> None:
     running = started(["/bin/sleep", "60"])
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -18,7 +18,7 @@ from mltop.config.location import state_directory
 from mltop.config.quantity import duration_s
 from mltop.jobs.history.history import History
 from mltop.jobs.place import Place, fallback, memory_folder
-from mltop.jobs.runner import command, preparation
+from mltop.jobs.runner import command, jitter, preparation
 from mltop.jobs.runner.child import Plan
 from mltop.jobs.runner.environment import EnvironmentFault
 from mltop.jobs.runner.outcome import WRAPPER
@@ -133,7 +133,9 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
 
         return write_lines(lines)
     screen = Screen(1)
-    runner = Runner(job, plan, History(_state(options)), screen, Request(options.trigger, options.scheduled_for))
+    delay_s = jitter.delay_s(job, os.environ) if options.trigger == "schedule" else 0.0
+    request = Request(options.trigger, options.scheduled_for, delay_s)
+    runner = Runner(job, plan, History(_state(options)), screen, request)
     is_stale = not job.enabled and options.trigger != "manual"
     code = runner.skip("disabled") if is_stale else runner.run()
     _note_event(runner, options)

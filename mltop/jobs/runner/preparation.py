@@ -75,6 +75,7 @@ def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
         f"timeout    {_limit(job.timeout_s)}, then TERM, and KILL after {job.kill_grace_s:g} s",
         f"overlap    {job.on_overlap}, lock {place.lock(job.id)}",
         f"retries    {retry.described(job) or 'none'}",
+        *([f"jitter     up to {job.jitter_s:g} s by the schedule"] if job.jitter_s else ()),
         f"limits     {', '.join(limits) or 'none'}",
         *(f"           {line}" for line in plan.unheld),
         f"logs       {place.logs / job.id}, at most {job.log_max_bytes} bytes each",

@@ -35,6 +35,8 @@ class Request(NamedTuple):
 
     trigger: str
     scheduled_for: str | None = None
+    delay_s: float = 0.0
+    """How long it waits before it begins (`jitter`)."""
 
 
 class Runner:
@@ -46,6 +48,7 @@ class Runner:
         self._history = history
         self._screen = screen
         self._interrupts = Interrupts()
+        self._delay_s = request.delay_s
         self._log: RunLog | None = None
         self._lock: locking.Lock | None = None
         self._began = time.monotonic()
@@ -67,6 +70,8 @@ class Runner:
         """Do it; the exit code of `mltop run` (interface)."""
         self._interrupts.install()
         child.become_subreaper()
+        if self._delay_s and not self._interrupts.wait(self._delay_s):
+            return self._end(self._not_started("its jitter"))
         patience_s = self._job.kill_grace_s + _REPLACE_PATIENCE_S
         try:
             self._lock = locking.take(

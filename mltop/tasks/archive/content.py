@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mltop.tasks.archive.compression import BLOCK
+from mltop.tasks.archive.far import opened
 from mltop.tasks.archive.header import Extent
 
 _TICK_S = 0.02
@@ -43,9 +44,9 @@ class Content:
         """Open `path`; raises `OSError`."""
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
         try:
-            self._fd = os.open(path, flags | os.O_NOATIME)
+            self._fd = opened(path, flags | os.O_NOATIME)
         except PermissionError:  # O_NOATIME is for the owner
-            self._fd = os.open(path, flags)
+            self._fd = opened(path, flags)
         self.status = os.fstat(self._fd)
         if 0 <= time.time_ns() - self.status.st_ctime_ns < _TICK_S * 1e9:
             # so that a change from now on gets another time

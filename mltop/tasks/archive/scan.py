@@ -5,7 +5,7 @@ path; the walk goes on.
 """
 
 # Names are surrogate-escaped strings and every microsecond is paid 100,000 times
-# ruff: noqa: PTH110, PTH115, PTH116, PTH117, PTH118
+# ruff: noqa: PTH110, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from mltop.tasks.archive.exclude import Excludes, is_cache
+from mltop.tasks.archive.far import link_of, names_in, status_of
 from mltop.tasks.archive.found import LARGE_BYTES, Found, Scan, facts_of, name_sources
 from mltop.tasks.archive.job import BackupJob
 from mltop.tasks.archive.mount import kernel_mounts
@@ -108,41 +109,41 @@ class _Walk:
         # a list and not recursion: trees can be deeper than Python's stack
         open_folders = [self._open(_Folder(root, source.name, "", ((status.st_dev, status.st_ino),)))]
         while open_folders:
-            folder, entries = open_folders[-1]
-            entry = next(entries, None)
-            if entry is None:
+            folder, names = open_folders[-1]
+            if not names:
                 open_folders.pop()
                 continue
-            found = self._of(folder, entry)
+            found = self._of(folder, names.pop())
             if found is not None:
                 yield found
             if self.below is not None:
                 open_folders.append(self._open(self.below))
                 self.below = None
 
-    def _open(self, folder: _Folder) -> tuple[_Folder, Iterator[os.DirEntry[str]]]:
+    def _open(self, folder: _Folder) -> tuple[_Folder, list[str]]:
+        """Return the names in a folder, the first one last: they go as they are used, for there may be a million."""
         self.control.check()
         try:
-            with os.scandir(folder.path) as listing:
-                return folder, iter(sorted(listing, key=lambda entry: entry.name))
+            return folder, sorted(names_in(folder.path), reverse=True)
         except OSError as error:
             hint = f"give the user of this job the right to read it: setfacl -R -m u:USER:rX {folder.path}"
             self._problem("unreadable", folder.path, os_reason(error), hint)
-            return folder, iter(())
+            return folder, []
 
-    def _of(self, folder: _Folder, entry: os.DirEntry[str]) -> Found | None:
-        below = f"{folder.relative}/{entry.name}" if folder.relative else entry.name
+    def _of(self, folder: _Folder, name: str) -> Found | None:
+        below = f"{folder.relative}/{name}" if folder.relative else name
+        path = f"{folder.path}/{name}" if folder.path != "/" else f"/{name}"
         try:
-            status = entry.stat(follow_symlinks=False)
+            status = status_of(path)
         except FileNotFoundError:
             return None  # gone between the listing and the look: as if it had gone a moment earlier
         except OSError as error:
-            self._problem("unreadable", entry.path, os_reason(error))
+            self._problem("unreadable", path, os_reason(error))
             return None
         mode = status.st_mode
-        if stat.S_ISREG(mode) and not is_at_work(entry.name) and not self.excludes.match(below, is_folder=False):
-            return self._add(Found(entry.path, f"{folder.name}/{entry.name}", status))  # as nearly all are
-        return self._entry(entry.path, f"{folder.name}/{entry.name}", below, status, folder.above)
+        if stat.S_ISREG(mode) and not is_at_work(name) and not self.excludes.match(below, is_folder=False):
+            return self._add(Found(path, f"{folder.name}/{name}", status))  # as nearly all are
+        return self._entry(path, f"{folder.name}/{name}", below, status, folder.above)
 
     def _entry(
         self, path: str, name: str, relative: str, status: os.stat_result, above: tuple[tuple[int, int], ...]
@@ -176,7 +177,7 @@ class _Walk:
         self, path: str, name: str, relative: str, status: os.stat_result, above: tuple[tuple[int, int], ...]
     ) -> Found | None:
         try:
-            target = os.readlink(path)
+            target = link_of(path)
         except OSError as error:
             self._problem("unreadable", path, os_reason(error))
             return None

@@ -134,6 +134,29 @@ def test_a_target_under_a_mount_that_is_missing(tmp_path: Path) -> None:
     refuse_unmounted(str(disk / "backups"), tmp_path / "no fstab", mountinfo)
 
 
+def test_paths_longer_than_a_system_call_takes(backup: Any, source: Path, tmp_path: Path) -> None:
+    fd = os.open(source, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("long-folder-" * 20, dir_fd=fd)
+        below = os.open("long-folder-" * 20, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    file = os.open("leaf", os.O_WRONLY | os.O_CREAT, dir_fd=fd)
+    os.write(file, b"far away")
+    os.close(file)
+    os.symlink("leaf", "link", dir_fd=fd)
+    os.close(fd)
+    made = backup()
+    assert (made.state, made.problems) == (State.VERIFIED, ())
+    with Target(made.path.rpartition("/")[0]) as target:
+        report = restore(target, RestoreJob(archive_id=made.id, to=str(tmp_path / "out")))
+    assert (report.exit_code, report.entries) == (Exit.OK, ())
+    same = subprocess.run(["diff", "-r", "--no-dereference", source, tmp_path / "out" / "models"], capture_output=True)
+    assert same.stdout == b""
+    found = subprocess.run(["find", "out/models", "-name", "leaf"], cwd=tmp_path, capture_output=True, check=True)
+    assert found.stdout.count(b"long-folder-") == 500
+
+
 def test_which_file_systems_the_kernel_makes_up(tmp_path: Path) -> None:
     mountinfo = tmp_path / "mountinfo"
     mountinfo.write_text(

@@ -13,6 +13,8 @@ from mltop.system.text import clean
 
 WIDTH = 80
 """Characters before the `|`: pagers and old agents cut there."""
+LEAST_NAME = 20
+"""Characters that a long name keeps."""
 LABEL = 19
 """RRD data sources: labels have to differ within so many characters."""
 _LONGEST = 2000
@@ -53,14 +55,23 @@ def _head(verdict: Verdict, bad: Sequence[Result], verbosity: int) -> str:
         return _cut(line + _clean(message), WIDTH)
     for number, one in enumerate(told):
         left = len(told) - number - 1
-        check = f"{one.check} " if verbosity >= 1 else ""
-        words = _clean(f"{check}{one.target_name} {one.summary}".strip())
+        words = _words(one, WIDTH, has_check=verbosity >= 1)
         more = f" (+{left} more){tail}" if left else tail
         separator = "; " if number else ""
         if number and len(line) + len(separator) + len(words) + len(more) > WIDTH:
             return _cut(f"{line} (+{left + 1} more){tail}", WIDTH)
-        line += separator + _cut(words, WIDTH - len(line) - len(separator) - len(more))
+        line += separator + _words(one, WIDTH - len(line) - len(separator) - len(more), has_check=verbosity >= 1)
     return _cut(line + tail, WIDTH)
+
+
+def _words(one: Result, room: int, *, has_check: bool) -> str:
+    """What is wrong with what; of a long name the end stays, so that there is room to say what."""
+    check = f"{one.check} " if has_check else ""
+    name, summary = _clean(one.target_name), _clean(one.summary)
+    over = len(f"{check}{name} {summary}") - room
+    if over > 0 and len(name) > LEAST_NAME:
+        name = ".." + name[-max(LEAST_NAME, len(name) - over) + 2 :]
+    return _cut(f"{check}{name} {summary}".strip(), room)
 
 
 def _perfdata(verdict: Verdict, limit_s: float) -> Iterator[str]:

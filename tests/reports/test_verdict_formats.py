@@ -105,6 +105,14 @@ def test_nagios_says_the_worst_first_in_80_characters() -> None:
     assert line.count("\n") == 1
 
 
+def test_nagios_says_what_is_wrong_with_what_has_a_long_name() -> None:
+    mount = "/mnt/" + "a-very-long-name-of-a-folder/" * 4 + "weights"
+    bad = [result(target=f"{mount}{n}", state=State.WARNING, summary="91 % used, 640 GiB free") for n in range(2)]
+    head = nagios.text(verdict(*bad)).partition(" | ")[0]
+    assert head == "MLTOP WARNING - ..ng-name-of-a-folder/weights0 91 % used, 640 GiB free (+1 more)"
+    assert len(head) == 80
+
+
 def test_nagios_perfdata_is_read_by_another_parser() -> None:
     found = perfdata(nagios.text(SICK))
     assert ("disk_/data_x", "91.2") in found

@@ -55,6 +55,7 @@ class ProcessScreen(PageScreen):
             bound = ["--started-at", self.started_at] if self.started_at else []
             self._heard_at = time.monotonic()
             self._following = self.dashboard.ask.follow(["process", str(self.pid), *bound], self._take, self._lose)
+            self.set_interval(1.0, self._mind)
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
@@ -72,6 +73,15 @@ class ProcessScreen(PageScreen):
             self.detail = _joined(self.detail, detail)
         if self.is_current:
             self.redraw()
+
+    def _mind(self) -> None:
+        """Tell of a silence also where nothing else is drawn: while paused, or with a sampler that hangs too."""
+        if self._following is not None and self._silent_s > SILENT_S and self.is_current:
+            self.redraw()
+
+    @property
+    def _silent_s(self) -> float:
+        return time.monotonic() - self._heard_at
 
     def _lose(self, answer: Answer) -> None:
         """There will be no more readings."""
@@ -132,7 +142,7 @@ class ProcessScreen(PageScreen):
     def _notes(self, width: int) -> list[Line]:
         """What does not answer, what is refused, what is not asked."""
         lines: list[Line] = []
-        silent = time.monotonic() - self._heard_at
+        silent = self._silent_s
         if not self.dashboard.has_box:
             host = self.view.remote or "the box"
             lines.append(_note(f"files, sockets and memory are not read over ssh: open mltop on {host} for them"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from mltop.jobs.schedule.cron_field import DAY, FIELDS, HOUR, MINUTE, MONTH, WEE
 
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NAMES = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+_ALONE = re.compile(r"\b(\w+)-\1/\d+", re.IGNORECASE)
+"""A range of one value, with a step."""
 NEVER = "there is no such day: it would never run"
 
 
@@ -87,8 +90,9 @@ def cron_runs(fields: str, after: datetime) -> Iterator[datetime]:
     """The times of five fields of cron (cronsim: Debian's rules, DST too)."""
     from cronsim import CronSim, CronSimError
 
+    alone = _ALONE.sub(r"\1", fields)  # cronsim reads it as `5/1`, to the end
     try:
-        return iter(CronSim(fields, after))
+        return iter(CronSim(alone, after))
     except CronSimError as error:
         raise ScheduleFault(f'"{fields}": {error}') from None
 

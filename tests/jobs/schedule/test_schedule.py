@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import random
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -265,3 +267,33 @@ def test_the_runs_are_after_and_in_order() -> None:
     found = parse("every 90m").next_runs(now, 16, WARSAW)
     assert all(now < one < other for one, other in itertools.pairwise(found))
     assert found[-1] - found[0] <= timedelta(hours=24)
+
+
+@pytest.mark.parametrize(("text", "same"), [("5-5/1 3 * * *", "5 3 * * *"), ("0 0 * * fri-FRI/2", "0 0 * * 5")])
+def test_a_range_of_one_value_is_that_value_whatever_its_step(text: str, same: str) -> None:
+    """Debian's cron ends the range where it is said to end; cronsim went on to the field's end."""
+    start = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert parse(text).next_runs(start, 9, UTC) == parse(same).next_runs(start, 9, UTC)
+
+
+@needs_systemd
+def test_random_schedules_of_crons_run_at_the_same_times_as_timers() -> None:
+    chance = random.Random(11)
+
+    def field(low: int, high: int) -> str:
+        first = chance.randint(low, high)
+        last = chance.randint(first, high)
+        step = chance.randint(1, high - low)
+        numbers = ",".join(str(chance.randint(low, high)) for _ in range(3))
+        return chance.choice(["*", "*", f"*/{step}", f"{first}-{last}", f"{first}-{last}/{step}", numbers])
+
+    found = []
+    while len(found) < 120:
+        with contextlib.suppress(ScheduleFault):
+            found.append(parse(" ".join(field(*ends) for ends in ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)))))
+    start = datetime(2026, 11, 30, 18, 59, tzinfo=UTC)
+    texts = tuple(dict.fromkeys(text for one in found for text in one.on_calendar()))
+    told = on_calendar.judged(texts, start, 30, UTC)
+    for one in found:
+        by_systemd = sorted({time for text in one.on_calendar() for time in told[text]})[:30]
+        assert list(schedule.cron_times(one, start, 30)) == by_systemd, one.text

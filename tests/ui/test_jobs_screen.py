@@ -129,6 +129,15 @@ async def test_a_scheduler_that_stands_is_told_first(kept: Start) -> None:
         assert bench.text().index("cron is not running") < bench.text().index("no systemd")
 
 
+async def test_what_is_wrong_with_the_config_is_told_whole(kept: Start) -> None:
+    why = "/etc/mltop/config.toml:4: jobs.nightly.scedule: unknown key; did you mean schedule? (and this is the end)"
+    async with kept(size=(80, 24)) as bench:
+        bench.answer("jobs-list", Jobs(errors=(Mishap(message=why),)))
+        await bench.press("3")
+        await bench.shows("this is the end)")
+        assert "".join(why.split()) in "".join(bench.text().split())
+
+
 async def test_a_job_is_described(kept: Start) -> None:
     async with kept() as bench:
         bench.answer(

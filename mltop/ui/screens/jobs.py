@@ -10,7 +10,7 @@ from mltop.ui.answers import Jobs, read
 from mltop.ui.aside import begin
 from mltop.ui.command import bindings
 from mltop.ui.commands import JOBS
-from mltop.ui.format import clip
+from mltop.ui.format import clip, fold
 from mltop.ui.jobs_line import BAD, is_own
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.browse import holds
@@ -28,6 +28,8 @@ from mltop.ui.screens.orders import OrderScreen
 from mltop.ui.screens.review import ReviewScreen, text_lines
 
 EVERY_S = 5.0
+MOST_TROUBLE = 8
+"""Lines of what is wrong with the config."""
 STANDS = "not running"
 """In a note about a scheduler that will start nothing."""
 
@@ -114,7 +116,7 @@ class JobsScreen(OrderScreen, inherit_bindings=False):
             "No job holds that text." if self.filter else "No jobs." if self.listed else "Looking at the schedulers …"
         )
         if self.trouble and not self.listed:
-            return [[], [(f"   {clip(self.trouble, width - 4)}", Role.CRITICAL)]]
+            return [[], *([(f"   {part}", Role.CRITICAL)] for part in fold(self.trouble, max(8, width - 4)))]
         return [[], [(f"   {text}", Role.DIM)]]
 
     def below(self, item: Job | None, width: int, height: int) -> list[Line]:
@@ -125,14 +127,16 @@ class JobsScreen(OrderScreen, inherit_bindings=False):
         notes: list[Line] = [
             [(f" {clip(note, width - 2)}", Role.WARNING if STANDS in note else Role.DIM)] for note in said
         ]
+        wrong: list[str] = []
         if self.trouble:
-            notes.insert(0, [(f" {clip(self.trouble, width - 2)}", Role.CRITICAL)])
+            wrong = fold(self.trouble, max(8, width - 2))[:MOST_TROUBLE]
+            notes[:0] = [[(f" {part}", Role.CRITICAL)] for part in wrong]
         if item is not None and item.state == NOT_SET_UP and self.dashboard.has_hands:
             notes.insert(
                 0, [(" i", Role.KEY), (" writes a config with these jobs; it schedules nothing yet", Role.TEXT)]
             )
         lines = detail(item, width, self.now()) if item is not None else []
-        room = max(0, height - min(len(notes), 2))
+        room = max(0, height - min(len(notes), 2 + len(wrong)))
         kept = lines[: max(room, 0)] if room >= 3 else []
         return [*kept, *notes[: height - len(kept)]]
 

@@ -108,7 +108,7 @@ def _strays(folder: str, rows: list[_Row], oldest: float) -> list[Path]:
         path = Path(folder, name)
         with contextlib.suppress(OSError):
             changed_at = path.lstat().st_mtime
-            if name.endswith(".log.new") and changed_at < time.time() - _CUT_S:
+            if name.startswith(".") and name.endswith(".new") and changed_at < time.time() - _CUT_S:
                 path.unlink()
             elif path.suffix in (".log", ".times") and changed_at < oldest:
                 found.append(path.with_suffix(".log"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mltop.config.location import SYSTEM_STATE
 from mltop.jobs.history.entry import Entry
 from mltop.jobs.place import Place, make
-from mltop.system.file import try_lock, write_atomic
+from mltop.system.file import lock_within, write_atomic
 
 if TYPE_CHECKING:
     from mltop.config.job import JobConfig
@@ -30,20 +30,22 @@ _RUN_KEYS = (
 )  # fmt: skip
 _MAX_BYTES = 1 << 20
 _MAX_JOBS = 1000
+_PATIENCE_S = 0.5
 _TRAVERSE = 0o011
 """Everybody may go through root's state folder to that file, and list nothing of it."""
 
 
 def note(place: Place, job: JobConfig, entry: Entry) -> None:
-    """Put a job's last run into the summary; raises OSError. Whoever writes at the same moment says it for both."""
+    """Put a job's last run into the summary; raises OSError, also where another writes it for long."""
     make(place.locks)
-    lock = try_lock(place.locks / "summary.lock")
-    if lock is None:
-        return
-    import json
-
+    lock = os.open(place.locks / "summary.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
+        lock_within(lock, _PATIENCE_S)
+        import json
+
         path = place.state / NAME
+        for left in place.state.glob(f".{NAME}.*.new"):  # of a wrapper that was killed: nobody writes one now
+            left.unlink()
         jobs = _jobs(path)
         jobs.pop(job.id, None)  # the newest last: the oldest goes where there are too many
         jobs[job.id] = _row(job, entry)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from mltop.jobs.place import make
 from mltop.jobs.runner.tail import Tail, last_error
@@ -22,6 +23,20 @@ _STEP_MS = 100
 _BLOCK = 1 << 20
 _SEARCHED_BYTES = 64 << 20
 _LINE_BYTES = 4096
+
+
+class _Cut(NamedTuple):
+    """What was left out of a log: from the end of its head to an offset, behind which all moved."""
+
+    head_bytes: int
+    from_offset: int
+    shift: int
+
+    def moved(self, offset: int) -> int | None:
+        """Where a line begins now; `None` where it is left out."""
+        if offset < self.head_bytes:
+            return offset
+        return offset + self.shift if offset >= self.from_offset else None
 
 
 class RunLog:
@@ -39,7 +54,6 @@ class RunLog:
         self._mark_bytes = 0
         self._left_out = 0
         self._start = time.monotonic()
-        self._times: list[tuple[int, int]] = []
         self._last_ms = -_STEP_MS
         self._at_line_start = True
         self._descriptor = self._times_descriptor = -1
@@ -113,7 +127,6 @@ class RunLog:
         now_ms = int((time.monotonic() - self._start) * 1000)
         if self._at_line_start and now_ms - self._last_ms >= _STEP_MS:
             self._last_ms = now_ms
-            self._times.append((self.size_bytes, now_ms))
             os.write(self._times_descriptor, b"%d %d\n" % (self.size_bytes, now_ms))
 
     def _cut_whole(self) -> None:
@@ -125,7 +138,7 @@ class RunLog:
             self._lose(error)
             return
         try:
-            self._cut(descriptor)
+            cut = self._cut(descriptor)
             beside.rename(self.path)
         except OSError as error:
             os.close(descriptor)
@@ -136,9 +149,9 @@ class RunLog:
         os.close(self._descriptor)
         self._descriptor = descriptor
         self.is_cut = True
-        self._write_times()
+        self._move_times(cut)
 
-    def _cut(self, into: int) -> None:
+    def _cut(self, into: int) -> _Cut:
         head = self._head()
         from_offset = self.size_bytes - self._tail_bytes
         from_offset += os.pread(self._descriptor, _LINE_BYTES, from_offset).find(b"\n") + 1
@@ -150,13 +163,9 @@ class RunLog:
         while block := os.pread(self._descriptor, _BLOCK, at):
             write_all(into, block)
             at += len(block)
-        shift = len(head) + len(mark) - from_offset
-        self._times = [
-            (offset if offset < len(head) else offset + shift, ms)
-            for offset, ms in self._times
-            if offset < len(head) or offset >= from_offset
-        ]
-        self.size_bytes += shift
+        cut = _Cut(len(head), from_offset, len(head) + len(mark) - from_offset)
+        self.size_bytes += cut.shift
+        return cut
 
     def _head(self) -> bytes:
         """The first quarter, in whole lines where there are lines; the same at every cut."""
@@ -166,10 +175,28 @@ class RunLog:
         head = os.pread(self._descriptor, self._kept_head, 0)
         return head if head.endswith(b"\n") else head + b"\n"
 
-    def _write_times(self) -> None:
-        with contextlib.suppress(OSError):  # they are a help, no more
-            os.ftruncate(self._times_descriptor, 0)
-            write_all(self._times_descriptor, b"".join(b"%d %d\n" % pair for pair in self._times))
+    def _move_times(self, cut: _Cut) -> None:
+        """Have the times point at the same lines; from file to file, for a job that runs for weeks has millions."""
+        path = self.path.with_suffix(".times")
+        beside = path.with_name(f".{path.name}.new")
+        try:
+            descriptor = _create(beside)
+        except OSError:
+            return  # they are a help, no more
+        try:
+            with open(path, "rb") as old, open(descriptor, "wb", closefd=False) as new:  # noqa: PTH123
+                for line in old:
+                    offset, _, milliseconds = line.partition(b" ")
+                    if (moved := cut.moved(int(offset))) is not None:
+                        new.write(b"%d %s" % (moved, milliseconds))
+            beside.rename(path)
+        except (OSError, ValueError):
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            return
+        os.close(self._times_descriptor)
+        self._times_descriptor = descriptor
 
     def _lose(self, error: OSError) -> None:
         """Give the log up; what is written stays."""

@@ -62,13 +62,30 @@ def test_no_summary_is_no_job(tmp_path: Path) -> None:
     assert summary.shared(tmp_path / "none") == {}
 
 
-def test_who_cannot_have_the_lock_leaves_it_to_the_other(tmp_path: Path) -> None:
+def test_who_cannot_have_the_lock_for_long_leaves_it(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.locks.mkdir()
     held = try_lock(place.locks / "summary.lock")
     assert held is not None
-    summary.note(place, job("a"), entry("a"))
+    with pytest.raises(BlockingIOError):
+        summary.note(place, job("a"), entry("a"))
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_runs_that_end_at_once_are_all_there(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom mltop.config.job import CommandSpec, JobConfig\n"
+        "from mltop.jobs.history import summary\nfrom mltop.jobs.history.entry import Entry\n"
+        "from mltop.jobs.place import Place\n"
+        "for number in range(20):\n"
+        "    id = f'{sys.argv[2]}-{number}'\n"
+        "    job = JobConfig(id=id, kind='command', spec=CommandSpec(command='true'))\n"
+        "    summary.note(Place(Path(sys.argv[1])), job, Entry(id=f'r-{id}', job=id))\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("one", "two")]
+    assert [one.wait(30) for one in both] == [0, 0]
+    ids = {row["id"] for row in json.loads((tmp_path / "summary.json").read_text())["jobs"]}
+    assert ids == {f"{name}-{number}" for name in ("one", "two") for number in range(20)}
 
 
 def test_a_writer_that_is_killed_leaves_the_old_one(tmp_path: Path) -> None:
@@ -82,6 +99,9 @@ def test_a_writer_that_is_killed_leaves_the_old_one(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     assert json.loads((tmp_path / "summary.json").read_text())["jobs"][0]["id"] == "a"
+    assert len(list(tmp_path.glob(".summary.json.*.new"))) == 1
+    summary.note(place, job("a"), entry("a"))
+    assert list(tmp_path.glob(".summary.json.*.new")) == []
 
 
 def test_root_opens_its_folder_for_passing_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,19 @@ async def test_what_is_wrong_with_the_config_is_told_whole(kept: Start) -> None:
         assert "".join(why.split()) in "".join(bench.text().split())
 
 
+async def test_why_an_order_was_refused_is_told_whole(kept: Start) -> None:
+    why = "the crontab was changed meanwhile by somebody else; nothing was written; look at it and try again, please"
+    async with kept(size=(80, 24)) as bench:
+        bench.order("jobs-run-models-backup", "exit 1")
+        bench.answer("jobs-run-models-backup", Jobs(errors=(Mishap(message=why),)))
+        await on_jobs(bench)
+        await bench.press("t")
+        await bench.shows("try again, please")
+        assert "".join(why.split()) in "".join(bench.text().split())
+        await bench.press("escape")
+        await bench.until(lambda: "try again" not in bench.text(), "the note is gone")
+
+
 async def test_a_job_is_described(kept: Start) -> None:
     async with kept() as bench:
         bench.answer(

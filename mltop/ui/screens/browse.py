@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from mltop.ui.command import Command, shown
 from mltop.ui.commands import APP, SCREENS
-from mltop.ui.format import cells
+from mltop.ui.format import cells, fold
 from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Pen, Role, marked, spread
 from mltop.ui.screens.on_dashboard import OnDashboard
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WHEEL_ROWS = 3
 HEAD_ROWS = 3
 """The tabs, a rule, the heads of the columns."""
+MOST_NOTE = 8
+"""Lines that a long note takes."""
 LEAST_ROWS = 4
 """Rows that a list keeps before anything is shown below it."""
 
@@ -61,6 +63,8 @@ class TabScreen(OnDashboard, Screen[None], inherit_bindings=False):
             return
         self._spots = []
         lines = self.lines(width, height)[:height]
+        note = self._long_note(width)[-height:]
+        lines = [*lines[: len(lines) - len(note)], *note]
         self._pane.update(ascii_only(lines) if self.view.graphs == "ascii" else lines)
 
     def lines(self, width: int, height: int) -> list[Line]:
@@ -103,6 +107,13 @@ class TabScreen(OnDashboard, Screen[None], inherit_bindings=False):
                 self._spots.append((row, pen.at, pen.at + size - 1, command.keys[0]))
                 pen.put(key, Role.KEY).put(f" {command.footer}  ", Role.DIM)
         return pen.line
+
+    def _long_note(self, width: int) -> list[Line]:
+        """A note that the footer has no room for, over the last rows."""
+        parts = fold(self.dashboard.note, max(8, width - 2))
+        if len(parts) < 2:
+            return []
+        return [[("─" * width, Role.FRAME)], *([(f" {part}", Role.TITLE)] for part in parts[:MOST_NOTE])]
 
     # -- being shown -------------------------------------------------------------------------------------------
 

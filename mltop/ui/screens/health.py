@@ -16,7 +16,7 @@ from mltop.ui.aside import begin
 from mltop.ui.ask import Answer
 from mltop.ui.command import bindings
 from mltop.ui.commands import HEALTH
-from mltop.ui.format import cells, clip, clip_left, clock, duration, fixed, left
+from mltop.ui.format import cells, clip, clip_left, clock, duration, fixed, fold, left
 from mltop.ui.line import Line, Role, cut
 from mltop.ui.screens.browse import BrowseScreen, holds
 from mltop.ui.screens.job_rows import local
@@ -27,6 +27,8 @@ SOON_S = 10.0
 """What the monitor sees has changed: the checks run again, but not more often than this."""
 DEADLINE_S = 30.0
 LABEL_WIDTH = 12
+MOST_TROUBLE = 6
+"""Lines of why there is no verdict."""
 LEAST_ACTION = 24
 """Cells of what to do, for it to be told in the row."""
 _ROLES = {
@@ -135,11 +137,10 @@ class HealthScreen(BrowseScreen[Result], inherit_bindings=False):
 
     def above(self, width: int) -> list[Line]:
         """What keeps the checks from running."""
-        return (
-            [[(" ", Role.TEXT), (clip(f"no verdict: {self.trouble}", width - 2), Role.CRITICAL)]]
-            if self.trouble
-            else []
-        )
+        if not self.trouble:
+            return []
+        parts = fold(f"no verdict: {self.trouble}", max(8, width - 2))
+        return [[(f" {part}", Role.CRITICAL)] for part in parts[:MOST_TROUBLE]]
 
     def head(self, width: int) -> Line:
         """The columns."""

@@ -144,6 +144,12 @@ def _of_unit(asked: Asked, id: str, limit: int) -> tuple[list[Run], list[str]]:
     return unit_runs(id, service_of(scope, environment, unit), scope, environment, limit)
 
 
+def _last_with_log(history: History, name: str) -> Run | None:
+    """The last run that wrote one, else the last: those that were skipped since wrote none."""
+    found = history.runs(name)
+    return next((run for run in found if run.log_path is not None), found[0] if found else None)
+
+
 def _logs(asked: Asked) -> int:
     """The log of a run."""
     from mltop.commands.jobs.log import show
@@ -151,8 +157,7 @@ def _logs(asked: Asked) -> int:
     history = History(asked.site.state)
     options = asked.options
     name = _run_name(asked, options.id)
-    found = history.runs(name, 1) if options.run is None else [history.run(options.run)]
-    run: Run | None = found[0] if found else None
+    run = _last_with_log(history, name) if options.run is None else history.run(options.run)
     if run is None and options.id.endswith(".timer"):
         raise CommandError([f"what {options.id} runs writes to the journal: {_journal_command(asked, options.id)}"])
     if run is None or (options.run is not None and run.job != name):

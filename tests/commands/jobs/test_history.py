@@ -61,3 +61,18 @@ def test_a_job_that_is_removed_leaves_another_of_a_like_name_as_it_was(here: Her
     assert " run backup " not in here.box.tab.read_text()
     assert [run["id"] for run in here.json("history", "backup_db")["runs"]] == ["f"]
     assert len(here.json("history", "backup")["runs"]) == 6
+
+
+def test_the_log_of_a_job_is_that_of_the_last_run_that_wrote_one(here: Here) -> None:
+    history = History(here.box.state)
+    log = here.box.folder / "a.log"
+    log.write_text("done\n")
+    for number, path in enumerate((str(log), None, None)):
+        state = RunState.OK if path else RunState.SKIPPED
+        started = moment.utc(1_800_000_000 + number)
+        history.finish(
+            Run(id=f"r{number}", job="hello", started_at=started, state=state, log_path=path, reason="overlap")
+        )
+    assert here("logs", "hello") == "done\n"
+    here("logs", "hello", "--run", "r2", code=1)
+    assert "the run r2 has no log: overlap" in here.said

@@ -9,7 +9,7 @@ from mltop.config.job import BackupSpec, CleanupSpec, DrillSpec, Hooks, JobConfi
 from mltop.config.job import Keep as ConfiguredKeep
 from mltop.tasks.archive.job import UNFINISHED, BackupJob
 from mltop.tasks.cleanup.plan import CleanupJob
-from mltop.tasks.outcome import EngineError, TaskError, UsageError
+from mltop.tasks.outcome import EngineError, TaskError, UsageError, display, is_text
 from mltop.tasks.retention import Keep
 from mltop.tasks.rotate.rule import RotateRule
 
@@ -57,7 +57,9 @@ def lacks_key(job: JobConfig) -> bool:
 
 
 def local_target(target: str) -> str:
-    """The folder that a target is; raises `EngineError` for one at a URL."""
+    """The folder that a target is; raises `EngineError` for one at a URL, `UsageError` for one that is no text."""
+    if not is_text(target):
+        raise UsageError(f"the target's path is not UTF-8: {display(target)}", "name it through a link that is")
     scheme, colon, _ = target.partition(":")
     if colon and "/" not in scheme and not target.startswith("~"):
         raise EngineError(f"targets at {scheme}: are not in this version", "a folder is")

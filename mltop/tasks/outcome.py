@@ -105,6 +105,15 @@ def display(path: str) -> str:
     return clean(os.fsencode(path), 4096)
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is valid Unicode: its bytes are UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def os_reason(error: OSError) -> str:
     """Return an operating system's error as words with its name: `permission denied (EACCES)`."""
     name = errno.errorcode.get(error.errno or 0, str(error.errno))

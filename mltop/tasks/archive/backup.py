@@ -42,6 +42,8 @@ from mltop.tasks.outcome import (
     RefusedError,
     TaskError,
     UsageError,
+    display,
+    is_text,
     os_reason,
 )
 
@@ -78,6 +80,9 @@ def _check(job: BackupJob) -> None:
         raise UsageError(f"{job.job!r} is not the id of a job: lower case letters, digits, - and _")
     if not job.sources:
         raise UsageError("nothing to back up: no source")
+    for each in (*job.sources, job.target):
+        if not is_text(each):  # what is in it may be called anything
+            raise UsageError(f"a path that is not UTF-8: {display(each)}", "name the folder that it is in")
     sources = [os.path.expanduser(each) for each in job.sources]
     if not any(os.path.exists(each) for each in sources):
         raise TaskError(f"no source is there: {', '.join(job.sources)}", "check source and its mount")

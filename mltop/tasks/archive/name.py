@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from mltop.tasks.outcome import display
+
 ENDINGS = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
 MANIFEST = ".manifest.jsonl"
 SUMS = ".sha256"
@@ -50,9 +52,10 @@ def split(name: str) -> tuple[str, str] | None:
 def is_foreign(name: str) -> bool:
     """Whether a file is an archive of the scripts that came before: listed, verified, restored, never deleted.
 
-    A job may be called as their archives were; what has one of our ids is ours.
+    A job may be called as their archives were; what has one of our ids is ours. A name that is no text is nobody's: it
+    could be neither shown nor typed.
     """
-    return _FOREIGN.fullmatch(name) is not None and split(name) is None
+    return _FOREIGN.fullmatch(name) is not None and split(name) is None and display(name) == name
 
 
 def foreign_id(name: str) -> str:

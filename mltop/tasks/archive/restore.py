@@ -85,7 +85,7 @@ def restore(target: Target, job: RestoreJob, control: Control | None = None) -> 
     return RestoreReport(
         id=job.archive_id,
         path=run.path,
-        to=job.to,
+        to=display(job.to),
         exit_code=run.code() if code is None else code,
         dry_run=job.dry_run,
         counts=run.counts,
@@ -163,7 +163,7 @@ class _Restore:
             if entry.kind == "hardlink" and entry.link is not None and not self.selection.wants(entry.link):
                 self._stand_in.setdefault(entry.link, entry.name)
         if self.head and not count:
-            raise UsageError(f"nothing in {self.job.archive_id} matches {' '.join(self.job.select)}")
+            raise self._nothing()
         return _Wanted(count, size, stored)
 
     def _rules(self, place: Place, wanted: _Wanted) -> Rules:
@@ -253,7 +253,12 @@ class _Restore:
                 self._is_corrupt = True
                 self._note(entry.name, entry.kind, Outcome("failed", "it is not in the archive"), entry.size)
         if not self.counts:
-            raise UsageError(f"nothing in {self.job.archive_id} matches {' '.join(self.job.select)}")
+            raise self._nothing()
+
+    def _nothing(self) -> UsageError:
+        if not self.job.select:
+            return UsageError(f"nothing is in {self.job.archive_id}")
+        return UsageError(f"nothing in {self.job.archive_id} matches {display(' '.join(self.job.select))}")
 
     def _note(self, path: str, kind: str, outcome: Outcome, size: int = 0) -> None:
         self.counts[outcome.result] = self.counts.get(outcome.result, 0) + 1

@@ -24,7 +24,7 @@ def archives(target: Target, job: str | None = None) -> list[Archive]:
     ids = {parts[0] for each in names if (parts := name.split(each)) and parts[1] != name.SUMS}
     found = [_own(target, archive_id) for archive_id in ids]
     if job is None:
-        found += [_foreign(target, each) for each in names if name.is_foreign(each)]
+        found += [_foreign(target, each) for each in names if name.is_foreign(each) and target.size(each) is not None]
     wanted = [each for each in found if job is None or each.job == job]
     return sorted(wanted, key=lambda each: (each.job or "", each.sequence or 0, each.created or _OLDEST, each.id))
 

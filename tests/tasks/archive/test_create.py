@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mltop.tasks.archive import shelf
@@ -126,6 +127,19 @@ def test_what_cannot_work_makes_nothing(backup: Any, target: Path, changes: dict
     assert (report.state, report.exit_code) == (State.FAILED, code)
     assert report.message
     assert not target.exists()
+
+
+def test_paths_that_no_report_can_name(backup: Any, tmp_path: Path, target: Path) -> None:
+    odd = tmp_path / "odd\udcff"
+    odd.mkdir()
+    for changes in ({"sources": (str(odd),)}, {"target": str(odd / "t")}):
+        report = backup(**changes)
+        assert (report.exit_code, report.hint) == (Exit.USAGE, "name the folder that it is in")
+        assert json.loads(msgspec.json.encode(report))["message"].startswith("a path that is not UTF-8: /")
+    assert not target.exists()
+    assert not list(odd.iterdir())
+    (odd / "file").touch()
+    assert backup(sources=(str(tmp_path),)).state is State.VERIFIED
 
 
 def test_a_source_in_the_target_is_refused(backup: Any, source: Path) -> None:

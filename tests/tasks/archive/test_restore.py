@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mltop.tasks.archive import content
@@ -27,7 +28,7 @@ def out(tmp_path: Path) -> Path:
 def bring_back(target: Path, out: Path) -> Restore:
     def run(archive_id: str, control: Control | None = None, **options: Any) -> RestoreReport:
         with Target(str(target)) as folder:
-            return restore(folder, RestoreJob(archive_id=archive_id, to=str(out), **options), control)
+            return restore(folder, RestoreJob(**{"archive_id": archive_id, "to": str(out), **options}), control)
 
     return run
 
@@ -219,3 +220,14 @@ def test_of_too_many_holes_the_small_ones_are_stored(
     with Target(made.path.rpartition("/")[0]) as folder:
         (entry,) = (each for each in folder.entries(made.id) if each.path == "models/torn")
     assert 100 * 4096 < (entry.stored_bytes or 0) < 100 << 20
+
+
+def test_any_words_and_folders_make_a_report(backup: Any, bring_back: Restore, out: Path) -> None:
+    made = backup()
+    report = bring_back(made.id, to=str(out / "odd\udcff"))
+    assert report.exit_code is Exit.OK
+    assert (out / "odd\udcff" / "models").is_dir()
+    assert msgspec.json.encode(report)
+    report = bring_back(made.id, select=("no\udcff\n",))
+    assert (report.exit_code, "\n" in (report.message or "")) == (Exit.USAGE, False)
+    assert msgspec.json.encode(report)

@@ -116,6 +116,10 @@ def test_a_job_that_is_called_as_the_archives_of_before_were(
 def test_a_list_of_foreign_and_strange_things(backup: Any, target: Path) -> None:
     made = backup()
     (target / "models_backup_20250101.tar.gz").write_bytes(b"x")
+    (target / "models_backup_\udcff.tar.gz").write_bytes(b"x")
+    (target / "models_backup_\x1b[31m\n.tar.gz").write_bytes(b"x")
+    (target / "models_backup_folder.tar.gz").mkdir()
+    (target / "models_backup_link.tar.gz").symlink_to("/etc/passwd")
     (target / "thesis.tar.gz").write_bytes(b"x")
     (target / "other_20260101T000000Z_000001.tar.zst").write_bytes(b"x")
     (target / "nightly_20260101T000000Z_000009.manifest.jsonl").symlink_to("/etc/passwd")

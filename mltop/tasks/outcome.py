@@ -97,7 +97,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def problem(kind: str, path: str, message: str, hint: str | None = None) -> Problem:
     """Return a problem with its foreign text made harmless."""
-    return Problem(kind=kind, path=display(path), message=clean(message), hint=hint)
+    return Problem(kind=kind, path=display(path), message=clean(message), hint=hint and display(hint))
 
 
 def display(path: str) -> str:

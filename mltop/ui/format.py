@@ -68,7 +68,8 @@ def wrap(text: str, width: int, most: int) -> list[str]:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Text in lines of at most `width` cells, broken at spaces where there are some."""
+    """Text in lines of at most `width` cells (and no fewer than 2), broken at spaces where there are some."""
+    width = max(2, width)  # a character may take two
     lines, line = [], ""
     for word in plain(text).split(" "):
         if line and cells(line) + 1 + cells(word) > width:

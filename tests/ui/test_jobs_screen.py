@@ -226,7 +226,9 @@ async def test_an_edit_is_seen_as_a_diff_before_it_is_done(kept: Start) -> None:
 
 async def test_an_edit_that_is_refused_stays_in_the_form(kept: Start) -> None:
     async with kept() as bench:
-        bench.answer("jobs-edit-push-weights.dry", Plan(errors=(Mishap(message="cron cannot say it"),)))
+        bench.answer(
+            "jobs-edit-push-weights.dry", Plan(errors=(Mishap(message="cron cannot say it" + " at all" * 20),))
+        )
         await on_jobs(bench, 4)
         await bench.press("e")
         await bench.shows("nothing is changed yet")
@@ -234,6 +236,7 @@ async def test_an_edit_that_is_refused_stays_in_the_form(kept: Start) -> None:
         await bench.until(lambda: not bench.app.screen.fault, "sound")
         await bench.press("ctrl+s")
         await bench.shows("cron cannot say it", "Edit push-weights")
+        assert bench.text().count(" at all") == 20
 
 
 async def test_what_to_know_of_a_schedule(kept: Start) -> None:

@@ -208,3 +208,5 @@ def test_folding_loses_nothing(text: str) -> None:
     lines = fold(text, 11)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(cells(line) <= 11 for line in lines)
+    for width in (-3, 0, 1, 2):
+        assert "".join(fold(text, width)).replace(" ", "") == text.replace(" ", "")

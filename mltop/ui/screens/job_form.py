@@ -19,7 +19,7 @@ from mltop.ui.answers import Plan, outcome, read, refusal
 from mltop.ui.aside import aside, begin
 from mltop.ui.command import bindings, shown
 from mltop.ui.commands import FORM
-from mltop.ui.format import clip
+from mltop.ui.format import clip, fold
 from mltop.ui.graph import ascii_only
 from mltop.ui.jobs_line import is_own
 from mltop.ui.line import Line, Role
@@ -167,10 +167,12 @@ class JobForm(OnDashboard, Screen[str | None]):
         is_wrong = made is not None and bool(made.fault)
         times = () if made is None or is_wrong else made.times
         notes = () if made is None or is_wrong else made.notes
-        below: list[Line] = [[(f" {clip(note, width - 2)}", Role.WARNING)] for note in ("", *notes) if note or notes]
+        below: list[Line] = [
+            [(f" {part}", Role.WARNING)] for note in ("", *notes) if note or notes for part in fold(note, width - 2)
+        ]
         if problem := self.trouble or self.fault:
             role = Role.CRITICAL if self.trouble or is_wrong else Role.DIM
-            below += [[], [(f" {clip(problem, width - 2)}", role)]]
+            below += [[], *([(f" {part}", role)] for part in fold(problem, width - 2))]
         below += [[], *([(f" {hint}", Role.DIM)] for hint in HINTS)]
         shown_times = times[: max(LEAST_TIMES, height - len(above) - len(below))]
         ahead: list[Line] = [

@@ -10,7 +10,7 @@ from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.text import entries
 from mltop.jobs.doctor.scene import Scene
 from mltop.jobs.doctor.symptom import Report, fault, ok, unknown, warning
-from mltop.jobs.foreign import system_crontabs
+from mltop.jobs.foreign import Foreign, system_crontabs
 from mltop.jobs.plan.plan import Plan, block_lines, cron_d_lines
 from mltop.jobs.plan.wish import Wish
 from mltop.jobs.scheduler import has_linger, manager_off
@@ -26,7 +26,8 @@ _RUN = re.compile(r"(?:^|[\s/])mltop\s+run\s+(?P<id>[a-z0-9][a-z0-9_.-]*)")
 
 def look(scene: Scene) -> Report:
     """Look at all schedulers."""
-    found = [*standing(scene.plan), *twice(_places(scene)), *_strangers(scene)]
+    others, _ = system_crontabs()
+    found = [*standing(scene.plan), *twice(_places(scene)), *_strangers(scene, others), *not_run(others)]
     name, _ = local_user(scene.environment)
     is_used = scene.uses("systemd") and "system" not in scene.site.scopes()
     found += linger(name, is_used=is_used, is_on=has_linger(scene.environment))
@@ -74,6 +75,16 @@ def same_command(wishes: Iterable[Wish], lines: Iterable[tuple[str, str]]) -> It
                 yield warning("schedule.duplicate", what, f"pause one of the two: mltop jobs disable {job}", job)
 
 
+def not_run(others: Iterable[Foreign]) -> Iterator[Symptom]:
+    """Files of the system that cron leaves out whole, one line each: only its log tells."""
+    for path, why in dict.fromkeys(
+        ((one.job.source or "").rpartition(":")[0], one.job.description or "")
+        for one in others
+        if one.job.state == "not run"
+    ):
+        yield warning("cron.file", f"{path}: {why}", "correct it: crontab(5) and cron(8) say what cron takes", path)
+
+
 def linger(user: str, *, is_used: bool, is_on: bool) -> Iterator[Symptom]:
     """A user's timers stop with the last log-out, unless it lingers (loginctl(1))."""
     if is_used and is_on:
@@ -107,11 +118,10 @@ def _places(scene: Scene) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def _strangers(scene: Scene) -> Iterator[Symptom]:
+def _strangers(scene: Scene, others: Iterable[Foreign]) -> Iterator[Symptom]:
     crontab, _ = scene.crontab
     own = [(f"crontab:{one.number}", one.command) for one in entries(crontab or b"", "crontab") if one.is_enabled]
     lines = [(where, command.decode("utf-8", "replace")) for where, command in own]
-    others, _ = system_crontabs()
     for one in others:
         if one.entry is not None and one.entry.is_enabled:
             lines.append((one.job.source or one.job.id, one.entry.command.decode("utf-8", "replace")))

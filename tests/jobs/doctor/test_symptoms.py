@@ -11,6 +11,7 @@ import pytest
 
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.jobs.doctor import box, cron, files, schedule, state, wrapper
+from mltop.jobs.foreign import system_crontabs
 from mltop.jobs.plan.plan import Plan, Step
 from mltop.jobs.plan.wish import Wish
 from mltop.model.doctor import Health, Symptom
@@ -122,6 +123,17 @@ def test_a_strangers_line_that_runs_a_job_too() -> None:
     ]
     found = [(one.where, one.summary) for one in schedule.same_command(wishes, lines)]
     assert found == [("backup", "crontab:1 runs backup too"), ("backup_db", "crontab:2 runs backup_db too")]
+
+
+def test_a_file_that_cron_leaves_out_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "cron.d").mkdir()
+    for name, end in (("odd", "*/0 * * * * root c"), ("fine", "")):
+        path = tmp_path / "cron.d" / name
+        path.write_text(f"0 1 * * * root a\n0 2 * * * root b\n{end}\n")
+        path.chmod(0o644)
+    (one,) = schedule.not_run(system_crontabs(tmp_path, is_debian=True)[0])
+    assert (one.id, one.state, one.where) == ("cron.file", Health.WARNING, f"{tmp_path}/cron.d/odd")
+    assert one.summary == f'{tmp_path}/cron.d/odd: line 3 of its file stops all of it: "*/0" is no minute'
 
 
 def test_linger_matters_where_timers_are_a_users() -> None:

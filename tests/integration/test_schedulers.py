@@ -235,6 +235,38 @@ def test_what_cannot_be_written_is_said_with_its_place_and_everything_runs_on(sy
     assert systemd.run("cat", "/mnt/c.toml") == text
 
 
+KILLING = """\
+#!/bin/sh
+case " $* " in *" list-timers "*|*" show "*|*" list-unit-files "*) exec /usr/bin/systemctl "$@" ;; esac
+left=$(($(cat /opt/killing/left) - 1)); echo $left > /opt/killing/left
+[ $left = 0 ] && { kill -9 $PPID; exit 1; }
+exec /usr/bin/systemctl "$@"
+"""
+
+
+def test_one_that_is_killed_between_two_orders_is_taken_back(systemd: SystemdBox) -> None:
+    """At each order to the manager: undo gives config and units back, and a timer that was left stopped is said."""
+    mltop = Mltop(systemd)
+    timer = "/etc/systemd/system/mltop-beat.timer"
+    systemd.write("/etc/mltop/config.toml", JOB.replace('"*-*-* *:*:0/2"', '"*-*-* 03:30"'))
+    mltop("apply")
+    before = systemd.run("cat", "/etc/mltop/config.toml", timer)
+    systemd.write("/opt/killing/systemctl", KILLING)
+    systemd.run("chmod", "755", "/opt/killing/systemctl")
+    for count in range(1, 5):
+        systemd.write("/opt/killing/left", str(count))
+        words = (MLTOP, "jobs", "edit", "beat", "--set", "schedule=*-*-* 05:30", "--apply")
+        systemd.run("sh", "-c", 'PATH=/opt/killing:$PATH "$@"', "sh", *words, code=137)
+        assert any("was cut short: mltop jobs undo" in note for note in mltop.json("plan")["notes"])
+        mltop("undo")
+        assert systemd.run("cat", "/etc/mltop/config.toml", timer) == before
+        found = mltop.json("plan")
+        if found["steps"][0]["drift"] != "in-sync":
+            assert found["notes"] == ["beat: mltop-beat.timer is stopped: nothing starts it"]
+            mltop("apply", "--mine")
+        assert standing(systemd, "mltop-beat.timer") == ("enabled", "active")
+
+
 def test_a_job_started_by_hand_is_the_managers(systemd: SystemdBox) -> None:
     mltop = Mltop(systemd)
     system = JOB.replace('"*-*-* *:*:0/2"', '"@yearly"').replace("echo beat", "cat /proc/self/cgroup")

@@ -18,7 +18,7 @@ from mltop.config.location import state_directory
 from mltop.config.quantity import duration_s
 from mltop.jobs.history.history import History
 from mltop.jobs.place import Place, fallback, memory_folder
-from mltop.jobs.runner import command, jitter, preparation
+from mltop.jobs.runner import command, preparation
 from mltop.jobs.runner.child import Plan
 from mltop.jobs.runner.environment import EnvironmentFault
 from mltop.jobs.runner.outcome import WRAPPER
@@ -133,8 +133,7 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
 
         return write_lines(lines)
     screen = Screen(1)
-    delay_s = jitter.delay_s(job, os.environ) if options.trigger == "schedule" else 0.0
-    request = Request(options.trigger, options.scheduled_for, delay_s)
+    request = Request(options.trigger, options.scheduled_for, _delay_s(job, options))
     runner = Runner(job, plan, History(_state(options)), screen, request)
     is_stale = not job.enabled and options.trigger != "manual"
     code = runner.skip("disabled") if is_stale else runner.run()
@@ -143,6 +142,14 @@ def _run(job: JobConfig, plan: Plan, options: argparse.Namespace) -> int:
         if not screen.is_open or fault not in (runner.run_record.reason or ""):
             sys.stderr.write(f"mltop run: {fault}\n")
     return code
+
+
+def _delay_s(job: JobConfig, options: argparse.Namespace) -> float:
+    if not job.jitter_s or options.trigger != "schedule":
+        return 0.0
+    from mltop.jobs.runner import jitter
+
+    return jitter.delay_s(job, os.environ)
 
 
 def _scheduled(job: JobConfig, options: argparse.Namespace) -> list[str]:

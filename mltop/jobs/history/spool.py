@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import errno
 import os
@@ -16,6 +15,7 @@ from mltop.system.file import append, lock_within
 
 MAX_BYTES = 16 << 20
 """A table that nobody mends for a year does not fill the disk."""
+_NAME_MAX = 200
 PATIENCE_S = 3.0
 """The lock is held for a write or for one transaction."""
 
@@ -54,7 +54,8 @@ def in_memory(state: Path) -> Path:
 
     A look makes nothing, and believes nothing that is not in a folder of our own.
     """
-    return memory_folder() / f"spool-{binascii.crc32(os.fsencode(state.absolute())):08x}.jsonl"
+    name = os.fsencode(state.absolute()).replace(b"%", b"%25").replace(b"/", b"%2f")
+    return memory_folder() / f"spool-{os.fsdecode(name[-_NAME_MAX:])}.jsonl"
 
 
 class Spooled:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mltop.config.job import JobConfig
 from mltop.jobs.place import Place
-from mltop.jobs.runner import command, environment, held, retry
+from mltop.jobs.runner import command, environment, held
 from mltop.jobs.runner.child import Plan
 from mltop.system.text import clean
 
@@ -59,6 +59,8 @@ def _home(home: str) -> str:
 
 def described(job: JobConfig, plan: Plan, place: Place) -> list[str]:
     """What a run would do, line by line; values that may be secrets are not shown."""
+    from mltop.jobs.runner import retry
+
     limits = [
         f"{name} {value}" for name, value in (("nice", plan.nice), ("io_class", plan.io_class)) if value is not None
     ]

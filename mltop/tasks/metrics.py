@@ -25,7 +25,7 @@ from mltop.model.snapshot import Gpu, Snapshot, Status
 from mltop.sampling.look import Look
 from mltop.sampling.root import Roots
 from mltop.system.file import append
-from mltop.tasks.archive.compression import unpacker
+from mltop.tasks.archive.compression import read_errors, unpacker
 from mltop.tasks.outcome import Control, CorruptError, NoSpaceError, TaskError, os_reason
 from mltop.tasks.rotate.pack import pack
 
@@ -230,9 +230,11 @@ def _files(folder: Path) -> list[tuple[str, date]]:
         stem, dot, ending = name.removesuffix(_PACKED).partition(".")
         if dot and f".{ending}" in _ENDINGS:
             try:
-                found.append((name, date.fromisoformat(stem)))
+                day = date.fromisoformat(stem)
             except ValueError:
                 continue  # not ours
+            if day.isoformat() == stem:  # no 20260101 and no 2026-W01-1
+                found.append((name, day))
     return sorted(found, key=lambda each: (each[1], each[0]))
 
 
@@ -256,10 +258,11 @@ def read(folder: Path, since_s: float | None = None, gpu: int | None = None) -> 
 
 
 def _rows(path: Path) -> Iterator[Row]:
+    damages: tuple[type[Exception], ...] = (CorruptError, *read_errors())
     with path.open("rb") as file:
         try:
             lines = _text(path.name, file).splitlines()
-        except (CorruptError, EOFError) as error:
+        except damages as error:
             raise TaskError(f"{path}: {error}") from error
     if ".jsonl" in path.name:
         for line in lines:
@@ -269,7 +272,7 @@ def _rows(path: Path) -> Iterator[Row]:
                 continue
         return
     header: list[str] = []
-    for cells in csv.reader(lines):
+    for cells in _cells(lines):
         if cells[:2] == ["time", "kind"]:
             header = cells
         elif len(cells) == len(header):
@@ -278,6 +281,15 @@ def _rows(path: Path) -> Iterator[Row]:
                 yield msgspec.convert(known, Row, strict=False)
             except msgspec.ValidationError:
                 continue
+
+
+def _cells(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Each line for itself: a quote that a torn one left open takes nothing else along."""
+    for line in lines:
+        try:
+            yield from csv.reader((line,))
+        except csv.Error:
+            continue
 
 
 def _text(name: str, file: BinaryIO) -> str:

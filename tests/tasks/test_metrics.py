@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from mltop.config.location import SYSTEM_STATE
 from mltop.model.snapshot import Cpu, Disk, Gpu, Memory, Snapshot, Status
 from mltop.tasks import metrics
 from mltop.tasks.metrics import COLUMNS, Row, append_rows, folder_of, keep, read, rows_of
-from mltop.tasks.outcome import NoSpaceError
+from mltop.tasks.outcome import NoSpaceError, TaskError
 
 TODAY = datetime.now(UTC).date()
 
@@ -60,6 +61,36 @@ def test_a_torn_line_costs_that_line_alone(tmp_path: Path) -> None:
         file.write(b"2026-11-24T00:00")
     append_rows(tmp_path, [_row(index=1)], "csv")
     assert [row.index for row in read(tmp_path)] == [0, 1]
+
+
+@pytest.mark.parametrize("torn", [b'2026-11-24T00:00:00Z,gpu,1,"open', b"x" * 200_000, b"\0\xff" * 50, b"2026,gpu,x"])
+def test_a_line_that_makes_no_sense_takes_no_other_along(tmp_path: Path, torn: bytes) -> None:
+    path = append_rows(tmp_path, [_row(index=0)], "csv")
+    with path.open("ab") as file:
+        file.write(torn)
+    append_rows(tmp_path, [_row(index=1)], "csv")
+    append_rows(tmp_path, [_row(index=2)], "csv")
+    assert [row.index for row in read(tmp_path)] == [0, 1, 2]
+
+
+def test_a_packed_day_that_is_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / f"{TODAY}.csv.zst"
+    path.write_bytes(b"")
+    assert read(tmp_path) == []
+    packed = zstandard.compress(b"time,kind\n" * 1000)
+    for content in (b"no zstd at all", packed[:8] + bytes(len(packed) - 8)):
+        path.write_bytes(content)
+        with pytest.raises(TaskError, match=path.name):
+            read(tmp_path)
+
+
+def test_files_with_other_kinds_of_dates_are_not_ours(tmp_path: Path) -> None:
+    others = ["20200101.csv", "2020-W01-1.csv", "2020-01-01.csv.gz", "2020-1-1.csv", "x2020-01-01.csv"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "2020-01-01.csv").write_text("ours")
+    assert keep(tmp_path, 7, TODAY) == ["2020-01-01.csv"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(others)
 
 
 def test_columns_of_another_version_are_read_by_their_own_header(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import patience
 
 from mltop.jobs.history.history import History
+from mltop.jobs.history.spool import in_memory
 from mltop.jobs.runner import alive
 from mltop.model.job import Run, RunState
 
@@ -98,6 +99,7 @@ class Box:
             for pid in alive.of_run(run.id):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        in_memory(self.state).unlink(missing_ok=True)
 
 
 def sh(text: str) -> tuple[str, ...]:

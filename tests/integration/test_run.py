@@ -61,6 +61,7 @@ def test_a_disk_that_fills_up_loses_the_log_and_not_the_job(small_disk: Path, tm
     for log in (small_disk / "gone").iterdir():
         log.unlink()
     (last, *_) = History(state).runs()
+    in_memory(state).unlink(missing_ok=True)
     assert "could not be noted" in err or (last.state, last.exit_code) == (RunState.FAILED, 4)
     assert run(state, "--id", "job", "--", "true")[0] == 0
     assert History(state).runs()[0].state is RunState.OK

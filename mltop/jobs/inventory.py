@@ -186,6 +186,8 @@ def _is_nowhere(wish: Wish, step: Step) -> bool:
 def _standing(wish: Wish, step: Step) -> str | None:
     if _is_nowhere(wish, step):
         return "not scheduled"
+    if step.is_fault:
+        return "not known"  # its scheduler does not say
     if not wish.job.enabled:
         return "disabled"
     return "by hand only" if wish.backend is None else None
@@ -215,7 +217,7 @@ def _with_next(rows: Sequence[_Row], count: int) -> list[Job]:
     found = []
     for job, schedules, zone in rows:
         times = sorted({time.timestamp() for one in schedules for time in told[one, zone]})
-        is_run = job.enabled and job.state not in ("not scheduled", "by hand only")
+        is_run = job.enabled and job.state not in ("not scheduled", "not known", "by hand only")
         is_told = bool(times) and is_run
         found.append(msgspec.structs.replace(job, next_runs=tuple(map(utc, times[:count]))) if is_told else job)
     return found

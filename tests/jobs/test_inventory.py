@@ -282,3 +282,9 @@ def test_a_zone_in_a_crontab_counts_with_the_cron_that_goes_by_it(
     assert found.jobs[0].next_runs[0][11:16] == ("02:00" if is_debian else "20:30")
     note = "CRON_TZ=Asia/Kolkata above mltop's block: its jobs run by that zone"
     assert (note in found.notes) is not is_debian
+
+
+def test_of_a_crontab_that_cannot_be_read_it_is_not_known_what_it_runs(box: Box) -> None:
+    box.program("crontab", 'echo "tester may not use this program (crontab)" >&2; exit 1')
+    (job,) = look(box, command("a", "0 2 * * *")).jobs
+    assert (job.state, job.drift, job.next_runs) == ("not known", None, ())

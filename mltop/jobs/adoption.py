@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from mltop.jobs.crontab.command import command_and_input, shell_argv
+from mltop.jobs.crontab.taken import is_debians
 from mltop.jobs.crontab.text import Entry
 from mltop.jobs.foreign import Foreign
 from mltop.jobs.schedule.schedule import ScheduleFault, local_zone, parse
@@ -87,7 +88,7 @@ def _environment(entry: Entry, notes: list[str]) -> dict[str, str]:
     for name, value in entry.environment.items():
         if name == "LOGNAME":  # cron lets nobody change it
             continue
-        if name == "CRON_TZ" and value != getattr(local_zone(), "key", None):
+        if name == "CRON_TZ" and value != getattr(local_zone(), "key", None) and not is_debians():
             raise AdoptionError(f"it runs by CRON_TZ={clean(value, 60)}, and a job has no zone of its own")
         if not _NAME.fullmatch(name):
             notes.append(f"the variable {clean(name, 60)} is left out: no shell can read it")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jobs_command import CONFIG, MINE, Here
 
-from mltop.jobs import foreign
+from mltop.jobs import adoption, foreign, inventory
+from mltop.jobs.plan import plan as planning
 from mltop.model.job import Origin
 
 BEGIN = b"# >>> mltop managed (do not edit) >>>\n"
@@ -139,7 +140,6 @@ def test_the_second_of_two_equal_lines_is_that_one(here: Here) -> None:
         (b"5-1 * * * * x\n", "runs backwards"),
         (b"0~30 * * * * x\n", "use jitter"),
         (b"0 1 * * * %only input\n", "no command before"),
-        (b"CRON_TZ=Pacific/Chatham\n0 1 * * * x\n", "CRON_TZ=Pacific/Chatham"),
         (b"0 0 31 2 * x\n", "never run"),
     ],
 )
@@ -148,6 +148,19 @@ def test_what_no_job_can_say_is_refused_with_its_reason(here: Here, line: bytes,
     assert reason in here.said
     assert (here.box.tab.read_bytes(), here.config.read_text()) == (line, CONFIG)
     assert not here.box.state.exists()
+
+
+@pytest.mark.parametrize("is_debian", [True, False])
+def test_a_zone_is_a_variable_like_others_to_debians_cron_alone(
+    here: Here, is_debian: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (adoption, foreign, inventory, planning):
+        monkeypatch.setattr(module, "is_debians", lambda: is_debian)
+    adopt(here, b"CRON_TZ=Pacific/Chatham\n0 1 * * * x\n", code=0 if is_debian else 1)
+    if is_debian:
+        assert job(here, "taken")["env"] == {"CRON_TZ": "Pacific/Chatham"}
+    else:
+        assert "it runs by CRON_TZ=Pacific/Chatham, and a job has no zone of its own" in here.said
 
 
 def test_names_are_told_from_the_command_and_never_taken_twice(here: Here) -> None:

@@ -149,9 +149,9 @@ class Extraction:
         if present is not None and sha256 == present:
             file.discard()
             return Outcome("same")
-        file.place(member.size, member.mode, member.mtime_ns, attributes.owner, replace)
+        lacks = file.place(member.size, member.mode, member.mtime_ns, attributes.owner, replace)
         self.written += stored
-        return Outcome("restored", reason)
+        return Outcome("restored", lacks or reason)
 
     def _copy(self, members: Members, member: Member, file: NewFile | None, hashed: bool) -> str | None:
         digest = hashlib.sha256() if hashed else None
@@ -212,12 +212,14 @@ class Extraction:
         self._own.add(parts)
         return Outcome("restored", reason)
 
-    def finish_folders(self) -> list[tuple[Parts, str]]:
+    def finish_folders(self) -> list[tuple[Parts, Outcome]]:
         """Give all folders that were made their owners, modes and times; return those where that failed, and why.
+
+        `restored` are those that only lack something of it.
 
         A folder that was there keeps its mode; only its time, which moved when something came into it, is set.
         """
-        failed: list[tuple[Parts, str]] = []
+        failed: list[tuple[Parts, Outcome]] = []
         if self._rules.dry_run:
             return failed
         made = self._place.made_folders
@@ -236,25 +238,25 @@ class Extraction:
             failed += self._finish(parts, wanted.mode, None, None)
         return failed
 
-    def _extend(self, parts: Parts, attributes: Mapping[str, bytes]) -> list[tuple[Parts, str]]:
+    def _extend(self, parts: Parts, attributes: Mapping[str, bytes]) -> list[tuple[Parts, Outcome]]:
         if not attributes:
             return []
         try:
             fault = put(self._place.folder(parts), attributes)
         except (OSError, EntryRefusedError):
             return []  # what comes next says it
-        return [(parts, fault)] if fault else []
+        return [(parts, Outcome("restored", fault))] if fault else []
 
     def _finish(
         self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
-    ) -> list[tuple[Parts, str]]:
+    ) -> list[tuple[Parts, Outcome]]:
         try:
-            self._place.finish_folder(parts, mode, mtime_ns, owner)
+            lacks = self._place.finish_folder(parts, mode, mtime_ns, owner)
         except OSError as error:
-            return [(parts, os_reason(error))]
+            return [(parts, Outcome("failed", os_reason(error)))]
         except EntryRefusedError as error:
-            return [(parts, str(error))]
-        return []
+            return [(parts, Outcome("failed", str(error)))]
+        return [(parts, Outcome("restored", lacks))] if lacks else []
 
     def _attributes(self, member: Member) -> _Attributes:
         """Only root restores owners, and only those that our own archives have written down."""

@@ -11,6 +11,9 @@ import fcntl
 import os
 import re
 import secrets
+from collections.abc import Callable
+
+from mltop.tasks.outcome import os_reason
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """What `link` ends with on a file system that has no hard links, or no more of them."""
@@ -45,15 +48,15 @@ class NewFile:
             count = os.pwrite(self.fd, data, offset)
             data, offset = data[count:], offset + count
 
-    def place(self, size: int, mode: int, mtime_ns: int, owner: tuple[int, int] | None, replace: bool) -> None:
-        """Finish it and give it its name; without `replace`, `FileExistsError` when there is something by that name."""
+    def place(self, size: int, mode: int, mtime_ns: int, owner: tuple[int, int] | None, replace: bool) -> str | None:
+        """Finish it and give it its name; return what it could not be given.
+
+        Without `replace`, `FileExistsError` when there is something by that name.
+        """
         try:
             if os.fstat(self.fd).st_size != size:
                 os.ftruncate(self.fd, size)  # a hole at the end
-            if owner is not None:
-                os.fchown(self.fd, *owner)
-            os.fchmod(self.fd, mode & 0o777)
-            os.utime(self.fd, ns=(mtime_ns, mtime_ns))
+            lacks = give(self.fd, owner, mode & 0o777, mtime_ns)
             if replace:
                 os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             else:
@@ -63,6 +66,7 @@ class NewFile:
             raise
         finally:
             self._close()
+        return lacks
 
     def discard(self) -> None:
         """Leave nothing of it."""
@@ -93,6 +97,29 @@ class NewFile:
     def _close(self) -> None:
         os.close(self.fd)
         os.close(self._folder)
+
+
+def give(fd: int, owner: tuple[int, int] | None, mode: int | None, mtime_ns: int | None) -> str | None:
+    """Give an open file or folder what is its own; return what could not be given, and why.
+
+    A disk without owners, a server that trusts no root, a folder of somebody else: the content is there all the same.
+    """
+    lacks: list[str] = []
+    reason = ""
+    gifts: tuple[tuple[str, object, Callable[[], None]], ...] = (
+        ("owner", owner, lambda: os.fchown(fd, *(owner or (-1, -1)))),
+        ("mode", mode, lambda: os.fchmod(fd, mode or 0)),
+        ("time", mtime_ns, lambda: os.utime(fd, ns=(mtime_ns or 0, mtime_ns or 0))),
+    )
+    for name, wanted, make in gifts:
+        if wanted is None:
+            continue
+        try:
+            make()
+        except OSError as error:
+            lacks.append(name)
+            reason = os_reason(error)
+    return f"its {' and '.join(lacks)} could not be given back: {reason}" if lacks else None
 
 
 def sweep(fd: int) -> None:

@@ -15,7 +15,7 @@ import os
 import stat
 from types import TracebackType
 
-from mltop.tasks.archive.new_file import NO_LINKS, NewFile, is_at_work, sweep
+from mltop.tasks.archive.new_file import NO_LINKS, NewFile, give, is_at_work, sweep
 from mltop.tasks.outcome import TaskError, os_reason
 
 Parts = tuple[str, ...]
@@ -199,15 +199,12 @@ class Place:
 
     def finish_folder(
         self, parts: Parts, mode: int | None, mtime_ns: int | None, owner: tuple[int, int] | None
-    ) -> None:
-        """Give a folder its owner, mode and time. With a mode that keeps us out, what is in it comes first."""
-        fd = self.folder(parts)
-        if owner is not None:
-            os.fchown(fd, *owner)
-        if mode is not None:
-            os.fchmod(fd, mode & 0o1777)
-        if mtime_ns is not None:
-            os.utime(fd, ns=(mtime_ns, mtime_ns))
+    ) -> str | None:
+        """Give a folder its owner, mode and time; return what it could not be given.
+
+        With a mode that keeps us out, what is in it comes first.
+        """
+        return give(self.folder(parts), owner, None if mode is None else mode & 0o1777, mtime_ns)
 
 
 def free_bytes(folder: int | str) -> int:

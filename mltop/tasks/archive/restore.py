@@ -131,8 +131,8 @@ class _Restore:
                 self._read(target, file_name, self.extraction)
                 self._make_symlinks(self.extraction)
             finally:
-                for parts, reason in self.extraction.finish_folders():
-                    self._note("/".join(parts), "dir", Outcome("failed", reason))
+                for parts, outcome in self.extraction.finish_folders():
+                    self._finished("/".join(parts), outcome)
         self._missing()
 
     def code(self) -> Exit:
@@ -254,6 +254,13 @@ class _Restore:
                 self._note(entry.name, entry.kind, Outcome("failed", "it is not in the archive"), entry.size)
         if not self.counts:
             raise self._nothing()
+
+    def _finished(self, path: str, outcome: Outcome) -> None:
+        """Note what a folder lacks; it has been counted when it was made."""
+        if outcome.result == "restored":
+            self.results.append(Restored(path=display(path), kind="dir", result="restored", reason=outcome.reason))
+        else:
+            self._note(path, "dir", outcome)
 
     def _nothing(self) -> UsageError:
         if not self.job.select:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable
@@ -231,3 +232,31 @@ def test_any_words_and_folders_make_a_report(backup: Any, bring_back: Restore, o
     report = bring_back(made.id, select=("no\udcff\n",))
     assert (report.exit_code, "\n" in (report.message or "")) == (Exit.USAGE, False)
     assert msgspec.json.encode(report)
+
+
+def test_where_owners_and_modes_cannot_be_given_the_content_comes(
+    backup: Any, bring_back: Restore, source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk without owners, on a server that trusts no root, in a container whose root may not change them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives owners")
+    os.chown(source / "llama", 1234, 1234)
+    os.chown(source / "llama" / "config.json", 1234, 1234)
+    made = backup()
+
+    def fchown(_: int, user: int, group: int) -> None:
+        if user:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    report = bring_back(made.id)
+    lacks = "its owner could not be given back: operation not permitted (EPERM)"
+    assert sorted((each.path, each.result, each.reason) for each in report.entries) == [
+        ("models/llama", "restored", lacks),
+        ("models/llama/config.json", "restored", lacks),
+    ]
+    made_of = made.statistics
+    assert report.exit_code is Exit.OK
+    assert report.counts == {"restored": made_of.files + made_of.directories + made_of.links}
+    assert (out / "models" / "llama" / "config.json").read_bytes() == (source / "llama" / "config.json").read_bytes()
+    assert subprocess.run(["diff", "-r", "--no-dereference", source, out / "models"], check=False).returncode == 0

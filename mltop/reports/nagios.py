@@ -97,7 +97,7 @@ def _labels(charted: Sequence[Result]) -> Iterator[str]:
         short, number = f"{_CHARTED[one.check]}_{mark}~{_name(one)}" if mark else label, 1
         while short[:LABEL] in known:
             number += 1
-            short = f"{_CHARTED[one.check]}_{mark}~{number}"
+            short = f"{number}~{label}"  # in front, or the cut would take it
         known.add(short[:LABEL])
         yield short
 

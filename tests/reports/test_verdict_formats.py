@@ -144,6 +144,13 @@ def test_nagios_perfdata_has_one_order_and_one_label_a_target_whatever_is_ill() 
     assert [name for name, _ in fewer[:2]] == labels[0][1:3]
 
 
+@pytest.mark.parametrize("check", ["mem.available", "disk.space", "gpu.temp", "cpu.load"])
+def test_nagios_labels_of_one_target_that_is_told_often_differ(check: str) -> None:
+    many = [result(check, "t", target_name="GPU 3 and a name longer than any label") for _ in range(120)]
+    labels = [name for name, _ in perfdata(nagios.text(verdict(*many)))]
+    assert len({label[:19] for label in labels}) == 121
+
+
 def test_nagios_labels_have_a_name_where_there_is_no_target() -> None:
     none = result("gpu.temp", "", State.UNKNOWN, target_name="", value=None)
     assert perfdata(nagios.text(verdict(none)))[0] == ("gpu_temp", "U")

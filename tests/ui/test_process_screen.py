@@ -118,14 +118,21 @@ async def test_one_that_hangs_is_told_and_left_behind(
 
 
 async def test_its_end_keeps_the_last_values(kept: Callable[..., Any], build: Any) -> None:
-    ended = ProcessDetail(pid=PID, status=Status.ABSENT, reason="it has ended, and another process has its number now")
+    why = "it has ended, and another process has its number now"
+    ended = msgspec.structs.replace(FULL, status=Status.ABSENT, reason=why)
     async with kept() as bench:
-        bench.app.ask = saying(
-            FULL, then=f"import time; time.sleep(0.2); os.write(1, {msgspec.json.encode(ended)!r} + b'\\n')"
-        )
-        page = await opened(bench, build)
-        await bench.until(lambda: page.detail is not None and page.detail.status is Status.ABSENT, "its end")
+        bench.app.ask = saying(FULL, ended)
+        await opened(bench, build)
         await bench.shows("another process has its number now", "/opt/env/bin/python3.11")
+
+
+async def test_an_end_that_tells_nothing_else_keeps_what_was_known(kept: Callable[..., Any], build: Any) -> None:
+    async with kept() as bench:
+        bench.answer(f"process-{PID}", FULL)
+        page = await opened(bench, build)
+        await bench.shows("/opt/env/bin/python3.11")
+        page._take(msgspec.json.encode(ProcessDetail(pid=PID, status=Status.ABSENT, reason="it has ended")))
+        await bench.shows("it has ended", "/opt/env/bin/python3.11")
 
 
 async def test_another_process_of_this_number_is_not_followed(kept: Callable[..., Any], build: Any) -> None:

@@ -188,8 +188,8 @@ def _is_same(start: str | None, known: str | None) -> bool:
 
 
 def _joined(before: ProcessDetail | None, now: ProcessDetail) -> ProcessDetail:
-    """The new reading; that of its end has nothing else to tell, so the last values stay."""
-    if before is None or now.status is not Status.ABSENT:
+    """The new reading; where that of its end has nothing else to tell, the last values stay."""
+    if before is None or now.status is not Status.ABSENT or now.state is not None:
         return now
     return msgspec.structs.replace(before, status=now.status, reason=now.reason, doing=None, time=now.time)
 

@@ -76,6 +76,10 @@ class _Card:
         self.look_at = 0.0
         """When to look for it again, where there is no handle."""
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is to be looked for now."""
+        return self.device is None and now >= self.look_at
+
 
 class Probe:
     """Reads all GPUs of a box, one after another, and says each as soon as it is read."""
@@ -113,7 +117,8 @@ class Probe:
     def _is_started(self, *, is_brief: bool) -> bool:
         """Whether NVML is started; starts it, or starts it anew where the box's cards changed."""
         now = time.monotonic()
-        if self._cards is not None and now >= self._recount_at:
+        # an index that is looked for again may be another card's by now
+        if self._cards is not None and (now >= self._recount_at or any(card.is_due(now) for card in self._cards)):
             self._recount_at = now + _RECOUNT_S
             if self._count() != self._shape or not self._cards:
                 self._cards = None  # NVML counts once, when it is started
@@ -194,7 +199,7 @@ class Probe:
     def _find(self, card: _Card) -> bool:
         """Look for a card that has no handle, not too often; whether it is there."""
         now = time.monotonic()
-        if now < card.look_at:
+        if not card.is_due(now):
             return False
         card.look_at = now + _LOOKUP_S
         try:

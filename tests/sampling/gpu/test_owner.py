@@ -12,7 +12,7 @@ from typing import Any
 
 import driver
 import pytest
-from gpu_watch import Watch
+from gpu_watch import Readings, Watch
 from hung import block_of, hung_mount
 
 from mltop.model.snapshot import Gpu, Status
@@ -146,6 +146,23 @@ def test_a_lost_gpu_keeps_its_row_and_comes_back(fake_nvml: driver.FakeNvml, sta
     fake_nvml.scenario("8xh100")
     back = watch.until(lambda readings: readings.gpus[3].status is Status.OK, "back").gpus[3]
     assert (back.temperature_c, back.uuid) == (before.temperature_c, before.uuid)
+
+
+def test_an_index_that_another_card_took_is_that_cards(fake_nvml: driver.FakeNvml, start: Start) -> None:
+    """A lost card that the driver lists no more moves the others up; it does not become a copy of one of them."""
+    watch = start()
+    before = [gpu.uuid for gpu in watch.whole().gpus]
+    fake_nvml.scenario("8xh100", extra="fault = * 3 lost\n")
+    watch.until(lambda readings: readings.gpus[3].status is Status.LOST, "lost")
+    fake_nvml.scenario("8xh100", extra="[gpu 3]\npresent = no\n")
+
+    def is_moved(readings: Readings) -> bool:
+        assert [gpu.uuid for gpu in readings.gpus] == before
+        return readings.gpus[4].index == 3
+
+    gpus = watch.until(is_moved, "moved up").gpus
+    assert [gpu.index for gpu in gpus] == [0, 1, 2, None, 3, 4, 5, 6]
+    assert [gpu.status for gpu in gpus].count(Status.OK) == 7
 
 
 def test_a_gpu_lost_at_the_start_keeps_its_index_and_its_place(fake_nvml: driver.FakeNvml, start: Start) -> None:

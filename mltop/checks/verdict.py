@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from mltop import __version__
-from mltop.checks.case import skip
+from mltop.checks.case import judgement, skip
 from mltop.checks.catalogue import CATALOGUE, ORDER
+from mltop.checks.disk import SHARED_MEMORY
 from mltop.checks.judgement import Judgement
 from mltop.checks.profile import Profile
 from mltop.checks.selection import Selection
@@ -26,6 +27,20 @@ _STATES = {
 }
 _FACILITIES = frozenset({"facility", "permission"})
 """Why a check of what is here could not be made: no systemd, no time service, a kernel log that is refused."""
+_OF_A_MOUNT = frozenset({"disk.space", "disk.inodes", "disk.eta", "disk.readonly", "disk.shm"})
+_OF_A_GPU = frozenset(check.id for check in CATALOGUE if check.family == "gpu") - {
+    "gpu.driver", "gpu.count", "gpu.responsive", "gpu.idle_waste",
+}  # fmt: skip
+_MUTED_BY = {
+    "disk.mount_stuck": _OF_A_MOUNT,
+    "disk.mount_missing": _OF_A_MOUNT,
+    "gpu.count": _OF_A_GPU,
+    "gpu.responsive": _OF_A_GPU,
+}
+"""What cannot be told of a target for a cause that is told instead."""
+_NOT_OF_SHARED_MEMORY = {SHARED_MEMORY: frozenset({"disk.space", "disk.eta"})}
+"""It has a check of its own, which is none of the other mounts'."""
+_HINDERS = frozenset({"timeout", "lost"})
 _MISSING = _FACILITIES | {"absent"}
 """Why a check that was asked for could not be made; a field that a card does not have is SKIP all the same."""
 
@@ -43,6 +58,7 @@ def results(
     `needs_facilities`: a facility that is missing or refused is UNKNOWN though no check was asked for by name.
     """
     found = list(judgements)
+    found.extend(_muted(found, selection))
     told = {one.check for one in found}
     untold = [check.id for check in CATALOGUE if check.id in selection.checks and check.id not in told]
     has_driver = not any(one.check == "gpu.driver" and one.level is None for one in found)
@@ -81,6 +97,23 @@ def verdict(
         disabled=selection.disabled,
         results=made,
     )
+
+
+def _muted(found: Collection[Judgement], selection: Selection) -> list[Judgement]:
+    """Checks of a target that cannot be told, where the check that tells the cause was not selected."""
+    told = {(one.check, one.target) for one in found}
+    causes = [one for one in found if one.level and one.target and one.reason in _HINDERS and one.check in _MUTED_BY]
+    return [
+        judgement(
+            check, Level.UNKNOWN, f"not read: {cause.summary}", target=cause.target, name=cause.target_name,
+            reason=cause.reason,
+        )
+        for cause in causes
+        if cause.check not in selection.checks
+        for check in ORDER
+        if check in _MUTED_BY[cause.check] and check in selection.checks and (check, cause.target) not in told
+        and check not in _NOT_OF_SHARED_MEMORY.get(cause.target, {"disk.shm"})
+    ]  # fmt: skip
 
 
 def _untold(checks: Iterable[str], snapshot: Snapshot, *, has_driver: bool) -> Iterator[Judgement]:

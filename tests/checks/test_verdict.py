@@ -276,3 +276,32 @@ def test_every_limit_is_told_as_a_range_that_reads_back() -> None:
     for row in TABLE.values():
         for limit in (row.limit.warn, row.limit.crit):
             assert limit is None or Range.parse(str(limit)) == limit
+
+
+# --- what was asked for, and cannot be told for a cause that was not asked for
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(Status.TIMEOUT, "disk.mount_stuck"), (Status.LOST, "disk.mount_missing")]
+)
+def test_a_mount_that_cannot_be_read_is_unknown_where_its_space_alone_was_asked_for(
+    make: Any, status: Status, cause: str
+) -> None:
+    disks = list(make(0).disks)
+    disks[1] = Disk(mount="/data", status=status, reason="why", age_s=None)
+    snapshot = make(0, disks=tuple(disks))
+    found = judged(snapshot, only=["disk.space"])
+    assert states(found, "disk.space") == {"/": State.OK, "/data": State.UNKNOWN}
+    assert next(one for one in found if one.target == "/data").summary.startswith("not read: ")
+    both = judged(snapshot, only=["disk.space", cause])
+    assert states(both, "disk.space") == {"/": State.OK}  # the cause says it
+    assert "/data" in states(both, cause)
+    assert "/data" not in states(judged(snapshot, only=["disk.shm"]), "disk.shm")
+
+
+def test_a_lost_gpu_is_unknown_where_its_temperature_alone_was_asked_for(make: Any) -> None:
+    snapshot = make(gpus={3: {"status": Status.LOST}})
+    found = states(judged(snapshot, only=["gpu.temp"]), "gpu.temp")
+    assert {target: state for target, state in found.items() if state is not State.OK} == {"GPU 3": State.UNKNOWN}
+    assert len(found) == 8
+    assert len(states(judged(snapshot, only=["gpu.temp", "gpu.count"]), "gpu.temp")) == 7

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -51,10 +52,16 @@ def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     return shutil.which(name, path=os.pathsep.join(part for part in (path, *_PATH) if part))
 
 
-def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mapping[str, str] | None = None) -> Answer:
+def ask(
+    argv: Sequence[str],
+    deadline_s: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Answer:
     """Run a program to its end; raises ProgramError.
 
-    It gets its own session, so that it can ask no terminal for a password. One that a signal does not end is left.
+    It gets its own session, so that it can ask no terminal for a password, and is started in `folder` where one is
+    named. One that a signal does not end is left.
     """
     base = os.environ if environment is None else environment
     deadline_s = DEADLINE_S if deadline_s is None else deadline_s
@@ -62,7 +69,7 @@ def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mappi
     if program is None:
         raise MissingProgramError(f"no {argv[0]} on this box")
     try:
-        child = _started([program, *argv[1:]], _spoken_plainly(base))
+        child = _started([os.path.abspath(program), *argv[1:]], _spoken_plainly(base), folder)  # noqa: PTH100
     except OSError as error:
         raise ProgramError(f"{argv[0]} cannot be started: {error.strerror}") from None
     try:
@@ -78,9 +85,11 @@ def ask(argv: Sequence[str], deadline_s: float | None = None, environment: Mappi
     return Answer(child.returncode, out, err)
 
 
-def _started(argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(argv: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    return subprocess.Popen(argv, stdin=null, stdout=pipe, stderr=pipe, env=environment, start_new_session=True)
+    return subprocess.Popen(
+        argv, stdin=null, stdout=pipe, stderr=pipe, env=environment, start_new_session=True, cwd=folder
+    )
 
 
 def _spoken_plainly(environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,8 @@ CRONTAB = """
 case "$1" in
 -l) if [ -e "$TAB" ]; then cat "$TAB"; else echo "no crontab for tester" >&2; exit 1; fi ;;
 -*) echo "crontab: not in this fake: $1" >&2; exit 9 ;;
-*) cp "$1" "$TAB.$$" && mv "$TAB.$$" "$TAB" ;;
+*) [ ${#1} -lt 100 ] || { echo "$1: No such file or directory" >&2; exit 1; } # as Debian's, which cuts a path
+   cp "$1" "$TAB.$$" && mv "$TAB.$$" "$TAB" ;;
 esac
 """
 

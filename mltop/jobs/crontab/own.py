@@ -83,9 +83,9 @@ class Crontab:
             self._install(after, before, backup)
             return Written(before, after, backup)
 
-    def _ask(self, *arguments: str) -> Answer:
+    def _ask(self, *arguments: str, folder: Path | None = None) -> Answer:
         try:
-            return ask(("crontab", *arguments), environment=self._environment)
+            return ask(("crontab", *arguments), environment=self._environment, folder=folder)
         except ProgramError as error:
             raise CrontabError(str(error)) from None
 
@@ -163,7 +163,8 @@ class Crontab:
         try:
             with Path(name).open("wb") as file:
                 file.write(data)
-            return self._ask(name)
+            # by its short name: Debian's crontab cuts a path after 99 bytes (MAX_FNAME of its cron.h)
+            return self._ask(Path(name).name, folder=Path(name).parent)
         except OSError as error:
             raise CrontabError(f"{name}: {error.strerror}") from None
         finally:

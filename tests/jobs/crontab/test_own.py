@@ -51,6 +51,12 @@ def test_a_change_is_kept_installed_and_read_back(box: Box, crontab: Crontab) ->
     assert [path for path in (box.state / "backups").iterdir() if path.suffix != ".bak"] == []
 
 
+def test_a_long_way_to_the_state_is_not_what_crontab_is_told(box: Box) -> None:
+    state = box.state / ("x" * 120)
+    Crontab(state, box.environment).write(lambda data: b"0 1 * * * a\n")
+    assert box.tab.read_bytes() == b"0 1 * * * a\n"
+
+
 def test_no_change_writes_nothing(box: Box, crontab: Crontab) -> None:
     box.tab.write_bytes(MINE)
     box.program("crontab", 'case "$1" in -l) cat "$TAB" ;; *) exit 7 ;; esac')
@@ -220,4 +226,4 @@ def test_nothing_of_crontabs_own_comes_through_but_reading_and_files(box: Box, c
     crontab.write(lambda data: b"0 1 * * * a\n")
     words = [line.split()[1] for line in calls.read_text().splitlines()]
     assert [word if word == "-l" else "FILE" for word in words] == ["-l", "-l", "FILE", "-l"]
-    assert all(os.path.isabs(word) for word in words if word != "-l")  # noqa: PTH117 - a word, not a file
+    assert all(word.startswith("crontab-") for word in words if word != "-l")  # the file's name, never "-"

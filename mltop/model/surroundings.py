@@ -12,7 +12,6 @@ from mltop.model.job_facts import JobsFacts
 from mltop.model.service import ServiceAnswer
 from mltop.model.snapshot import Status
 
-
 NOT_IN_TIME = "not read in time"
 """The reason of a gap that is there for want of time."""
 

@@ -131,7 +131,7 @@ def alert_channel(*, is_configured: bool, tested_at: str | None) -> Habit:
     if is_configured:
         what = "an alert channel: configured, never tested"
         return Habit(id="alerts", is_done=False, summary=what, remedy="mltop alerts test")
-    remedy = "[[notify.channels]] in the config, then mltop alerts test"
+    remedy = "this version of mltop sends nothing: let cron mail, or a monitoring server run check_mltop"
     return Habit(id="alerts", is_done=False, summary="an alert channel: none is configured", remedy=remedy)
 
 

@@ -377,7 +377,7 @@ def driver_is(status: str, *words: str) -> Callable[[dict[str, Any]], None]:
 
 def is_stuck_at_two(snapshot: dict[str, Any]) -> None:
     """M8: those that answered are whole."""
-    driver_is("timeout", "not answering", "GPU 2")(snapshot)
+    driver_is("timeout", "not answer", "GPU 2")(snapshot)
     assert [gpu["status"] for gpu in snapshot["gpus"][:2]] == ["ok", "ok"]
     assert gpu_of(snapshot, 2)["status"] == "timeout"
 

@@ -16,7 +16,6 @@ from mltop.sampling.gpu.answer import Answer
 from mltop.sampling.gpu.owner import GpuProbe, GpuReadings
 from mltop.sampling.gpu.patience import one_look
 from mltop.sampling.gpu.pci import is_container
-from mltop.sampling.gpu.probe_child import ProbeChild
 from mltop.sampling.reader import Reader
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
@@ -25,6 +24,7 @@ from mltop.system.text import clean
 if TYPE_CHECKING:
     from mltop.sampling.host.cpu import CpuReading
     from mltop.sampling.host.facts import FactReading
+    from mltop.sampling.host.memory import MemoryReading
 
 DRIVER_S = 8.0
 """How long a driver may take for one round: a card without persistence mode needs seconds to start."""
@@ -57,9 +57,8 @@ class Look:
         expected_gpus: int | None,
         limit_s: float,
         checks: Collection[str] = frozenset(),
-        spare: ProbeChild | None = None,
     ) -> None:
-        """`checks` are those for which more is read than the snapshot has; `spare` is a GPU probe to begin with."""
+        """`checks` are those for which more is read than the snapshot has."""
         self._roots = roots
         self._started = time.monotonic()
         self._limit_s = max(0.05, limit_s - _LAST_S)
@@ -69,12 +68,7 @@ class Look:
         self._driven: GpuReadings | None = None
         """Once it is whole: it does not age while slower things are waited for."""
         self._families = families
-        if "gpu" in families:  # first: it takes longest
-            patience = one_look(min(DRIVER_S, self._limit_s))
-            self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True, spare=spare)
-            self._probe.request(time.monotonic())
-        elif spare is not None:
-            spare.close()
+        self._memory = self._ask_memory()
         self._cpu = self._ask_cpu()  # all that the reader's child has to know it has to know before it is forked
         self._stuck: frozenset[str] = frozenset()
         self._disks = None
@@ -87,11 +81,16 @@ class Look:
             self._disks.read(time.monotonic())
             self._waits_for_mounts = True
         self._facts = self._ask_facts(checks)
+        if "gpu" in families:  # right before the reader: with both at once each page of this process is copied once
+            patience = one_look(min(DRIVER_S, self._limit_s))
+            self._probe = GpuProbe(roots, expected_gpus, patience, for_verdict=True)
+            self._probe.request(time.monotonic())
         self._reader.poll(time.monotonic())
 
     def take(self, other: Other) -> tuple[Snapshot, Surroundings]:
         """Read everything; waits for what is slow, and for `other`, as long as each of them may take."""
-        memory, disks = self._memory(), self._wait(other)
+        memory = Memory() if self._memory is None else self._memory.read(time.monotonic())
+        disks = self._wait(other)
         driver, gpus = Driver(), tuple[Gpu, ...]()
         if self._probe is not None:
             driven = self._driven or self._probe.read(time.monotonic(), is_last=True)
@@ -125,12 +124,12 @@ class Look:
         reading.ask(time.monotonic())
         return reading
 
-    def _memory(self) -> Memory:
+    def _ask_memory(self) -> MemoryReading | None:
         if "memory" not in self._families:
-            return Memory()
+            return None
         from mltop.sampling.host.memory import MemoryReading
 
-        return MemoryReading(self._roots).read(time.monotonic())
+        return MemoryReading(self._roots)
 
     def _wait(self, other: Other) -> tuple[Disk, ...]:
         """Poll until all is there or its time is up: a mount's 2 s, the driver's 8, the run's own."""

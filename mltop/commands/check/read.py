@@ -16,7 +16,6 @@ from mltop.config.settings import Settings
 from mltop.model.finding import Level
 from mltop.model.snapshot import Snapshot
 from mltop.model.surroundings import Surroundings
-from mltop.sampling.gpu.probe_child import ProbeChild
 from mltop.sampling.look import Look
 from mltop.sampling.root import Roots
 from mltop.system.text import clean
@@ -36,13 +35,12 @@ class Reading:
         profile: Profile,
         until: float,
         places: tuple[str | None, str | None] = (None, None),
-        spare: ProbeChild | None = None,
     ) -> None:
-        """`until`: when the run ends, by `time.monotonic`; `places`: --config and --state-dir; `spare`: as of Look."""
+        """`until`: when the run ends, by `time.monotonic`; `places`: --config and --state-dir."""
         self._until = until
         left_s = until - time.monotonic()
         roots = Roots.from_environment()
-        self._look = Look(roots, selection.families, settings.expect.gpus, left_s, selection.checks, spare)
+        self._look = Look(roots, selection.families, settings.expect.gpus, left_s, selection.checks)
         self._probe = ServiceProbe(settings.services, selection.checks, profile.units, left_s)
         self._jobs = JobReading(*places, selection.checks, left_s)
 

@@ -1,7 +1,6 @@
 """One run of `mltop --check`, from its flags to its exit code.
 
-What takes long is begun first, and Python's modules are imported while it is under way: the GPU probe gets ready while
-the config is read, and the box answers while that which judges it is loaded.
+What takes long is begun first: the box answers while Python loads that which judges it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from mltop.model.snapshot import Snapshot
     from mltop.model.surroundings import Surroundings
     from mltop.model.verdict import Result, Verdict
-    from mltop.sampling.gpu.probe_child import ProbeChild
 
 
 class Run:
@@ -34,7 +32,6 @@ class Run:
         self._options = options
         self._started = started
         self._until: float = started + options.timeout
-        self._spare: ProbeChild | None = None
 
     def code(self) -> int:
         """List the checks, or judge and report; the exit code."""
@@ -42,7 +39,6 @@ class Run:
         if self._options.list:
             return self._list()
         try:
-            self._spare = _ready_probe(self._options)
             if self._options.no_state:
                 return self._judge(None)
             from mltop.commands.check.state import opened
@@ -52,14 +48,9 @@ class Run:
             with opened(None if folder is None else str(folder), self._left_s) as store:
                 return self._judge(store)
         finally:
-            self._end()
+            from mltop.system.process import reap_children
 
-    def _end(self) -> None:
-        from mltop.system.process import reap_children
-
-        if self._spare is not None:
-            self._spare.close()
-        reap_children(0.02)
+            reap_children(0.02)
 
     def _left_s(self) -> float:
         return max(0.05, self._until - time.monotonic())
@@ -97,7 +88,7 @@ class Run:
         from mltop.commands.check.read import Reading, own_config
 
         places = (self._options.config, self._options.state_dir)
-        reading = Reading(settings, choice.selection, choice.profile, self._until, places, self._spare)
+        reading = Reading(settings, choice.selection, choice.profile, self._until, places)
         try:
             from mltop.checks.judge import judgements
             from mltop.checks.verdict import verdict
@@ -173,17 +164,3 @@ def _touch_no_dead_mount(options: argparse.Namespace, left_s: float) -> None:
     found = dead_mount(paths, left_s)
     if found is not None:
         raise NoVerdictError(f"{found[0]}: its mount {found[1]} does not answer")
-
-
-def _ready_probe(options: argparse.Namespace) -> ProbeChild | None:
-    """A GPU probe that loads what it needs while the config is read; a run that names its checks may need none."""
-    if options.only:
-        return None
-    import mltop.sampling.look  # noqa: F401  # what both need is loaded once
-    from mltop.sampling.gpu.probe_child import ProbeChild
-    from mltop.sampling.root import Roots
-
-    try:
-        return ProbeChild(Roots.from_environment())
-    except OSError:
-        return None  # as it will be said when it is needed

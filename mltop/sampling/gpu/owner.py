@@ -55,15 +55,12 @@ class GpuProbe:
         patience: Patience | None = None,
         *,
         for_verdict: bool = False,
-        spare: ProbeChild | None = None,
     ) -> None:
-        """`spare`: a probe that was started ahead and not asked anything yet, to be the first."""
         self._roots = roots
         self._expected = expected
         self._patience = patience or Patience()
         self._cards = Cards(roots)
         self._child: ProbeChild | None = None
-        self._spare = spare
         self._said: DriverSaid | None = None
         self._heard_at: float | None = None
         self._number = 0
@@ -135,10 +132,9 @@ class GpuProbe:
 
     def close(self) -> None:
         """Kill the probe and let go of it; waits for nothing."""
-        for child in (self._child, self._spare):
-            if child is not None:
-                child.close()
-        self._child = self._spare = None
+        if self._child is not None:
+            self._child.close()
+            self._child = None
         self._wants = False
 
     def is_silent(self, now: float) -> bool:
@@ -161,7 +157,7 @@ class GpuProbe:
         return min((call.since + wait for wait in waits if call and call.since + wait > now), default=None)
 
     def _start(self, now: float) -> None:
-        stuck = stuck_probes(self._roots, None if self._spare is None else self._spare.pid)
+        stuck = stuck_probes(self._roots)
         seen_twice, self._in_state_d = stuck & self._in_state_d, stuck
         if stuck and not seen_twice:
             self._start_at = now + _SECOND_LOOK_S
@@ -170,7 +166,7 @@ class GpuProbe:
             self._wait(now, Status.TIMEOUT, f"an older probe (pid {min(seen_twice)}) is stuck in the driver")
             return
         try:
-            self._child, self._spare = self._spare or ProbeChild(self._roots), None
+            self._child = ProbeChild(self._roots)
         except OSError as error:
             self._wait(now, Status.ERROR, f"cannot start the GPU probe: {error.strerror}")
 

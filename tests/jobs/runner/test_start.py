@@ -32,7 +32,12 @@ def test_it_survives_the_end_of_its_terminal_and_of_its_shell(box: Box) -> None:
     shell.kill()
     shell.wait(FALLBACK_S)
     os.close(ours)  # the terminal is gone
-    (main,) = [pid for pid in alive.of_run(running.id) if alive.name(pid) == "sh"]
+
+    def shells() -> list[int]:
+        return [pid for pid in alive.of_run(running.id) if alive.name(pid) == "sh"]
+
+    wait_until(shells, "the job's own shell, which may not be executed yet")
+    (main,) = shells()
     assert os.getsid(main) != shell.pid
     assert box.last().state is RunState.RUNNING
     (box.folder / "go").touch()

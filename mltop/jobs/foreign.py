@@ -12,7 +12,7 @@ import msgspec
 
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.crontab.stray import strays
-from mltop.jobs.crontab.taken import is_debians, local_users, refused_file, wrong_line, zone_of
+from mltop.jobs.crontab.taken import is_debians, local_users, why_stopped, zone_of
 from mltop.jobs.crontab.text import BlockFault, Entry, entries
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault, parse
 from mltop.jobs.systemd.timer import Timer
@@ -89,16 +89,13 @@ def system_crontabs(
 
 def _stopped(path: Path, data: bytes, etc: Path, is_debian: bool) -> tuple[str, str] | None:
     """Why cron runs nothing of a file, for the file and for what stands in it (cron logs it, and says no more)."""
-    try:
-        why = refused_file(path, owner=etc.stat().st_uid, is_debian=is_debian)
-    except OSError:
-        return None  # gone by now
-    if why is not None:
-        return f": {why}, so cron runs nothing of it", f"cron runs nothing of its file: {why}"
-    wrong = wrong_line(data, local_users(etc)) if is_debian and len(data) < _MAX_BYTES else None
-    if wrong is None:
+    read = data if len(data) < _MAX_BYTES else b""  # of one that was not read whole no line is known to be wrong
+    stopped = why_stopped(path, read, owner=etc, is_debian=is_debian, users=lambda: local_users(etc))
+    if stopped is None:
         return None
-    line, why = wrong
+    line, why = stopped
+    if line is None:
+        return f": {why}, so cron runs nothing of it", f"cron runs nothing of its file: {why}"
     what = f":{line}: cron cannot read this line ({why}), and so runs nothing of the file"
     return what, f"line {line} of its file stops all of it: {why}"
 

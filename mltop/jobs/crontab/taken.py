@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import tzinfo
 from pathlib import Path
 
@@ -71,6 +71,28 @@ def refused_file(path: Path, *, owner: int = 0, is_debian: bool) -> str | None:
     if is_debian:
         return "it has another hard link" if status.st_nlink > 1 else None
     return None if status.st_mode & 0o7533 == 0o400 else f"its mode is {stat.S_IMODE(status.st_mode):04o}"
+
+
+def why_stopped(
+    path: Path,
+    data: bytes,
+    *,
+    owner: Path,
+    is_debian: bool,
+    users: Callable[[], Collection[bytes] | None] = lambda: None,
+) -> tuple[int | None, str] | None:
+    """The line for which cron runs nothing of a file of the system's (`None`: its mode or owner), and why.
+
+    `owner` is the folder whose owner has to have it; `users` is asked where a line's user matters. `None`: it is run,
+    or gone by now.
+    """
+    try:
+        why = refused_file(path, owner=owner.stat().st_uid, is_debian=is_debian)
+    except OSError:
+        return None
+    if why is not None:
+        return None, why
+    return wrong_line(data, users()) if is_debian else None
 
 
 def wrong_line(data: bytes, users: Collection[bytes] | None = None) -> tuple[int, str] | None:

@@ -14,7 +14,7 @@ from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.block import Choice, Resolve
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.stray import strays, without
-from mltop.jobs.crontab.taken import is_debians, refused_file, wrong_line
+from mltop.jobs.crontab.taken import is_debians, why_stopped
 from mltop.jobs.crontab.text import BlockFault, Parts, parts, variables, with_block
 from mltop.jobs.plan.change import BEGUN, Change, Kind, diff, read
 from mltop.jobs.plan.wish import Wish, wishes
@@ -227,17 +227,13 @@ def _cron_d_stopped(data: bytes | None) -> tuple[str, ...]:
     """Why cron runs nothing of mltop's file, though all of it stands there."""
     if data is None:
         return ()
-    is_debian = is_debians()
-    try:
-        why = refused_file(CRON_D, owner=CRON_D.parent.stat().st_uid, is_debian=is_debian)
-    except OSError:
+    stopped = why_stopped(CRON_D, data, owner=CRON_D.parent, is_debian=is_debians())
+    if stopped is None:
         return ()
-    if why is not None:
+    line, why = stopped
+    if line is None:
         return (f"{CRON_D}: {why}, so cron runs nothing of it (chown root, chmod 644)",)
-    wrong = wrong_line(data) if is_debian else None
-    return (
-        () if wrong is None else (f"{CRON_D}:{wrong[0]}: cron cannot read this line ({wrong[1]}), nor runs the others",)
-    )
+    return (f"{CRON_D}:{line}: cron cannot read this line ({why}), nor runs the others",)
 
 
 def _lines(

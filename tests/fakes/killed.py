@@ -10,6 +10,10 @@ from collections.abc import Callable
 _EVENTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.link"})
 
 
+Step = Callable[[str, tuple[object, ...]], bool]
+"""Whether an audit event (PEP 578), which Python tells before the system call is made, is one to die before."""
+
+
 def _is_step(event: str, arguments: tuple[object, ...]) -> bool:
     """Whether something takes its place, goes, is appended, or is told to a program that does not only look."""
     if event == "open":
@@ -19,7 +23,7 @@ def _is_step(event: str, arguments: tuple[object, ...]) -> bool:
     return event in _EVENTS
 
 
-def killed_before(count: int, do: Callable[[], object]) -> bool:
+def killed_before(count: int, do: Callable[[], object], is_step: Step = _is_step) -> bool:
     """Do something in a child that dies before its so many-th step; whether it died, and did not end first."""
     child = os.fork()
     if child == 0:
@@ -27,7 +31,7 @@ def killed_before(count: int, do: Callable[[], object]) -> bool:
 
         def watch(event: str, arguments: tuple[object, ...]) -> None:
             nonlocal left
-            if _is_step(event, arguments):
+            if is_step(event, arguments):
                 left -= 1
                 if left <= 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -39,6 +43,6 @@ def killed_before(count: int, do: Callable[[], object]) -> bool:
             code = 0
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"it failed: {status}"
-    return os.WIFSIGNALED(status)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL), f"it failed: {code}"
+    return code != 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from killed import killed_before
 
 from mltop.tasks.archive import shelf
 from mltop.tasks.archive.backup import create
@@ -32,33 +31,14 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _MOST = 400
 
 
+def _is_change(event: str, values: tuple[object, ...]) -> bool:
+    """Whether a system call changes a file system."""
+    return event in _CHANGES or (event == "open" and isinstance(values[2], int) and bool(values[2] & _WRITES))
+
+
 def killed_at(moment: int, work: Callable[[], object]) -> bool:
-    """Do `work` in a child that is killed before its change of the disk number `moment`; whether it came to that.
-
-    Python tells of each system call that changes a file system before it is made (PEP 578).
-    """
-    pid = os.fork()
-    if pid == 0:
-        left = moment
-
-        def hook(event: str, values: tuple[Any, ...]) -> None:
-            nonlocal left
-            is_write = event == "open" and isinstance(values[2], int) and bool(values[2] & _WRITES)
-            if event in _CHANGES or is_write:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        code = 1
-        try:
-            sys.addaudithook(hook)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
+    """Do `work` in a child that is killed before its change of the disk number `moment`; whether it came to that."""
+    return killed_before(moment + 1, work, _is_change)
 
 
 @pytest.fixture

@@ -86,7 +86,6 @@ def _judge(error: dict[str, str]) -> None:
     code = error.get("C", "")
     if code == _CANNOT_CONNECT_NOW:
         raise Refused(error.get("M", "rejects connections"), Level.WARNING, "busy")
-    if code == _TOO_MANY_CONNECTIONS or POOL_IS_FULL in error.get(
-        "M", ""
-    ):  # all of max_connections: more than what is CRITICAL of it
+    is_full = code == _TOO_MANY_CONNECTIONS or POOL_IS_FULL in error.get("M", "")
+    if is_full:  # all of max_connections: more than what is CRITICAL of it
         raise Refused(error.get("M", "too many connections"), Level.CRITICAL, "full")

@@ -103,9 +103,7 @@ def _history(asked: Asked) -> int:
         found = history.runs(id, limit if id is None else max(limit, RUNS))
         notes = list(history.notes)
         if id is not None and not found and not notes:
-            found_job(
-                asked, asked.options.id, 1
-            )  # one that never ran has no history; of one that is not there it is said
+            found_job(asked, asked.options.id, 1)  # raises where it is not there; one that never ran has no history
     told = statistics(found[:RUNS]) if id is not None else None
     found = found[:limit]
     if asked.options.json:

@@ -23,8 +23,6 @@ DAY_S = 86400.0
 _FAILED = "('failed', 'timeout', 'stuck', 'lost')"
 _CUT_S = 3600.0
 """A log is cut to its cap in less; what is left of it after that is of a wrapper that was killed."""
-
-
 _FEW = 1000
 _NOW_AND_THEN = 100
 """Of a job with more rows than a few, all are looked at after every hundredth run alone: it takes its time."""

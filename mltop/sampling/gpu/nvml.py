@@ -19,7 +19,6 @@ Note = Callable[[int, str], None]
 # nvmlReturn_t of nvml.h
 SUCCESS = 0
 INVALID_ARGUMENT = 2
-INVALID_ARGUMENT = 2
 NOT_FOUND = 6
 INSUFFICIENT_SIZE = 7
 LIBRARY_NOT_FOUND = 12

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -28,9 +27,6 @@ from mltop.ui.screens.job_rows import utc_now
 from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.screens.review import ReviewScreen, diff_lines, text_lines
 from mltop.ui.widgets.line_pane import LinePane
-
-if TYPE_CHECKING:
-    pass
 
 PREVIEW_S = 5.0
 ORDER_S = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,9 +15,6 @@ from mltop.ui.graph import ascii_only
 from mltop.ui.line import Line, Role
 from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.widgets.line_pane import LinePane
-
-if TYPE_CHECKING:
-    pass
 
 WHEEL_LINES = 3
 

@@ -90,6 +90,30 @@ def pong() -> Iterator[int]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.fixture
+def busy_pong() -> Iterator[int]:
+    """A Redis that takes every question, and answers all of them once no more come."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        listener.settimeout(0.5)
+
+        def serving() -> None:
+            waiting: list[socket.socket] = []
+            with contextlib.suppress(OSError):
+                while True:
+                    try:
+                        waiting.append(listener.accept()[0])
+                    except TimeoutError:
+                        for connection in waiting:
+                            with connection, contextlib.suppress(OSError):
+                                connection.sendall(b"+PONG\r\n$6\r\nrole:x\r\n")
+                        waiting.clear()
+
+        threading.Thread(target=serving, daemon=True).start()
+        yield int(listener.getsockname()[1])
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
 def left_behind(folder: Path) -> list[str]:
     """Processes that have this folder's state in their environment."""
     found = []
@@ -224,16 +248,17 @@ def test_a_box_without_a_file_descriptor_left_cannot_ask_and_says_so(pong: int) 
     assert done.stdout == "True [('r', 'UNKNOWN', 'error')]\n", done.stderr
 
 
-def test_a_box_without_room_for_more_threads_asks_those_that_it_can(pong: int) -> None:
+def test_a_box_without_room_for_more_threads_asks_those_that_it_can(busy_pong: int) -> None:
     code = (
-        "import resource, sys, time\n"
+        "import resource, sys, threading, time\n"
+        "threading.stack_size(16 << 20)  # whatever this box's limit says\n"
         "from mltop.checks.service.child import ask\n"
         "from mltop.checks.service import redis\n"
         "from mltop.checks.service.probe import ServiceProbe\n"
         "from mltop.config.service import Redis, Services\n"
-        f"services = Services(redis=tuple(Redis(name=f'r{{n}}', port={pong}) for n in range(30)))\n"
+        f"services = Services(redis=tuple(Redis(name=f'r{{n}}', port={busy_pong}) for n in range(30)))\n"
         "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (size + (48 << 20), -1))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (96 << 20), -1))\n"
         "probe = ServiceProbe(services, ['redis'], 'usual', 2.0)\n"
         "deadline = time.monotonic() + 10\n"
         "while not probe.is_done() and time.monotonic() < deadline:\n"

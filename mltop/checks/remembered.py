@@ -1,6 +1,6 @@
 """What one run leaves for the next one, as it is stored. Every part is bounded; what is not there was never seen."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: of texts msgspec has to make types, one by one, whenever mltop starts
 
 import msgspec
 

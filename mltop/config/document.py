@@ -15,7 +15,7 @@ from mltop.config.fault import Fault, Source
 from mltop.config.location import SYSTEM_CONFIG, explicit_config, user_config
 
 _MAX_BYTES = 1 << 20
-_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
+_TWICE = r"Cannot declare \((.*)\) twice"
 _TOO_LONG = f"longer than {_MAX_BYTES >> 20} MiB"
 
 
@@ -126,7 +126,8 @@ def _syntax(name: str, message: str, text: str) -> str:
     """TOML's complaint, its place moved to the front."""
     what, _, place = message.rpartition(" (at ")
     what = what.replace("Cannot overwrite a value", "a key is there twice: take one of them out")
-    what = _TWICE.sub(lambda twice: f"{_dotted(twice[1])} is there twice: rename one of them, or make them one", what)
+    if twice := re.search(_TWICE, what):
+        what = f"{_dotted(twice[1])} is there twice: rename one of them, or make them one"
     line = place.removeprefix("line ").partition(",")[0]
     if place.startswith("end of document"):
         line = str(max(len(text.splitlines()), 1))

@@ -62,6 +62,12 @@ def dotted(path: Sequence[str]) -> str:
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(words))
 
 
+def one_of(words: Sequence[str]) -> str:
+    """The words of a choice, for a reader."""
+    quoted = [f'"{word}"' for word in words]
+    return ", ".join(quoted[:-1]) + (" or " if len(quoted) > 1 else "") + quoted[-1]
+
+
 def shown(value: object) -> str:
     """A value as TOML writes it, cut to what a line can hold."""
     if isinstance(value, bool):

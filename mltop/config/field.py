@@ -107,12 +107,6 @@ def choice(words: Collection[str]) -> Callable[[object], str]:
     return parse
 
 
-def one_of(words: Sequence[str]) -> str:
-    """The words of a choice, for a reader."""
-    quoted = [f'"{word}"' for word in words]
-    return ", ".join(quoted[:-1]) + (" or " if len(quoted) > 1 else "") + quoted[-1]
-
-
 def duration(value: object) -> float:
     """Seconds of `15m`; `0` needs no unit."""
     if value == 0 and not isinstance(value, bool):

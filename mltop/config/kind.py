@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from mltop.config import field
-from mltop.config.fault import Source, shown
+from mltop.config.fault import Source, one_of, shown
 from mltop.config.field import Field, Fields, read_table
 from mltop.config.job import (
     DAY_S,
@@ -44,7 +44,7 @@ def _whole(name: str, least: int, most: int = _MANY) -> Field:
 
 
 def _choice(name: str, words: Sequence[str]) -> Field:
-    return Field(name, field.choice(words), field.one_of(words))
+    return Field(name, field.choice(words), one_of(words))
 
 
 def _duration(name: str) -> Field:

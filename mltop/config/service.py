@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
-from mltop.config.fault import Source, nearest, shown
-from mltop.config.field import one_of
+from mltop.config.fault import Source, nearest, one_of, shown
 from mltop.config.profile import PROFILES, Profile
 from mltop.config.quantity import duration_s
 

@@ -4,7 +4,7 @@ A group that was not asked for is `None` in `HostFacts`. Groups are read in a ch
 msgpack, so what a group holds is what its types say, whatever the files held.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: of texts msgspec has to make types, one by one, whenever mltop starts
 
 from collections.abc import Mapping
 from typing import Literal

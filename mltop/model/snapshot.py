@@ -5,7 +5,7 @@ The keys are a public contract. A number that is not known is `None`, never 0; e
 All keys are present in every state, and every key has a default, so that a snapshot of another minor version decodes.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: of texts msgspec has to make types, one by one, whenever mltop starts
 
 from enum import StrEnum
 

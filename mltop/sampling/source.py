@@ -33,6 +33,24 @@ def read_int(path: str | Path) -> int | None:
         return None
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder of /proc or /sys, sorted; nothing where there is no such folder."""
+    try:
+        return [folder / name for name in sorted(os.listdir(folder))]  # noqa: PTH208 - a name is all that is needed
+    except OSError:
+        return []
+
+
+def numbered(folder: Path, start: str, end: str = "") -> list[Path]:
+    """Those of its entries whose names are `start`, a number (and what belongs to it) and `end`."""
+    at = len(start)
+    return [
+        path
+        for path in entries(folder)
+        if path.name.startswith(start) and path.name[at : at + 1].isdigit() and path.name.endswith(end)
+    ]
+
+
 def _remedy() -> str:
     return "run as root" if os.geteuid() else "allow it in this container's or unit's security options"
 

@@ -7,10 +7,9 @@ later gets the real ones. All of it together is a fifth of the time of `mltop --
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -31,12 +30,15 @@ def import_pathlib() -> None:
 def import_msgspec() -> None:
     """Msgspec with `typing`'s names where it would take those of `typing_extensions`, from Python 3.11 on the same.
 
-    That module brings `inspect`, `ast`, `dis` and `tokenize` along. And `uuid` asks `platform` which system this is.
-    Of its own modules those wait that are about schemas and about formats which mltop does not read by it.
+    That module brings `inspect`, `ast`, `dis` and `tokenize` along. Of `uuid` and `decimal` it wants the types only,
+    to know their values by, and mltop gives it none. Of its own modules those wait that are about schemas and about
+    formats which mltop does not read by it.
     """
+    _import_datetime()
     with (
         _standing_in("typing_extensions", is_there=False),
-        _standing_in("platform", system=lambda: os.uname().sysname),
+        _standing_in("uuid", UUID=_Unused, SafeUUID=_Unused),
+        _standing_in("decimal", Decimal=_Unused),
         _standing_in("msgspec.inspect"),
         _standing_in("msgspec.toml"),
         _standing_in("msgspec.yaml"),
@@ -46,6 +48,23 @@ def import_msgspec() -> None:
     for name in ("inspect", "toml", "yaml"):
         if f"msgspec.{name}" not in sys.modules:  # whoever wants it imports the real one
             vars(msgspec).pop(name, None)
+
+
+class _Unused:
+    """The type of no value."""
+
+    unknown = None
+    """As `uuid.SafeUUID` has it."""
+
+
+def _import_datetime() -> None:
+    """`datetime` without what it has in Python first, and then takes from C: up to Python 3.11 that is defined twice.
+
+    Its names are all there in `_datetime`, which from Python 3.12 on is all of it.
+    """
+    if "datetime" not in sys.modules:
+        with suppress(ImportError):
+            sys.modules["datetime"] = import_module("_datetime")
 
 
 def _schema(*arguments: Any, **options: Any) -> Any:

@@ -15,6 +15,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NoReturn
 
 # linux/prctl.h
@@ -27,13 +28,17 @@ ChildMain = Callable[[int, int], object]
 """What a child runs: called with the fd to read requests from and the fd to write answers to (both blocking)."""
 
 
+@lru_cache(1)
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _prctl(option: int, argument: object) -> bool:
     """Call prctl(2); False where the C library or the kernel does not have it."""
     try:
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        return bool(_libc().prctl(option, argument, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
-    return bool(prctl(option, argument, 0, 0, 0) == 0)
 
 
 def set_name(name: str) -> bool:
@@ -183,7 +188,7 @@ def _detach(parent: int, keep: tuple[int, ...]) -> None:
     die_with_parent(parent)
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
+    for number in range(1, signal.NSIG):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mltop.config.fault import Fault
-from mltop.config.field import one_of
+from mltop.config.fault import Fault, one_of
 from mltop.config.load import load
 from mltop.config.profile import PROFILES
 from mltop.config.service import Http, Postgres, Redis, Tcp, Unit

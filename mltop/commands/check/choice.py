@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mltop.checks.override import overridden
 from mltop.checks.profile import Profile, limits_of, named
 from mltop.checks.selection import NoSuchCheckError, Selection, select
 from mltop.commands.check.refuse import NoVerdictError
@@ -37,10 +36,14 @@ def chosen(options: argparse.Namespace, settings: Settings) -> Choice:
     except NoSuchCheckError as error:
         raise NoVerdictError(str(error)) from None
     warnings, criticals = (_with_id(words, options) for words in (options.warning, options.critical))
-    try:
-        limits = overridden(limits_of(profile, settings.limits), warnings, criticals)
-    except ValueError as error:
-        raise NoVerdictError(str(error)) from None
+    limits = limits_of(profile, settings.limits)
+    if warnings or criticals:
+        from mltop.checks.override import overridden
+
+        try:
+            limits = overridden(limits, warnings, criticals)
+        except ValueError as error:
+            raise NoVerdictError(str(error)) from None
     return Choice(name, profile, selection, limits)
 
 

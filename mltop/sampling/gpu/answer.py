@@ -3,7 +3,7 @@
 A *fact* is what one or a few NVML calls tell of one GPU. Its values carry the names of the snapshot's keys.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: of texts msgspec has to make types, one by one, whenever mltop starts
 
 import math
 from typing import Any

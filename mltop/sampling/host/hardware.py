@@ -11,7 +11,7 @@ from mltop.sampling.gpu.pci import is_container
 from mltop.sampling.host.cgroup import group_oom_kills
 from mltop.sampling.host.sensor import CPU_CHIPS, celsius, word
 from mltop.sampling.root import Roots
-from mltop.sampling.source import read_bytes, read_int
+from mltop.sampling.source import numbered, read_bytes, read_int
 
 _LEAST_LIMIT_C, _MOST_LIMIT_C = 40.0, 126.0
 """Beyond these a chip's limit is a register that nobody has set (0, 127, 255)."""
@@ -19,7 +19,7 @@ _LEAST_LIMIT_C, _MOST_LIMIT_C = 40.0, 126.0
 
 def read_edac(roots: Roots) -> Edac:
     """Error counts of each memory controller; one that cannot be read takes no other with it."""
-    folders = sorted((roots.sys / "devices/system/edac/mc").glob("mc[0-9]*"))
+    folders = numbered(roots.sys / "devices/system/edac/mc", "mc")
     if not folders:
         return Edac(status=Status.UNSUPPORTED, reason="no memory controller counts its errors here")
     return Edac(age_s=0.0, controllers=tuple(_controller(folder) for folder in folders))
@@ -73,11 +73,11 @@ def read_thermal(roots: Roots) -> Thermal:
 
 
 def _sensors(sys: Path) -> Iterator[Sensor]:
-    for chip in sorted((sys / "class/hwmon").glob("hwmon*")):
+    for chip in numbered(sys / "class/hwmon", "hwmon"):
         kind = word(chip / "name")
         if kind not in CPU_CHIPS:
             continue
-        for path in sorted(chip.glob("temp*_input")):
+        for path in numbered(chip, "temp", "_input"):
             degrees = celsius(path)
             stem = path.name.removesuffix("_input")
             if degrees is not None:
@@ -96,7 +96,7 @@ def _limit(path: Path) -> float | None:
 
 def _throttling(sys: Path) -> tuple[int | None, int | None]:
     """Milliseconds of the worst, and events in all; cores of Intel only have these (thermal_throttle of x86)."""
-    folders = [path / "thermal_throttle" for path in (sys / "devices/system/cpu").glob("cpu[0-9]*")]
+    folders = [path / "thermal_throttle" for path in numbered(sys / "devices/system/cpu", "cpu")]
     if not folders or not any(folder.is_dir() for folder in folders[:2]):
         return None, None
     scopes = ("core", "package")

@@ -11,7 +11,7 @@ from mltop.model.snapshot import Status
 from mltop.sampling.host.network import is_real
 from mltop.sampling.host.sensor import word
 from mltop.sampling.root import Roots
-from mltop.sampling.source import read_int
+from mltop.sampling.source import entries, read_int
 from mltop.system.text import clean
 
 _IFF_UP = 0x1  # net/if.h
@@ -60,7 +60,8 @@ def _interface(entry: Path, name: str) -> Link | None:
 
 
 def _ports(sys: Path) -> Iterator[Link]:
-    for port in sorted((sys / "class/infiniband").glob("*/ports/*")):
+    ports = (port for device in entries(sys / "class/infiniband") for port in entries(device / "ports"))
+    for port in ports:
         if word(port / "link_layer") == "Ethernet":
             continue  # its interface is among the others
         number, _, state = word(port / "state").partition(": ")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mltop.sampling.root import Roots
-from mltop.sampling.source import read_bytes, read_int
+from mltop.sampling.source import numbered, read_bytes, read_int
 
 CPU_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "fam15h_power", "via_cputemp", "xgene_hwmon")
 _LABELS = ("Package id", "Tdie", "Tctl", "Physical id")
@@ -19,26 +19,26 @@ _LOWEST_C, _HIGHEST_C = -40.0, 150.0
 
 def read_sensors(roots: Roots) -> tuple[float | None, float | None, int | None]:
     """Temperature (C) of the hottest package, mean clock (MHz), and the sum of the thermal throttle counters."""
-    cores = sorted((roots.sys / "devices" / "system" / "cpu").glob("cpu[0-9]*"))
+    cores = numbered(roots.sys / "devices/system/cpu", "cpu")
     return temperature_c(roots.sys), frequency_mhz(roots, cores), _throttle_count(cores)
 
 
 def temperature_c(sys: Path) -> float | None:
     """By the chip's package sensor, else the chip's first one, else a thermal zone of the processor."""
     chips: dict[str, list[Path]] = {}
-    for chip in sorted((sys / "class" / "hwmon").glob("hwmon*")):
+    for chip in numbered(sys / "class/hwmon", "hwmon"):
         chips.setdefault(word(chip / "name"), []).append(chip)
     for name in CPU_CHIPS:
         readings = [reading for chip in chips.get(name, []) if (reading := _chip_c(chip)) is not None]
         if readings:
             return max(readings)
-    zones = {word(zone / "type"): zone for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*"))}
+    zones = {word(zone / "type"): zone for zone in numbered(sys / "class/thermal", "thermal_zone")}
     readings = [reading for name in _ZONES if name in zones and (reading := celsius(zones[name] / "temp")) is not None]
     return readings[0] if readings else None
 
 
 def _chip_c(chip: Path) -> float | None:
-    labels = {word(label): label for label in sorted(chip.glob("temp*_label"))}
+    labels = {word(label): label for label in numbered(chip, "temp", "_label")}
     for wanted in _LABELS:
         for text, label in labels.items():
             if text.startswith(wanted):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mltop.tasks.archive.member import Member
 from mltop.tasks.archive.record import Entry
+
+
+def is_of(member: Member, entry: Entry) -> bool:
+    """Whether a member is what was written down of it; the content is compared apart."""
+    said = (member.name, member.kind, member.size, member.link, member.mode, member.mtime_ns)
+    return said == (entry.name, entry.kind, entry.size, entry.link or "", entry.mode, entry.mtime_ns)
 
 
 class Expected:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, cast
 
 from mltop.tasks.archive.compression import BLOCK, read_errors, unpacker
-from mltop.tasks.outcome import CorruptError, TaskError
+from mltop.tasks.outcome import Control, CorruptError, TaskError
 
 _AHEAD = 4
 
@@ -124,10 +124,11 @@ class Blocks:
             count -= len(piece)
             yield piece
 
-    def drain(self) -> int:
+    def drain(self, control: Control) -> int:
         """Read to the end, so that all checksums are checked; return how many bytes were left."""
         left = 0
         while self._fill():
+            control.check()
             left += len(self._block)
             self._block = memoryview(b"")
         return left

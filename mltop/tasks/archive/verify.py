@@ -16,7 +16,7 @@ import msgspec
 from mltop.tasks.archive import manifest, name
 from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.content import ZEROS
-from mltop.tasks.archive.expected import Expected
+from mltop.tasks.archive.expected import Expected, is_of
 from mltop.tasks.archive.member import Member, Members
 from mltop.tasks.archive.record import Entry, Head, State, VerifyReport
 from mltop.tasks.archive.stream import Blocks
@@ -51,7 +51,7 @@ def read_back(fd: int, file_name: str, entries: Iterable[Entry] | None, control:
             # without hashes to compare with, there is no reason to hash what may claim to be exabytes of holes
             is_hashed = member.kind == "file" and entries is not None
             check.member(member, _hash(members, member, control) if is_hashed else None)
-        blocks.drain()
+        blocks.drain(control)
         check.finish()
         return ReadBack(
             sha256=blocks.sha256,
@@ -95,13 +95,7 @@ class _Comparison:
         entry = self._expected.at(member.index)
         if entry is None:
             return  # an earlier copy of a file that was read again
-        same = (entry.name, entry.kind, entry.size, entry.link or "") == (
-            member.name,
-            member.kind,
-            member.size,
-            member.link,
-        )
-        if not same:
+        if not is_of(member, entry):
             self.problems.append(problem("corrupt", entry.name, "the archive has something else in its place"))
         elif entry.sha256 != sha256:
             self.problems.append(problem("corrupt", entry.name, "its content is not what was backed up"))

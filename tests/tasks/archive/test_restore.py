@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import io
 import os
+import random
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -260,3 +264,42 @@ def test_where_owners_and_modes_cannot_be_given_the_content_comes(
     assert report.counts == {"restored": made_of.files + made_of.directories + made_of.links}
     assert (out / "models" / "llama" / "config.json").read_bytes() == (source / "llama" / "config.json").read_bytes()
     assert subprocess.run(["diff", "-r", "--no-dereference", source, out / "models"], check=False).returncode == 0
+
+
+def test_one_bit_anywhere_in_an_archive_without_compression_is_said(
+    backup: Any, bring_back: Restore, tmp_path: Path, facts: Facts
+) -> None:
+    source = tmp_path / "few"
+    source.mkdir()
+    (source / "a").write_text("a")
+    (source / "link").symlink_to("a" * 120)  # what a PAX record says has no checksum in a tar
+    os.utime(source, ns=(1, 1_600_000_000_123_456_789))
+    made = backup(sources=(str(source),), compression="none")
+    whole = Path(made.path).read_bytes()
+    generator = random.Random(5)
+    for position in [each for each, byte in enumerate(whole) if byte or each % 100 == 0]:
+        changed = bytearray(whole)
+        changed[position] ^= 1 << generator.randrange(8)
+        Path(made.path).write_bytes(changed)
+        report = bring_back(made.id, to=str(tmp_path / f"out{position}"))
+        assert report.exit_code is Exit.VERIFY_FAILED, position
+        if (link := tmp_path / f"out{position}" / "few" / "link").is_symlink():
+            assert str(link.readlink()) == "a" * 120, position
+    Path(made.path).write_bytes(whole)
+    assert bring_back(made.id).exit_code is Exit.OK
+    assert facts(tmp_path / "out" / "few") == facts(source)
+
+
+def test_the_checksum_behind_the_last_block_is_looked_at(bring_back: Restore, target: Path) -> None:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as file:
+        info = tarfile.TarInfo("weights")
+        info.size = content.BLOCK - 2048  # with its header and the end mark just one block of the reader
+        file.addfile(info, io.BytesIO(os.urandom(info.size)))
+    packed = bytearray(gzip.compress(tar.getvalue()[: content.BLOCK], 1))
+    packed[-8] ^= 1  # its CRC
+    target.mkdir()
+    (target / "models_backup_1.tar.gz").write_bytes(packed)
+    report = bring_back("models_backup_1")
+    assert report.exit_code is Exit.VERIFY_FAILED
+    assert report.message

@@ -1,7 +1,7 @@
 """Every write that mltop makes to a scheduler or a config, one JSON line each, and the way back from the last (J12).
 
 What is begun is noted beside them until it is done: an operation that is killed in its midst is found by the next one,
-and can be taken back as far as it got.
+and can be taken back as far as it got. Each is noted with its old contents too: the list is a log, which gets rotated.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from mltop.system.file import append_line, try_lock, write_atomic
 
 PATIENCE_S = 20.0
 _TAIL_BYTES = 1 << 20
+_RECORD = "operation.json"
+"""An operation's own note, in the folder of its old contents."""
 
 
 class OperationError(Exception):
@@ -68,6 +70,7 @@ class Operations:
         self._site = site
         self._path = site.state / "operations.jsonl"
         self._begun = site.state / BEGUN
+        self._backups = site.state / "backups"
         self._lock = site.state / "locks" / "operations.lock"
 
     @contextlib.contextmanager
@@ -119,8 +122,12 @@ class Operations:
 
     def _note(self, made: Operation, otherwise: str) -> None:
         """Note an operation; what was begun is over then."""
+        data = msgspec.json.encode(made)
         try:
-            append_line(self._path, _torn_end(self._path) + msgspec.json.encode(made))
+            append_line(self._path, _torn_end(self._path) + data)
+            with contextlib.suppress(OSError):  # the list has it, until that is rotated
+                keep(self._backups / made.id / _RECORD, data)
+                _forget_oldest(self._backups, made.id)
             self._begun.unlink(missing_ok=True)
         except OSError as error:
             raise OperationError(f"{otherwise}: {error.filename or self._path}: {error.strerror}") from None
@@ -174,6 +181,10 @@ class Operations:
     def _before(record: Record) -> bytes | None:
         try:
             return Path(record.before).read_bytes() if record.before else None
+        except FileNotFoundError:
+            raise OperationError(
+                f"what {record.path} was is not kept any more (the last {KEPT} changes are): it is not taken back"
+            ) from None
         except OSError as error:
             raise OperationError(f"{error.filename}: {error.strerror}") from None
 
@@ -181,14 +192,25 @@ class Operations:
         digest = None if change.after is None else hashlib.sha256(change.after).hexdigest()
         if change.before is None:
             return Record(kind=change.kind, path=change.path, after_sha256=digest, mode=change.mode)
-        backups = self._site.state / "backups"
-        kept = backups / id / f"{number}.before"
+        kept = self._backups / id / f"{number}.before"
         keep(kept, change.before)
-        _forget_oldest(backups)
         return Record(kind=change.kind, path=change.path, before=str(kept), after_sha256=digest, mode=change.mode)
 
     def all(self) -> list[Operation]:
-        """What was done, oldest first; as much as the last megabyte of the file tells."""
+        """What was done, oldest first; as much as the last megabyte of the file tells, and the old contents."""
+        listed = self._listed()
+        known = {one.id for one in listed}
+        return [*(one for one in self._recorded() if one.id not in known), *listed]
+
+    def _recorded(self) -> list[Operation]:
+        """The operations whose old contents are kept, oldest first."""
+        found = []
+        for path in self._backups.glob(f"*/{_RECORD}"):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):  # just forgotten, or torn: the list has it
+                found.append(msgspec.json.decode(path.read_bytes(), type=Operation))
+        return sorted(found, key=lambda one: (one.time, one.id))
+
+    def _listed(self) -> list[Operation]:
         try:
             with self._path.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
@@ -252,10 +274,10 @@ def _is_same(record: Record, found: bytes | None, before: bytes | None) -> bool:
     return (found or b"") == (before or b"") if record.kind is Kind.CRONTAB else found == before
 
 
-def _forget_oldest(folder: Path) -> None:
-    """The newest fifty operations can be taken back."""
+def _forget_oldest(folder: Path, newest: str) -> None:
+    """The newest fifty operations can be taken back: that one too, whatever the clock said to the others."""
     import shutil
 
-    kept = sorted(path for path in folder.iterdir() if path.is_dir())
-    for old in kept[:-KEPT]:
+    kept = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != newest)
+    for old in kept[: max(0, len(kept) + 1 - KEPT)]:
         shutil.rmtree(old, ignore_errors=True)

@@ -18,6 +18,7 @@ from mltop.jobs import scheduler as schedulers
 from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.line import Call, line, owned
 from mltop.jobs.foreign import system_entries
+from mltop.jobs.plan import operation
 from mltop.jobs.plan import plan as module
 from mltop.jobs.plan.apply import ApplyError, apply, undo
 from mltop.jobs.plan.change import Change, Kind
@@ -178,6 +179,47 @@ def test_undo_gives_the_same_bytes_back_once(box: Box) -> None:
     assert [one.operation for one in operations] == ["apply", "apply", "undo", "undo"]
     raw = (box.state / "operations.jsonl").read_bytes().splitlines()
     assert all(isinstance(msgspec.json.decode(row), dict) for row in raw)
+
+
+def test_undo_knows_what_was_done_before_the_list_was_rotated(box: Box) -> None:
+    """The starter config has mltop's own list rotated every day."""
+    apply([command("a", "0 2 * * *")], box.site())
+    first = box.tab.read_bytes()
+    apply([command("a", "0 3 * * *")], box.site())
+    listed = box.state / "operations.jsonl"
+    listed.rename(box.state / "operations.jsonl-20261124T000000Z")
+    apply([command("a", "0 4 * * *")], box.site())
+    for expected in ("0 3 * * *", "0 2 * * *"):
+        undo(box.site())
+        assert [row[:9] for row in block(box)] == [expected]
+    assert box.tab.read_bytes() == first
+    listed.write_bytes(b"")
+    undo(box.site())
+    assert box.tab.read_bytes() == MINE
+    with pytest.raises(ApplyError, match="nothing to undo"):
+        undo(box.site())
+
+
+def test_the_last_changes_are_kept_whatever_the_clock_said_when_others_were_made(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operation, "KEPT", 2)
+    for number in range(3):
+        (box.state / "backups" / f"20991231T00000{number}Z-0").mkdir(parents=True)
+    apply([command("a", "0 2 * * *")], box.site())
+    undo(box.site())
+    assert box.tab.read_bytes() == MINE
+
+
+def test_a_change_that_is_not_kept_any_more_is_said(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation, "KEPT", 1)
+    apply([command("a", "0 2 * * *")], box.site())
+    apply([command("a", "0 3 * * *")], box.site())
+    undo(box.site())
+    now = box.tab.read_bytes()
+    with pytest.raises(ApplyError, match="what crontab was is not kept any more"):
+        undo(box.site())
+    assert box.tab.read_bytes() == now
 
 
 def test_undo_touches_nothing_that_was_changed_since(box: Box) -> None:

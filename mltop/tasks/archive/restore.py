@@ -136,7 +136,7 @@ class _Restore:
                 for parts, outcome in self.extraction.finish_folders():
                     self._finished("/".join(parts), outcome)
         self._missing()
-        if self._is_changed:
+        if self._is_changed and not self._is_corrupt:
             raise CorruptError(
                 "the archive is not the one that was backed up: owners or attributes may not be what they were",
                 "the content of every file was compared with its SHA-256, and is right where it was restored",

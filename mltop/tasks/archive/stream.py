@@ -16,6 +16,8 @@ from mltop.tasks.archive.compression import BLOCK, read_errors, unpacker
 from mltop.tasks.outcome import Control, CorruptError, TaskError
 
 _AHEAD = 4
+_SALVAGED = 4096
+"""Of a block that cannot be read to its end: at most this much of what is good in it is lost."""
 
 
 class _Hashed(io.RawIOBase):
@@ -76,6 +78,7 @@ class Blocks:
 
     def __init__(self, fd: int, file_name: str, hashed: bool = True) -> None:
         self._source = _Hashed(fd, hashed)
+        self._fd = fd
         self._name = file_name
         self._queue: queue.Queue[bytes | Exception | None] = queue.Queue(_AHEAD)
         self._is_over = threading.Event()
@@ -151,18 +154,41 @@ class Blocks:
 
     def _pump(self) -> None:
         outcome: Exception | None = None
-        expected_errors: tuple[type[Exception], ...] = (OSError, TaskError, *read_errors())
+        damage: tuple[type[Exception], ...] = (OSError, *read_errors())
+        done = 0
         try:
             reader = unpacker(self._name, cast(BinaryIO, self._source))
             while not self._is_over.is_set() and (block := reader.read(BLOCK)):
                 self._put(block)
+                done += len(block)
             while not self._is_over.is_set() and self._source.read(BLOCK):
                 pass  # what lies behind the last frame is part of the file's hash
-        except expected_errors as error:
+        except TaskError as error:
             outcome = error
+        except damage as error:
+            outcome = error
+            if before := self._before(damage, done):
+                self._put(before)
         finally:
             self._source.end()
         self._put(outcome)
+
+    def _before(self, damage: tuple[type[Exception], ...], done: int) -> bytes:
+        """Return what comes after the first `done` bytes and before the damage: small steps lose little of it.
+
+        All of a small archive may be in the block that could not be read to its end.
+        """
+        found = bytearray()
+        with contextlib.suppress(*damage):
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            reader = unpacker(self._name, cast(BinaryIO, io.FileIO(self._fd, closefd=False)))
+            while not self._is_over.is_set() and len(found) < BLOCK:
+                block = reader.read(min(BLOCK, done) or _SALVAGED)
+                if not block:
+                    break
+                found += block[done:]
+                done = max(0, done - len(block))
+        return bytes(found)
 
     def _put(self, item: bytes | Exception | None) -> None:
         while not self._is_over.is_set():

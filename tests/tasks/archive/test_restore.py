@@ -303,3 +303,27 @@ def test_the_checksum_behind_the_last_block_is_looked_at(bring_back: Restore, ta
     report = bring_back("models_backup_1")
     assert report.exit_code is Exit.VERIFY_FAILED
     assert report.message
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_what_is_before_the_damage_of_a_small_archive_comes(
+    backup: Any, bring_back: Restore, tmp_path: Path, facts: Facts, compression: str, damage: str
+) -> None:
+    source = tmp_path / "few"
+    source.mkdir()
+    for number in range(40):
+        (source / f"{number:02d}").write_bytes(os.urandom(10_000))
+    made = backup(sources=(str(source),), compression=compression)
+    data = bytearray(Path(made.path).read_bytes())
+    if damage == "cut":
+        del data[len(data) * 3 // 4 :]
+    else:  # noise is stored as it is by all of them
+        data[data.index((source / "30").read_bytes()[5000:5100])] ^= 1
+    Path(made.path).write_bytes(data)
+    report = bring_back(made.id)
+    assert report.exit_code is Exit.VERIFY_FAILED
+    expected = facts(source)
+    there = facts(tmp_path / "out" / "few")
+    assert len(there) >= (20 if damage == "cut" else 38)
+    assert all(expected[name] == fact for name, fact in there.items() if name != ".")

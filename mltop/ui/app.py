@@ -21,7 +21,7 @@ from mltop.ui.ask import Ask
 from mltop.ui.command import Command, available, bindings, shown
 from mltop.ui.commands import APP, SCREENS, ScreenEntry
 from mltop.ui.feed import Feed, Source
-from mltop.ui.jobs_line import JobsLine, jobs_line
+from mltop.ui.jobs_line import JobsLine
 from mltop.ui.messages import Sampled, SourceLost
 from mltop.ui.session import Session
 from mltop.ui.terminal.app import TerminalApp
@@ -65,6 +65,7 @@ class Dashboard(TerminalApp):
         self._reopen = reopen
         self._recorder = recorder
         self._feed = self._new_feed(source)
+        self._jobs_line = JobsLine(self)
         self._note_timer: Any = None
         self._told: str | None = None
         """Why history is not recorded, as it was told."""
@@ -87,7 +88,7 @@ class Dashboard(TerminalApp):
         self._await_history()
         self.set_interval(1.0, self._look_after)
         if self.has_box:
-            JobsLine(self).start()
+            self._jobs_line.start()
 
     def on_sampled(self, message: Sampled) -> None:
         """Show the new snapshot."""
@@ -132,9 +133,9 @@ class Dashboard(TerminalApp):
         if is_changed:
             self.redraw()
 
-    def take_jobs(self, jobs: Iterable[Job]) -> None:
-        """What the list of jobs says, for the monitor's line."""
-        line = jobs_line(jobs)
+    def take_jobs(self, jobs: Iterable[Job], trouble: str) -> None:
+        """What the list of jobs says, and what is wrong with it, for the monitor's line."""
+        line = self._jobs_line.take(jobs, trouble)
         if line != self.view.jobs_line:
             self.view.jobs_line = line
             self.redraw()

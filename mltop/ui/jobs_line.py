@@ -10,11 +10,17 @@ from mltop.ui.aside import begin
 from mltop.ui.format import clock
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from mltop.ui.app import Dashboard
 
 FIRST_S = 2.0
 """After the start, which it must not slow down."""
 EVERY_S = 30.0
+RARELY_S = 300.0
+"""Where there are no own jobs: some may be set up while the dashboard is open."""
+WRONG = "! a fault, 3 shows it"
+"""Before what was known of the jobs, or alone."""
 MARKS = {
     RunState.OK: "✓",
     RunState.FAILED: "✗",
@@ -31,14 +37,29 @@ _MOST_BAD = 3
 
 
 class JobsLine:
-    """Asks for the list of jobs now and then, and only as long as there are own jobs."""
+    """Asks for the list of jobs now and then, and goes on asking whatever comes of it."""
 
     def __init__(self, app: Dashboard) -> None:
         self._app = app
+        self._timer: Timer | None = None
 
     def start(self) -> None:
         """Ask for the first time, a little later."""
-        self._app.set_timer(FIRST_S, self._ask)
+        self._again(FIRST_S)
+
+    def take(self, jobs: Iterable[Job], trouble: str) -> str | None:
+        """The line after an answer, whoever asked; one without jobs for a fault leaves standing what was known."""
+        known = (self._app.view.jobs_line or "").removeprefix(WRONG).lstrip()
+        line = jobs_line(jobs) or (known if trouble else "")
+        if trouble:
+            line = f"{WRONG}  {line}".rstrip()
+        self._again(EVERY_S if line else RARELY_S)
+        return line or None
+
+    def _again(self, after_s: float) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self._app.set_timer(after_s, self._ask)
 
     def _ask(self) -> None:
         begin(self._app, self._look, "jobs line", exclusive=True)
@@ -46,11 +67,8 @@ class JobsLine:
     async def _look(self) -> None:
         from mltop.ui.answers import Jobs, read
 
-        document, _ = read(await self._app.ask(("jobs", "list", "--json")), Jobs)
-        if document is not None:
-            self._app.take_jobs(document.jobs)
-        if self._app.view.jobs_line is not None:
-            self._app.set_timer(EVERY_S, self._ask)
+        document, trouble = read(await self._app.ask(("jobs", "list", "--json")), Jobs)
+        self._app.take_jobs(document.jobs if document is not None else (), trouble)
 
 
 def is_own(job: Job) -> bool:

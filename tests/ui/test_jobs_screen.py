@@ -382,6 +382,38 @@ async def test_the_monitor_has_a_line_of_jobs(kept: Start) -> None:
         await bench.until(lambda: bench.app.view.jobs_line is None, "no line")
 
 
+async def test_the_line_of_jobs_outlives_a_config_that_is_being_edited(
+    kept: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One list with a fault, or none in time, is not the end of the line; jobs set up later come into it."""
+    from mltop.ui import jobs_line as line_module
+
+    for name in ("FIRST_S", "EVERY_S", "RARELY_S"):
+        monkeypatch.setattr(line_module, name, 0.05)
+    async with kept() as bench:
+        whole = (bench.folder / "jobs-list.json").read_bytes()
+        await bench.shows("✗ gpu-metrics 13:59 exit 3")
+        bench.answer("jobs-list", Jobs(errors=(Mishap(message="Invalid value", where="config.toml:118"),)))
+        await bench.shows("✗ gpu-metrics 13:59 exit 3", line_module.WRONG)
+        bench.order("jobs-list", "exit 3")
+        bench.answer("jobs-list", b"")
+        count = len(bench.asked)
+        await bench.until(lambda: len(bench.asked) > count + 1, "asked on")
+        bench.answer("jobs-list", Jobs())
+        await bench.until(lambda: bench.app.view.jobs_line is None, "no jobs, no line")
+        bench.answer("jobs-list", whole)
+        await bench.shows("✗ gpu-metrics 13:59 exit 3")
+        await bench.until(lambda: line_module.WRONG not in bench.text(), "the fault is gone")
+
+
+async def test_a_fault_alone_is_a_line_too(kept: Start) -> None:
+    from mltop.ui.jobs_line import WRONG
+
+    async with kept() as bench:
+        bench.app.take_jobs((), "no answer in 15 s")
+        await bench.shows(f"JOBS {WRONG}")
+
+
 async def test_nothing_is_asked_while_nobody_looks(kept: Start) -> None:
     async with kept() as bench:
         await on_jobs(bench)

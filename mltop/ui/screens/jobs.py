@@ -71,7 +71,7 @@ class JobsScreen(OrderScreen, inherit_bindings=False):
         listed, self.trouble = read(await self.dashboard.ask(arguments), Jobs)
         if listed is not None:
             self.listed = listed
-            self.dashboard.take_jobs(listed.jobs)
+        self.dashboard.take_jobs(listed.jobs if listed is not None else (), self.trouble)
         self.redraw()
 
     def look_again(self) -> None:

@@ -29,7 +29,16 @@ class Parser(argparse.ArgumentParser):
 def common(parser: argparse.ArgumentParser) -> None:
     """Add `--config` and `--state-dir`."""
     where = parser.add_argument_group("files")
-    where.add_argument("--config", metavar="FILE", help="the config (else MLTOP_CONFIG, else the user's)")
-    where.add_argument(
-        "--state-dir", metavar="DIR", help="where history is kept (else MLTOP_STATE_DIR, else the user's)"
-    )
+    what = "the config (else MLTOP_CONFIG, else the user's)"
+    where.add_argument("--config", metavar="FILE", type=_path, help=what)
+    what = "where history is kept (else MLTOP_STATE_DIR, else the user's)"
+    where.add_argument("--state-dir", metavar="DIR", type=_path, help=what)
+
+
+def _path(text: str) -> str:
+    """A path that history, documents and schedulers can name: they hold text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"expected a path in UTF-8, got {text!r}") from None
+    return text

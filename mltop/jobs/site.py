@@ -15,6 +15,7 @@ import msgspec
 from mltop.config.location import explicit_config, state_directory, user_config
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.user import local_user
+from mltop.system.text import clean
 
 Scope = Literal["user", "system"]
 
@@ -59,7 +60,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def site(config: str | None = None, state: str | None = None, environment: Mapping[str, str] = os.environ) -> Site:
-    """Where this process stands; raises SiteError with no home to keep state in."""
+    """Where this process stands; raises SiteError with no home to keep state in, or one whose name is no text."""
     is_root = os.geteuid() == 0
     bare = {"HOME": local_user(environment)[1]}
     folder = state_directory(state, environment, is_root=is_root)
@@ -69,6 +70,8 @@ def site(config: str | None = None, state: str | None = None, environment: Mappi
     usual = state_directory(None, bare, is_root=is_root)
     explicit = explicit_config(config, environment)
     own = user_config(environment)
+    for path, option in ((folder, "--state-dir"), (explicit or (None if is_root else own), "--config")):
+        _check_text(path, option)
     return Site(
         state=folder,
         program=program(environment),
@@ -78,6 +81,14 @@ def site(config: str | None = None, state: str | None = None, environment: Mappi
         environment=dict(environment),
         is_root=is_root,
     )
+
+
+def _check_text(path: Path | None, option: str) -> None:
+    """Raise SiteError for a path that no history, document and scheduler can name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise SiteError(f"{clean(str(path), 300)} is not UTF-8: name another by {option}") from None
 
 
 def program(environment: Mapping[str, str]) -> str | None:

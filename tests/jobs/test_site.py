@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,20 @@ def test_without_a_command_no_scheduler_can_call_it(tmp_path: Path, monkeypatch:
     here = site.site(str(tmp_path / "c.toml"), str(tmp_path), {"HOME": str(tmp_path)})
     with pytest.raises(SiteError, match="not installed as a command"):
         here.call("user")
+
+
+@pytest.mark.parametrize(
+    ("environment", "option"),
+    [
+        ({"MLTOP_STATE_DIR": "/tmp/h\udcf6m"}, "--state-dir"),
+        ({"MLTOP_STATE_DIR": "/tmp/state", "MLTOP_CONFIG": "/tmp/h\udcf6m/config.toml"}, "--config"),
+        ({"MLTOP_STATE_DIR": "/tmp/state", "HOME": "/tmp/h\udcf6m"}, "--config"),
+    ],
+)
+def test_a_place_that_no_history_can_name_is_said(
+    environment: dict[str, str], option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are Latin-1; JSON, TOML and the history hold text."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1234567)
+    with pytest.raises(SiteError, match=rf"/tmp/h\?m.* is not UTF-8: name another by {option}"):
+        site.site(environment=environment)

@@ -125,3 +125,12 @@ def test_a_schedule_line_is_named_where_it_stands_in_a_long_table(here: Here) ->
     here.config.write_text(HEAD + 'timeout = "5m"\n# why\nnice = 5\nschedule = "61 * * * *"\n')
     here("plan", code=1)
     assert "config.toml:9: jobs.hello.schedule: minute" in here.said + here("plan", code=1)
+
+
+@pytest.mark.parametrize("option", ["--config", "--state-dir"])
+@pytest.mark.parametrize("words", [("list",), ("add", "new", "--kind", "command", "--set", "command=true"), ("undo",)])
+def test_a_path_that_is_not_utf_8_is_refused_in_a_line(here: Here, words: tuple[str, ...], option: str) -> None:
+    before = here.config.read_bytes()
+    here(*words, option, str(here.box.folder / "h\udcf6m"), "--json", code=2)
+    assert "expected a path in UTF-8, got " in here.said
+    assert here.config.read_bytes() == before

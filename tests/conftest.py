@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
 import driver
+
+# Whoever started the tests may ignore signals (nohup, a shell's `&`), and every program that they start would inherit
+# that: those that are tried with a signal would not hear it.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

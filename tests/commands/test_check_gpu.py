@@ -8,6 +8,7 @@ from pathlib import Path
 import driver
 import pytest
 from gpu_verdict import gpu_verdict
+from patience import assert_within
 
 IDLE = ""
 LOAD = """[gpu *]
@@ -232,7 +233,7 @@ def test_a_call_that_dies_or_hangs_in_one_gpu_leaves_the_others_complete(
     fake_nvml.scenario("8xh100", extra=f"fault = {call} 3 {action}\n")
     started = time.monotonic()
     made = gpu_verdict(fake_nvml, tmp_path, "-t", "2")
-    assert time.monotonic() - started < 2.5
+    assert_within(2.5, started)
     others = {f"GPU {index}": "OK" for index in range(8) if index != 3}
     assert made.exit_code == 2
     for check in OF_ALL:
@@ -292,7 +293,7 @@ def test_a_driver_that_is_unloaded_while_it_is_asked_is_told_at_once(
     fake_nvml.scenario("8xh100", extra=f"{going}fault = nvmlDeviceGet[!CH]* 3-7 9\n")
     started = time.monotonic()
     made = gpu_verdict(fake_nvml, tmp_path)
-    assert time.monotonic() - started < 4.0
+    assert_within(4.0, started)
     assert (made.exit_code, made.of("gpu.driver")["driver"]) == (2, "CRITICAL")
 
 

@@ -40,7 +40,8 @@ def main() -> None:
                 return
             probe.poll(time.monotonic())
         now = time.monotonic()
-        os.write(1, encoder.encode({"fresh": probe.is_fresh(), "took": time.monotonic() - now, **_plain(probe, now)}))
+        readings = _plain(probe, now)
+        os.write(1, encoder.encode({"fresh": probe.is_fresh(), "took": time.monotonic() - now, **readings}))
         os.write(1, b"\n")
 
 

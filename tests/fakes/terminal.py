@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyte
+from patience import assert_within
 
 ROOT = str(Path(__file__).parents[2])
 PATIENCE_S = 20.0
@@ -107,10 +108,10 @@ class Terminal:
         os.kill(self.pid, number)
 
     def wait(self, within_s: float = PATIENCE_S, *, reading: bool = True) -> int:
-        """The exit code, negative for a signal."""
-        deadline = time.monotonic() + within_s
+        """The exit code, negative for a signal; fails where it ends later than within so many seconds."""
+        began = time.monotonic()
         while self._status is None:
-            assert time.monotonic() < deadline, f"still there after {within_s} s\n{self.text()}"
+            assert time.monotonic() < began + within_s + PATIENCE_S, f"still there\n{self.text()}"
             if reading:
                 self.read(0.02)
             else:
@@ -119,6 +120,7 @@ class Terminal:
             if pid:
                 self.used_s = usage.ru_utime + usage.ru_stime
                 self._status = os.waitstatus_to_exitcode(status)
+                assert_within(within_s, began)
         while reading and self.read(0.1):
             pass
         return self._status

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hung import hung_mount, stuck
+from patience import assert_within
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +47,7 @@ def test_a_config_on_a_dead_mount_ends_the_run_in_its_time_and_leaves_one_child(
     for path in (mount / "file", link):
         started = time.monotonic()
         done = check(tmp_path, "--config", str(path), "-t", "1", "--json")
-        assert time.monotonic() - started < 1 + ENDED
+        assert_within(1 + ENDED, started)
         assert (done.returncode, done.stderr) == (3, f"mltop: {path}: its mount {mount} does not answer\n")
         assert json.loads(done.stdout)["errors"][0]["message"] in done.stderr
     deadline = time.monotonic() + 4
@@ -57,7 +58,7 @@ def test_a_config_on_a_dead_mount_ends_the_run_in_its_time_and_leaves_one_child(
     for _ in range(RUNS):
         started = time.monotonic()
         assert check(tmp_path, "--config", str(link), "-t", "5").returncode == 3
-        assert time.monotonic() - started < 1
+        assert_within(1, started)
     assert stuck("mltop-", tmp_path) - before == known
 
 
@@ -65,7 +66,7 @@ def test_an_output_on_a_dead_mount_is_refused_before_anything_is_asked(mount: Pa
     mount.with_suffix(".block").touch()
     started = time.monotonic()
     done = check(tmp_path, "-o", str(mount / "mltop.prom"), "-t", "1")
-    assert time.monotonic() - started < 1 + ENDED
+    assert_within(1 + ENDED, started)
     assert (done.returncode, done.stdout) == (3, "")
     assert "does not answer" in done.stderr
 
@@ -75,7 +76,7 @@ def test_a_history_on_a_dead_mount_is_unknown_and_holds_nothing_else(mount: Path
     started = time.monotonic()
     only = ("--only", "job.late,self.config,mem.available", "--state-dir", str(mount / "state"), "-t", "4", "--json")
     made = json.loads(check(tmp_path, *only).stdout)
-    assert time.monotonic() - started < 4 + ENDED
+    assert_within(4 + ENDED, started)
     assert {one["check"]: one["state"] for one in made["results"]} == {
         "job.late": "UNKNOWN", "self.config": "OK", "mem.available": "OK",
     }  # fmt: skip
@@ -97,7 +98,7 @@ def test_a_container_whose_kernel_files_hang_ends_in_its_time(mount: Path, tmp_p
     started = time.monotonic()
     script = f'mount --bind "$1/file" /proc/{name} && shift && exec timeout -s KILL 20 "$@"'
     done = in_namespace(script, str(mount), *CHECK, "-t", "1", "--json", "--state-dir", str(tmp_path / "state"))
-    assert time.monotonic() - started < 1 + ENDED
+    assert_within(1 + ENDED, started)
     assert (done.returncode, done.stderr) == (3, f"mltop: /proc/{name}: its mount /proc/{name} does not answer\n")
 
 

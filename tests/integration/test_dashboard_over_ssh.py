@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from patience import wait_until
+from patience import assert_within, wait_until
 from spawned import Spawned
 
 pytestmark = pytest.mark.integration
@@ -97,7 +97,7 @@ def quit_cleanly(shown: Session, box: Box) -> None:
     started = time.monotonic()
     shown.child.send("q")
     assert shown.exit_code(3.0) == 0
-    assert time.monotonic() - started < 1.5
+    assert_within(1.5, started)
     assert shown.is_restored()
     wait_until(lambda: not box.running(), 2.0)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import wait_until
+from patience import assert_within, wait_until
 from served import PostgresServer
 
 from mltop.checks.service.child import ask
@@ -65,7 +65,7 @@ def asked(server: PostgresServer, **more: Any) -> ServiceAnswer:
     started = time.monotonic()
     service = Postgres(name="p", **{"port": server.port, "timeout": "1s", **more})
     answer = ask("pg", service)
-    assert time.monotonic() - started < service.timeout_s + ENDED
+    assert_within(service.timeout_s + ENDED, started)
     assert "hunter2" not in repr(answer)
     return answer
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from certificate import Authority
 from needed import need
-from patience import wait_until
+from patience import assert_within, wait_until
 from served import RedisServer
 
 from mltop.checks.service.child import ask
@@ -27,7 +27,7 @@ def asked(server: RedisServer, **more: Any) -> ServiceAnswer:
     started = time.monotonic()
     service = Redis(name="r", **{"port": server.port, "timeout": "1s", **more})
     answer = ask("redis", service)
-    assert time.monotonic() - started < service.timeout_s + ENDED
+    assert_within(service.timeout_s + ENDED, started)
     assert "hunter2" not in repr(answer)
     return answer
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import assert_within
 from scheduler_box import Box, command
 
 from mltop.config.job import JobConfig
@@ -134,7 +135,7 @@ def test_what_is_missing_is_one_grey_line_and_the_list_is_there_at_once(
     prepare(box, monkeypatch)
     began = time.monotonic()
     found = look(box, command("a", "0 2 * * *"))
-    assert time.monotonic() - began < 3, "a second on a quiet box"
+    assert_within(3, began)  # a second on a quiet box
     assert found.notes == notes
     assert found.jobs[0].id == "a"
 
@@ -151,13 +152,15 @@ def test_managers_that_do_not_answer_cost_their_deadline_once(box: Box, monkeypa
     _without_manager(box, monkeypatch)
     (box.folder / "runtime" / "systemd").mkdir(parents=True)
     (box.folder / "runtime" / "systemd" / "private").touch()
-    box.program("systemctl", "exec sleep 60")
-    monkeypatch.setattr(timer, "_DEADLINE_S", 1.5)
-    began = time.monotonic()
+    asked = box.folder / "asked"
+    both = f'until [ "$(wc -l < {asked})" -ge 2 ]; do sleep 0.02; done; echo met >> {asked}'
+    box.program("systemctl", f'echo "$*" >> {asked}; {both}; exec sleep 60')
+    monkeypatch.setattr(timer, "_DEADLINE_S", 2.0)
     found = look(box, command("a", "0 2 * * *"))
-    assert 1.4 < time.monotonic() - began < 2.9
+    *questions, one, other = asked.read_text().splitlines()
+    assert (len(questions), one, other) == (2, "met", "met"), "one of each manager, side by side"
     assert found.notes == tuple(
-        f"timers ({scope}): systemctl does not answer within 1.5 s" for scope in ("user", "system")
+        f"timers ({scope}): systemctl does not answer within 2 s" for scope in ("user", "system")
     )
     assert [job.id.split("-")[0] for job in found.jobs] == ["a", "crontab", "crontab", "crontab"]
 
@@ -203,10 +206,9 @@ def test_a_thousand_lines_and_two_hundred_timers_are_listed_within_a_second(
     box.program("crontab", f"echo crontab >> {calls}; cat {box.tab}")
     began = time.monotonic()
     found = look(box)
-    took = time.monotonic() - began
+    assert_within(2.0, began)  # one second on a quiet box
     assert len(found.jobs) == 1200
     assert len(calls.read_text().splitlines()) == 4
-    assert took < 2.0  # one second on a quiet box
 
 
 def test_a_plain_user_sees_roots_jobs_with_their_last_run(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

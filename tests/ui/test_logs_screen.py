@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from patience import assert_within
 
 from mltop.model.job import Run, RunState
 from mltop.ui.answers import Runs
@@ -53,7 +54,7 @@ async def test_a_running_log_is_live_within_half_a_second(kept: Start, tmp_path:
             file.write("step 1\n")
         started = time.monotonic()
         await bench.shows("step 1")
-        assert time.monotonic() - started < 0.5 + 0.5  # the other half is for a box that is busy testing
+        assert_within(0.5 + 0.5, started)  # the other half is for a box that is busy testing
         with path.open("a") as file:
             file.writelines(f"step {number}\n" for number in range(2, 500))
         await bench.shows("step 499")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import assert_within
 
 from mltop.checks.service.child import ask
 from mltop.config.service import Http
@@ -84,10 +85,11 @@ def silence() -> Iterator[threading.Event]:
     done.set()
 
 
-def timed(service: Http) -> tuple[ServiceAnswer, float]:
+def asked_within(limit_s: float, service: Http) -> ServiceAnswer:
     started = time.monotonic()
     answer = ask("api", service)
-    return answer, time.monotonic() - started
+    assert_within(limit_s, started)
+    return answer
 
 
 # --- level 2: an answer
@@ -130,9 +132,8 @@ def test_a_body_without_an_end_is_an_answer(serve: Any) -> None:
         while True:
             connection.sendall(b"x" * 65536)
 
-    answer, took_s = timed(Http(name="a", url=f"http://127.0.0.1:{serve(answering).port}/", timeout="3s"))
+    answer = asked_within(10, Http(name="a", url=f"http://127.0.0.1:{serve(answering).port}/", timeout="10s"))
     assert (answer.level, answer.reason) == (Level.OK, "ok")
-    assert took_s < 3
 
 
 @pytest.mark.parametrize(
@@ -150,9 +151,9 @@ def test_who_drips_gains_no_time(serve: Any, silence: threading.Event, head: byt
         while not silence.wait(0.05):
             connection.sendall(b"1")
 
-    answer, took_s = timed(Http(name="a", url=f"http://127.0.0.1:{serve(answering).port}/", timeout="0.4s"))
+    service = Http(name="a", url=f"http://127.0.0.1:{serve(answering).port}/", timeout="0.4s")
+    answer = asked_within(0.4 + ENDED, service)
     assert (answer.level, answer.reason) == (Level.CRITICAL, "timeout")
-    assert took_s < 0.4 + ENDED
 
 
 def test_a_redirect_says_where_to_and_no_key_in_it(api: Any) -> None:
@@ -294,9 +295,8 @@ def test_an_engine_that_never_generates_is_critical_by_its_deadline(api: Any, si
         silence.wait(10)
         return b""
 
-    answer, took_s = timed(api(generating(reply), level=4, model="llama", timeout="0.4s"))
+    answer = asked_within(0.4 + ENDED, api(generating(reply), level=4, model="llama", timeout="0.4s"))
     assert (answer.level, answer.reason, answer.summary) == (Level.CRITICAL, "timeout", "no answer in 0.4 s")
-    assert took_s < 0.4 + ENDED
 
 
 def test_an_engine_under_load_that_makes_tokens_is_not_given_more_to_do(api: Any) -> None:
@@ -318,15 +318,15 @@ def test_an_engine_that_stands_is_asked_for_a_token(api: Any) -> None:
     assert (answer.level, answer.reason) == (Level.CRITICAL, "generation")
 
 
-def test_the_time_that_counts_as_slow_is_that_of_the_first_answer(api: Any) -> None:
+def test_the_time_that_counts_as_slow_is_that_of_the_first_answer(api: Any, silence: threading.Event) -> None:
     def reply(_: bytes) -> bytes:
-        time.sleep(0.3)  # a token of a busy engine
+        silence.wait(1.5)  # a token of a busy engine
         return http("200 OK", TOKEN)
 
     answer = ask("api", api(generating(reply), level=4, model="llama"))
     assert answer.level is Level.OK
     assert answer.duration_s is not None
-    assert answer.duration_s < 0.3
+    assert answer.duration_s < 1.5
 
 
 # --- level 5: tokens that flow

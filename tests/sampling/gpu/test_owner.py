@@ -245,7 +245,7 @@ def test_a_driver_that_hangs_at_the_start_leaves_the_cards_of_the_bus(
     assert [gpu.pci_bus_id for gpu in readings.gpus] == list(driver.DGX_BUS_IDS)
     assert {(gpu.index, gpu.status, gpu.temperature_c) for gpu in readings.gpus} == {(None, Status.TIMEOUT, None)}
     (probe,) = watch.probes()
-    assert watch.close() < 1
+    assert watch.close() < 5  # it waits for no driver
     assert watch.process.returncode == 0
     assert _is_gone(probe)
 
@@ -531,7 +531,7 @@ def test_a_probe_that_sigkill_does_not_end(fake_nvml: driver.FakeNvml, start: St
         assert readings.driver.status is Status.TIMEOUT
         assert "GPU 2: nvmlDeviceGetPowerUsage" in (readings.driver.reason or "")
         assert watch.probes() == {probe: "D"}
-    assert watch.close() < 1
+    assert watch.close() < 5  # it waits for no driver
     assert watch.process.returncode == 0
     assert _alive(probe)
     second = start(*_hasty(), **real)

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mltop.tasks.archive import ustar
+from mltop.tasks.archive import pax, sparse, ustar
 from mltop.tasks.archive.attribute import from_records
 from mltop.tasks.archive.header import BLOCK, Extent
 from mltop.tasks.archive.stream import Blocks
@@ -20,13 +20,10 @@ _END = bytes(BLOCK)
 _MAX_EXTENSION = 1 << 20
 _MAX_EXTENSIONS = 4 << 20
 """Of all headers that say something of one member: an endless row of them must end, in time and in memory."""
-_MAX_EXTENTS = 1 << 20
 _MAX_SIZE = 1 << 62
-_MAX_SECONDS = 1 << 62
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _KINDS = {
-    tarfile.REGTYPE: "file",
-    tarfile.AREGTYPE: "file",
-    tarfile.CONTTYPE: "file",
+    **dict.fromkeys(_FILES, "file"),
     tarfile.DIRTYPE: "dir",
     tarfile.SYMTYPE: "symlink",
     tarfile.LNKTYPE: "hardlink",
@@ -77,9 +74,9 @@ class Members:
     def _advance(self, index: int) -> Member | None:
         try:
             self._pass_over()
-            pax: dict[str, bytes] = {}
-            info = self._next(pax)
-            return None if info is None else self._member(index, info, pax)
+            records: dict[str, bytes] = {}
+            info = self._next(records)
+            return None if info is None else self._member(index, info, records)
         except CorruptError:
             self.is_broken = True
             raise
@@ -117,8 +114,8 @@ class Members:
             raise CorruptError("the archive ends in the middle of a file")
         self._padding = 0
 
-    def _next(self, pax: dict[str, bytes]) -> ustar.Header | None:
-        """Return the next real header with all that precedes it put into `pax`; `None` at the end mark."""
+    def _next(self, records: dict[str, bytes]) -> ustar.Header | None:
+        """Return the next real header with all that precedes it put into `records`; `None` at the end mark."""
         left = _MAX_EXTENSIONS
         while left > 0:
             block = self._blocks.take(BLOCK)
@@ -129,13 +126,13 @@ class Members:
             info = ustar.unpack(block)
             left -= BLOCK + info.size
             if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-                pax |= _records(self._extension(info.size))
+                records |= pax.records(self._extension(info.size))
             elif info.type == tarfile.XGLTYPE:
                 self._extension(info.size)  # comments of git and the like; nothing that names a file may be global
             elif info.type == tarfile.GNUTYPE_LONGNAME:
-                pax["path"] = self._extension(info.size).rstrip(b"\0")
+                records["path"] = self._extension(info.size).rstrip(b"\0")
             elif info.type == tarfile.GNUTYPE_LONGLINK:
-                pax["linkpath"] = self._extension(info.size).rstrip(b"\0")
+                records["linkpath"] = self._extension(info.size).rstrip(b"\0")
             else:
                 return info
         raise CorruptError("a row of headers without an end is refused")
@@ -147,8 +144,8 @@ class Members:
         self._blocks.take(-size % BLOCK)
         return data
 
-    def _member(self, index: int, info: ustar.Header, pax: dict[str, bytes]) -> Member:
-        stored = _number(pax.get("size"), info.size)
+    def _member(self, index: int, info: ustar.Header, records: dict[str, bytes]) -> Member:
+        stored = pax.number(records.get("size"), info.size)
         kind = _KINDS.get(info.type, "unknown")
         if kind not in ("file", "unknown"):
             stored = 0
@@ -156,104 +153,40 @@ class Members:
             raise CorruptError(f"a member of {stored} bytes is refused")
         self._left, self._padding = stored, -stored % BLOCK
         size, extents = stored, None
-        path = pax.get("path")
-        if pax.get("GNU.sparse.major") == b"1" and kind == "file":
-            path = pax.get("GNU.sparse.name", path)
-            size = _number(pax.get("GNU.sparse.realsize"), 0)
-            if size > _MAX_SIZE:
-                raise CorruptError(f"a member of {size} bytes is refused")
-            extents = self._sparse_map(size)
-        elif info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse") for key in pax):
-            kind = "unknown"
-            self._old_sparse(info)
+        if info.sparse or "GNU.sparse.major" in records or "GNU.sparse.size" in records:
+            kind, size, extents = self._sparse(info, records)
+        path = records.get("GNU.sparse.name", records.get("path"))
         member_name = os.fsdecode(path if path is not None else info.name)
         return Member(
             index=index,
             name=(member_name.rstrip("/") or "/") if kind == "dir" else member_name,
             kind=kind,
             size=size if kind == "file" else 0,
-            link=os.fsdecode(pax.get("linkpath", info.link)),
+            link=os.fsdecode(records.get("linkpath", info.link)),
             mode=info.mode,
-            uid=_number(pax.get("uid"), info.uid),
-            gid=_number(pax.get("gid"), info.gid),
-            mtime_ns=_nanoseconds(pax.get("mtime"), info.mtime),
+            uid=pax.number(records.get("uid"), info.uid),
+            gid=pax.number(records.get("gid"), info.gid),
+            mtime_ns=pax.nanoseconds(records.get("mtime"), info.mtime),
             extents=extents,
-            attributes=from_records(pax) if pax else {},
+            attributes=from_records(records) if records else {},
         )
 
-    def _old_sparse(self, info: ustar.Header) -> None:
-        """Pass over the further map blocks of an old GNU sparse member."""
-        has_more = info.type == tarfile.GNUTYPE_SPARSE and info.is_extended
-        for _ in range(_MAX_EXTENTS):
-            if not has_more:
-                return
-            has_more = bool(self._blocks.take(BLOCK)[504:505].strip(b"\0"))
-        raise CorruptError("a sparse map without an end is refused")
+    def _sparse(self, info: ustar.Header, records: Mapping[str, bytes]) -> tuple[str, int, tuple[Extent, ...] | None]:
+        """Return kind, size and map of a sparse file; one of a format that is not known is of no known kind."""
+        if info.sparse:
+            size, extents = sparse.from_header(info.sparse, lambda: self._blocks.take(BLOCK))
+        elif info.type not in _FILES:
+            return "unknown", 0, None
+        elif records.get("GNU.sparse.major") == b"1":
+            size = pax.number(records.get("GNU.sparse.realsize"), 0)
+            extents = sparse.from_data(self._block_of_data, size)
+        elif "GNU.sparse.major" in records:
+            return "unknown", 0, None
+        else:
+            size, extents = sparse.from_records(records)
+        if not 0 <= size <= _MAX_SIZE:
+            raise CorruptError(f"a member of {size} bytes is refused")
+        return "file", size, extents
 
-    def _sparse_map(self, size: int) -> tuple[Extent, ...]:
-        """Read the map at the beginning of a sparse member's data (GNU PAX format 1.0)."""
-        numbers = self._map_numbers()
-        count = next(numbers)
-        if not 0 <= count <= _MAX_EXTENTS:
-            raise CorruptError("a sparse map is damaged")
-        extents = tuple((next(numbers), next(numbers)) for _ in range(count))
-        end = 0
-        for offset, length in extents:
-            if offset < end or length < 0 or offset + length > size:
-                raise CorruptError("a sparse map is damaged")
-            end = offset + length
-        return extents
-
-    def _map_numbers(self) -> Iterator[int]:
-        text = b""
-        while True:
-            line, mark, rest = text.partition(b"\n")
-            if mark:
-                text = rest
-                if not line.isdigit() or len(line) > 20:
-                    raise CorruptError("a sparse map is damaged")
-                yield int(line)
-            elif self._left < BLOCK or len(text) > BLOCK:
-                raise CorruptError("a sparse map is damaged")
-            else:
-                text += b"".join(bytes(piece) for piece in self._read(BLOCK))
-
-
-def _records(data: bytes) -> dict[str, bytes]:
-    """Return the records of a PAX header (`length key=value` and a line end)."""
-    found: dict[str, bytes] = {}
-    start = 0
-    while start < len(data):
-        length, _, _ = data[start : start + 20].partition(b" ")
-        if not length.isdigit() or not len(length) + 2 < int(length) <= len(data) - start:
-            if data[start:].strip(b"\0"):
-                raise CorruptError("a PAX header is damaged")
-            break
-        end = start + int(length)
-        key, mark, value = data[start + len(length) + 1 : end - 1].partition(b"=")
-        if not mark or data[end - 1 : end] != b"\n":
-            raise CorruptError("a PAX header is damaged")
-        found[key.decode("utf-8", "replace")] = value
-        start = end
-    return found
-
-
-def _number(text: bytes | None, otherwise: int) -> int:
-    if text is None:
-        return otherwise
-    if not text.isdigit() or len(text) > 20:
-        raise CorruptError("a number in a PAX header is damaged")
-    return int(text)
-
-
-def _nanoseconds(text: bytes | None, seconds: int) -> int:
-    """Return a PAX time in nanoseconds; a float would lose some of them."""
-    if text is None:
-        if abs(seconds) > _MAX_SECONDS:
-            raise CorruptError("a time in a header is damaged")
-        return seconds * 1_000_000_000
-    sign = -1 if text.startswith(b"-") else 1
-    whole, _, fraction = text.lstrip(b"-").partition(b".")
-    if not whole.isdigit() or len(whole) > 18 or (fraction and not fraction.isdigit()):
-        raise CorruptError("a time in a PAX header is damaged")
-    return sign * (int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0") or 0))
+    def _block_of_data(self) -> bytes:
+        return b"".join(bytes(piece) for piece in self._read(BLOCK))

@@ -24,6 +24,7 @@ _LAYOUT = struct.Struct("100s 8s 8s 8s 12s 12s 8s c 100s 6s 2s 32s 32s 8s 8s 155
 """name mode uid gid size mtime checksum type link magic version uname gname devmajor devminor prefix (ustar(5))."""
 _SUM_START, _SUM_END = 148, 156
 _TYPE, _PAX = 156, ord("x")
+_SPARSE = slice(386, 495)
 
 
 _EXTENSIONS = frozenset(
@@ -49,8 +50,8 @@ class Header(NamedTuple):
     mtime: int
     type: bytes
     link: bytes
-    is_extended: bool
-    """Of an old GNU sparse header: whether another map block follows."""
+    sparse: bytes
+    """Of an old GNU sparse header: the map in it, whether another block follows, the real size; else empty."""
 
 
 def pack(name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes = b"") -> bytes:
@@ -85,7 +86,7 @@ def _unpack(block: bytes) -> Header:
     name, mode, uid, gid, size, mtime, checksum, kind, link, magic, version, *_, prefix = _LAYOUT.unpack(block)
     _check(block, checksum)
     if kind in _EXTENSIONS:  # every second header of ours: nothing of it counts but how long it is
-        return Header(_text(name), 0, 0, 0, _number(size), 0, kind, b"", False)
+        return Header(_text(name), 0, 0, 0, number(size), 0, kind, b"", b"")
     name, prefix = _text(name), _text(prefix)
     is_gnu = (magic, version) == (b"ustar ", b" \0")
     if prefix and magic == b"ustar\0":
@@ -94,14 +95,14 @@ def _unpack(block: bytes) -> Header:
         kind = tarfile.DIRTYPE  # older than types
     return Header(
         name=name,
-        mode=_number(mode) & 0o7777,
-        uid=_number(uid),
-        gid=_number(gid),
-        size=_number(size),
-        mtime=_number(mtime),
+        mode=number(mode) & 0o7777,
+        uid=number(uid),
+        gid=number(gid),
+        size=number(size),
+        mtime=number(mtime),
         type=kind,
         link=_text(link),
-        is_extended=is_gnu and bool(block[482]),
+        sparse=block[_SPARSE] if is_gnu and kind == tarfile.GNUTYPE_SPARSE else b"",
     )
 
 
@@ -115,7 +116,7 @@ def _sum(block: bytes) -> int:
 
 
 def _check(block: bytes, checksum: bytes) -> None:
-    stored = _number(checksum)
+    stored = number(checksum)
     total = _sum(block) - sum(checksum) + 8 * ord(" ")
     if stored == total:
         return
@@ -129,7 +130,7 @@ def _text(field: bytes) -> bytes:
     return field.split(b"\0", 1)[0]
 
 
-def _number(field: bytes) -> int:
+def number(field: bytes) -> int:
     """Return an octal number, or GNU's binary one (its first byte is 0x80, or 0xff for negative ones)."""
     if field[-1] in b"\0 " and field[:-1].isdigit():  # as nearly all write it
         try:

@@ -213,6 +213,31 @@ def test_gnu_archives_with_long_names_are_read(tmp_path: Path, out: Path) -> Non
         assert verify(target, ID, Control()).exit_code is Exit.VERIFY_FAILED
 
 
+@pytest.mark.parametrize(
+    "form", ["--format=gnu", "--format=pax --sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"]
+)
+def test_sparse_files_of_all_formats_are_read(tmp_path: Path, out: Path, form: str) -> None:
+    tree = tmp_path / "models"
+    tree.mkdir()
+    for name, pieces in (("none", 0), ("few", 3), ("many", 60)):  # a header has 4 of them, a further block 21
+        with (tree / name).open("wb") as file:
+            for index in range(pieces):
+                file.seek(index * 65536 + 8192)
+                file.write(os.urandom(4096))
+            file.truncate(5 << 20)
+    (tree / "whole").write_bytes(b"after them")
+    (tmp_path / "backups").mkdir()
+    archive = tmp_path / "backups" / f"{ID}.tar.gz"
+    options = form if "format" in form else f"--format=pax {form}"
+    subprocess.run(["tar", *options.split(), "-czSf", archive, "-C", tmp_path, "models"], check=True)
+    with Target(str(tmp_path / "backups")) as target:
+        assert verify(target, ID, Control()).exit_code is Exit.OK
+        report = restore(target, RestoreJob(archive_id=ID, to=str(out)))
+    assert (report.exit_code, report.entries) == (Exit.OK, ())
+    assert subprocess.run(["diff", "-r", tree, out / "models"]).returncode == 0
+    assert all((out / "models" / name).stat().st_blocks < 4096 for name in ("none", "few", "many"))
+
+
 def test_noise_is_never_more_than_a_report(tmp_path: Path, out: Path) -> None:
     (tmp_path / "backups").mkdir()
     archive = tmp_path / "backups" / f"{ID}.tar"

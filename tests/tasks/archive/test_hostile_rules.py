@@ -69,6 +69,20 @@ def gnu_long(kind: bytes, text: bytes) -> Raw:
     return header(b"././@LongLink", kind, len(text)) + padded(text)
 
 
+def old_sparse(pairs: bytes, size: int, has_more: bool = False, data: bytes = b"data") -> Raw:
+    """A sparse member as GNU tar writes it by default; `pairs` are the fields of its map, up to four."""
+    block = bytearray(header(b"x", b"S", len(data)))
+    block[257:265] = b"ustar  \0"
+    block[345:500] = bytes(41) + pairs.ljust(96, b"\0") + bytes([has_more]) + b"%011o\0" % size + bytes(5)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + (b"" if has_more else padded(data))
+
+
+def pair(offset: int, length: int) -> bytes:
+    return b"%011o\0%011o\0" % (offset, length)
+
+
 GOOD = file(b"good", b"good")
 
 LEADING_OUT: dict[str, list[Raw]] = {
@@ -118,6 +132,21 @@ LEADING_OUT: dict[str, list[Raw]] = {
     "a path of empty parts": [file(b"a//b///c"), file(b"//outside/evil")],
 }
 BROKEN: dict[str, list[Raw]] = {
+    "an old sparse map that goes back": [old_sparse(pair(50, 2) + pair(0, 2), 99)],
+    "an old sparse map beyond its file": [old_sparse(pair(98, 4), 99)],
+    "an old sparse map of more data than there is": [old_sparse(pair(0, 2000), 5000)],
+    "an old sparse map without an end": [
+        old_sparse(pair(0, 4), 99, has_more=True),
+        *[bytes(504) + b"\1" + bytes(7)] * 50_000,
+    ],
+    "an old sparse map of no numbers": [old_sparse(b"never".ljust(12, b"\0") + b"ever".ljust(12, b"\0"), 99)],
+    "an old sparse file beyond all": [old_sparse(pair(0, 4), 0).replace(b"%011o\0" % 0, b"\x80" + b"\xff" * 11)],
+    "a map of pax in odd numbers": [pax({b"GNU.sparse.size": b"99", b"GNU.sparse.map": b"0,4,9"}), file(b"x")],
+    "a map of pax of no numbers": [pax({b"GNU.sparse.size": b"99", b"GNU.sparse.map": b"0,-4"}), file(b"x")],
+    "a map of pax that goes back": [
+        pax({b"GNU.sparse.size": b"99"} | {b"GNU.sparse.map": b"9,2,0,2"}),
+        file(b"x"),
+    ],
     "a pax header of a terabyte": [header(b"x", b"x", (1 << 40).to_bytes(12, "big").replace(b"\0", b"\x80", 1))],
     "a GNU name of a gigabyte": [header(b"x", b"L", 1 << 30)],
     "a negative size": [header(b"x", size=b"\xff" * 12), GOOD],

@@ -157,12 +157,14 @@ def _edited(asked: Asked, file: Path, copy: Path, before: bytes) -> int:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         code = subprocess.run([*shlex.split(editor), str(copy)], check=False).returncode
-    except (OSError, ValueError) as error:
-        raise CommandError([f"{editor}: {error}"]) from None
+    except OSError as error:
+        raise CommandError([f"{editor}: {error.strerror}: name an editor by EDITOR, or use --set KEY=VALUE"]) from None
+    except ValueError as error:
+        raise CommandError([f"EDITOR is {editor!r}, which cannot be read: {error}"]) from None
     if code != 0:
         raise CommandError([f"{editor} ended with {code}: nothing was changed"])
     try:
-        text = copy.read_text("utf-8")
+        text = copy.read_bytes().decode()  # its line ends are its own
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError([f"what {editor} left cannot be read: {error}; nothing was changed"]) from None
 

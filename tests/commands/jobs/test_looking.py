@@ -108,6 +108,30 @@ def test_an_editor_works_on_a_copy_that_is_judged_first(here: Here, script: str,
     assert here.box.tab.read_bytes() == MINE
 
 
+def test_an_editor_leaves_the_line_ends_as_they_are(here: Here) -> None:
+    before = CONFIG.replace("\n", "\r\n").encode()
+    here.config.write_bytes(before)
+    editor = here.box.program("editor", "printf '# mine\\r\\n' >> \"$1\"")
+    words = ["-m", "mltop", "jobs", "edit", "hello"]
+    child = pexpect.spawn(sys.executable, words, env=here.environment | {"EDITOR": str(editor)}, timeout=20)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert here.config.read_bytes() == before + b"# mine\r\n"
+
+
+@pytest.mark.parametrize(("editor", "said"), [("no-such-editor", "name an editor by EDITOR"), ("'x", "cannot be read")])
+def test_without_an_editor_it_says_so(here: Here, editor: str, said: str) -> None:
+    words = ["-m", "mltop", "jobs", "edit", "hello"]
+    environment = here.environment | {"EDITOR": editor}
+    child = pexpect.spawn(sys.executable, words, env=environment, timeout=20, encoding="utf-8")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+    assert said in (child.before or "")
+    assert "Errno" not in (child.before or "")
+
+
 @pytest.fixture
 def box(here: Mltop) -> Box:
     return here.box

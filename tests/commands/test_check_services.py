@@ -240,9 +240,10 @@ def test_a_box_without_a_file_descriptor_left_cannot_ask_and_says_so(pong: int) 
         "from mltop.checks.service.probe import ServiceProbe\n"
         "from mltop.config.service import Redis, Services\n"
         f"services = Services(redis=(Redis(name='r', port={pong}),))\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')), 4096))\n"
+        "usual = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')), usual[1]))\n"
         "probe = ServiceProbe(services, ['redis'], 'usual', 2.0)\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, usual)\n"
         "print(probe.is_done(), [(a.name, a.level.name, a.reason) for a in probe.answers() if a.name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 Answering = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room in the 107 bytes of a socket's (unix(7)), wherever this box has its TMPDIR."""
+    with tempfile.TemporaryDirectory(prefix="mltop-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 class FakeServer:

@@ -216,9 +216,9 @@ def test_nobody_listens(serve: Any) -> None:
     assert ask("tcp", Tcp(name="a", port=serve(b"").port)).level is Level.OK
 
 
-def test_a_socket_in_the_file_system_is_asked_by_its_path(tmp_path: Path) -> None:
+def test_a_socket_in_the_file_system_is_asked_by_its_path(short_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / ".s.PGSQL.5433"))
+        listener.bind(str(short_path / ".s.PGSQL.5433"))
         listener.listen()
 
         def answering() -> None:
@@ -228,9 +228,9 @@ def test_a_socket_in_the_file_system_is_asked_by_its_path(tmp_path: Path) -> Non
 
         thread = threading.Thread(target=answering)
         thread.start()
-        assert ask("pg", Postgres(name="db", host=str(tmp_path), port=5433)).level is Level.OK
+        assert ask("pg", Postgres(name="db", host=str(short_path), port=5433)).level is Level.OK
         thread.join(5)
-    assert ask("redis", Redis(name="r", host=str(tmp_path / "none"))).level is Level.CRITICAL
+    assert ask("redis", Redis(name="r", host=str(short_path / "none"))).level is Level.CRITICAL
 
 
 def test_a_fault_of_ours_is_unknown() -> None:

@@ -88,8 +88,8 @@ class Engine:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(tmp_path / "docker.sock")
+def engine(short_path: Path) -> Iterator[Engine]:
+    made = Engine(short_path / "docker.sock")
     yield made
     made.close()
 
@@ -182,24 +182,24 @@ def test_an_engine_that_hangs_is_critical_in_its_time(engine: Engine, silent: st
     assert_within(1, started)
 
 
-def test_no_socket_a_stale_one_and_no_socket_at_all(tmp_path: Path) -> None:
-    absent = asked(tmp_path / "none")
+def test_no_socket_a_stale_one_and_no_socket_at_all(short_path: Path) -> None:
+    absent = asked(short_path / "none")
     assert (absent.level, absent.reason) == (Level.CRITICAL, "down")
     assert "No such file" in absent.summary
-    stale = tmp_path / "stale"
+    stale = short_path / "stale"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(stale))
     refused = asked(stale)
     assert (refused.level, refused.summary) == (Level.CRITICAL, "refuses connections")
-    file = tmp_path / "file"
+    file = short_path / "file"
     file.touch()
     assert asked(file).level is Level.CRITICAL
-    assert asked(tmp_path / ("x" * 200)).level in (Level.CRITICAL, Level.UNKNOWN)
+    assert asked(short_path / ("x" * 200)).level in (Level.CRITICAL, Level.UNKNOWN)
 
 
-def test_a_socket_whose_queue_is_full_is_waited_for(tmp_path: Path) -> None:
+def test_a_socket_whose_queue_is_full_is_waited_for(short_path: Path) -> None:
     """connect(2) to a path does not wait: it says EAGAIN, and that is no word of the engine's."""
-    path = tmp_path / "full"
+    path = short_path / "full"
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as held:
         listener.bind(str(path))
         listener.listen(0)

@@ -186,8 +186,8 @@ def test_the_query_is_sent_and_never_told(serve: Any) -> None:
     assert "hunter2" not in repr(answer)
 
 
-def test_a_socket_instead_of_the_host(tmp_path: Path) -> None:
-    path = tmp_path / "api.sock"
+def test_a_socket_instead_of_the_host(short_path: Path) -> None:
+    path = short_path / "api.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()

@@ -134,10 +134,17 @@ def keep_old(file: Path) -> None:
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder and those above it that are missing; raises OSError."""
-    if not folder.is_dir():
-        make_folder(folder.parent, mode)
-        folder.mkdir(mode, exist_ok=True)
+    """Make a folder and those above it that are missing, of that mode whatever the umask; raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode)
+    try:
+        folder.mkdir(mode)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return  # another was as fast
+    folder.chmod(mode)
 
 
 def _before(file: Path) -> bytes | None:

@@ -310,10 +310,21 @@ def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_a_new_file_of_the_system_is_for_all_to_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o000])
+def test_a_new_file_of_the_system_is_for_all_to_read(tmp_path: Path, mask: int) -> None:
     file = tmp_path / "etc/config.toml"
-    write(preview(file, [AddJob("x", {"kind": "check"})]), is_shared=True)
+    was = os.umask(mask)
+    try:
+        write(preview(file, [AddJob("x", {"kind": "check"})]), is_shared=True)
+    finally:
+        os.umask(was)
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o644, 0o755)
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "etc").write_text("")
+    with pytest.raises(FileExistsError):
+        write(Edit(tmp_path / "etc" / "config.toml", None, b"version = 1\n"))
 
 
 def test_a_link_stays_one_and_a_mark_of_byte_order_too(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from mltop.config.edit import Edit, replace, write
+from mltop.config.edit import Edit, make_folder, replace, write
 from mltop.config.fault import Fault
 from mltop.config.location import SYSTEM_CONFIG
 from mltop.jobs.crontab.own import Crontab, CrontabError
@@ -118,7 +118,7 @@ def _put_file(change: Change) -> None:
     if change.kind is Kind.CONFIG:
         write(Edit(path, change.before, change.after), is_shared=path.is_relative_to(SYSTEM_CONFIG.parent))
         return
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(path.parent, 0o700 if change.kind is Kind.USER_UNIT else 0o755)
     replace(path, change.after, 0o644 if change.mode is None else change.mode)
 
 

@@ -60,6 +60,13 @@ class Ask:
 
     async def __call__(self, arguments: Sequence[str], deadline_s: float = DEADLINE_S) -> Answer:
         """The answer. A question that is cancelled takes its child with it."""
+        return await self._asked(_Child, arguments, deadline_s)
+
+    async def order(self, arguments: Sequence[str], deadline_s: float) -> Answer:
+        """What came of something that was to be done; who leaves meanwhile, or ends the dashboard, does not end it."""
+        return await self._asked(_Order, arguments, deadline_s)
+
+    async def _asked(self, kind: type[_Child], arguments: Sequence[str], deadline_s: float) -> Answer:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer] = loop.create_future()
 
@@ -67,13 +74,13 @@ class Ask:
             if not answered.done():
                 answered.set_result(answer)
 
-        child = _Child(loop, tell, self._children.discard)
+        child = kind(loop, tell, self._children.discard)
         self._children.add(child)
         child.start([*self._command, *arguments], os.environ | self._environment, deadline_s)
         try:
             return await answered
         finally:
-            child.end("given up")
+            child.leave()
 
     def follow(
         self, arguments: Sequence[str], said: Callable[[bytes], object], ended: Callable[[Answer], object]
@@ -88,10 +95,10 @@ class Ask:
         return child
 
     def close(self) -> None:
-        """Leave no child behind; one that is stuck in the kernel is not waited for."""
-        children = tuple(self._children)
+        """Leave no child behind but for orders; one that is stuck in the kernel is not waited for."""
+        children = tuple(child for child in self._children if not isinstance(child, _Order) or child.is_given_up)
         for child in children:
-            child.end("given up")
+            child.leave()
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and not all(child.is_reaped for child in children):
             time.sleep(_REAP_S / 10)
@@ -116,18 +123,9 @@ class _Child:
         self._has_told = False
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], deadline_s: float | None) -> None:
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._finish(Answer(None, complaint=f"cannot start {clean(command[0], 80)}: {error.strerror}"))
+        if not self._spawn(command, environment, subprocess.PIPE, subprocess.PIPE):
             return
+        assert self._process is not None
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None
             fd = pipe.fileno()
@@ -135,6 +133,23 @@ class _Child:
             self._read[fd] = bytearray()
             self._open.add(fd)
             self._loop.add_reader(fd, self._readable, fd)
+        self._limit(deadline_s)
+
+    def _spawn(self, command: Sequence[str], environment: Mapping[str, str], output: int, complaint: int) -> bool:
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=complaint,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._finish(Answer(None, complaint=f"cannot start {clean(command[0], 80)}: {error.strerror}"))
+        return self._process is not None
+
+    def _limit(self, deadline_s: float | None) -> None:
         if deadline_s is not None:
             self._timer = self._loop.call_later(deadline_s, self.end, f"no answer in {deadline_s:.0f} s")
 
@@ -167,7 +182,11 @@ class _Child:
             self._loop.call_later(_REAP_S, self._collect)
             return
         output, complaint = (bytes(self._read[fd]) for fd in self._read)
-        self._finish(Answer(code, output, clean(b" ".join(complaint.split(b"\n")).strip(), 500)))
+        self._finish(Answer(code, output, one_line(complaint)))
+
+    def leave(self) -> None:
+        """Nobody waits for its answer any more."""
+        self.end("given up")
 
     def end(self, why: str) -> None:
         """Kill it, unless it is done; without waiting."""
@@ -208,6 +227,47 @@ class _Child:
                     pipe.close()
         self._reap()
         self._tell(answer)
+
+
+class _Order(_Child):
+    """A child that changes something: killed half-way it would leave half of a change, so it is let be.
+
+    It writes to files in memory, which take what it says also when there is no dashboard any more: a broken pipe would
+    end it too.
+    """
+
+    _files: tuple[int, ...] = ()
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], deadline_s: float | None) -> None:
+        self._files = tuple(os.memfd_create("mltop-order") for _ in range(2))
+        if self._spawn(command, environment, *self._files):
+            self._limit(deadline_s)
+            self._collect()
+
+    def leave(self) -> None:
+        """It goes on to its own end."""
+
+    def _collect(self) -> None:
+        assert self._process is not None
+        if self._has_told:
+            return
+        code = self._process.poll()
+        if code is None:
+            self._loop.call_later(_REAP_S, self._collect)
+            return
+        output, complaint = (os.pread(fd, MOST_BYTES, 0) for fd in self._files)
+        self._finish(Answer(code, output, one_line(complaint)))
+
+    def _finish(self, answer: Answer) -> None:
+        for fd in self._files:
+            os.close(fd)
+        self._files = ()
+        super()._finish(answer)
+
+
+def one_line(complaint: bytes) -> str:
+    """What stands on standard error, as a sentence."""
+    return clean(b" ".join(complaint.split(b"\n")).strip(), 500)
 
 
 class Following(_Child):

@@ -2,6 +2,7 @@
 
 `python scripted_mltop.py FOLDER ARGUMENT ...` prints `FOLDER/<words>.json`, where the words are the arguments up to the
 first option, joined by `-`; a file `<words>.order` with lines `sleep SECONDS` and `exit CODE` makes it slow or fail.
+`until FILE` waits for a file of the folder, `say TEXT` complains, `make FILE` makes one, after what was said.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ def main() -> int:
         word, _, value = line.partition(" ")
         if word == "sleep":
             time.sleep(float(value))
+        elif word == "until":
+            while not (folder / value).exists():
+                time.sleep(0.005)
         elif word == "exit":
             code = int(value)
         elif word == "say":
             sys.stderr.write(value + "\n")
+            sys.stderr.flush()
+        elif word == "make":
+            (folder / value).touch()
     answer = folder / f"{name}.json"
     if answer.exists():
         sys.stdout.buffer.write(answer.read_bytes())

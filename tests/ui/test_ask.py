@@ -65,6 +65,32 @@ async def test_a_late_child_is_killed_with_its_own(ask: Ask, tmp_path: Path) -> 
     await until(lambda: is_gone(int(noted.read_text())))
 
 
+async def test_an_order_answers_as_a_question_does(ask: Ask) -> None:
+    answer = await ask.order(["import sys; print('x' * 9); sys.stderr.write('one\\ntwo\\n'); sys.exit(3)"], 60)
+    assert answer == Answer(3, b"x" * 9 + b"\n", "one two")
+    answer = await ask.order(["import time; time.sleep(60)"], 0.3)
+    assert (answer.code, answer.complaint) == (None, "no answer in 0 s")
+    answer = await Ask(("/nowhere/mltop",)).order(["jobs"], 60)
+    assert answer.complaint == "cannot start /nowhere/mltop: No such file or directory"
+
+
+async def test_an_order_whose_screen_is_left_is_carried_out(ask: Ask, tmp_path: Path) -> None:
+    begun, go, done = (tmp_path / name for name in ("begun", "go", "done"))
+    code = (
+        f"import pathlib, time; pathlib.Path({str(begun)!r}).touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.005)\n"
+        f"print('x' * 1000000); pathlib.Path({str(done)!r}).touch()"
+    )
+    asked = asyncio.ensure_future(ask.order([code], 60))
+    await until(begun.exists)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    go.touch()
+    await until(done.exists)
+    await until(lambda: not ask._children)
+
+
 async def test_a_hang_is_a_sentence(ask: Ask) -> None:
     started = time.monotonic()
     answer = await ask(["import time; time.sleep(60)"], 0.3)

@@ -224,6 +224,41 @@ async def test_an_edit_is_seen_as_a_diff_before_it_is_done(kept: Start) -> None:
         await bench.shows("push-weights is saved")
 
 
+async def test_what_is_being_written_is_not_left_half_done(kept: Start) -> None:
+    """Neither Esc nor a second Ctrl-S ends the child that writes."""
+    async with kept() as bench:
+        bench.order("jobs-edit-push-weights", "make begun", "until go", "make done")
+        await on_jobs(bench, 4)
+        await bench.press("e")
+        await bench.shows("nothing is changed yet")
+        await bench.press("ctrl+u", *"0 4 * * *")
+        await bench.shows("Tue 2026-03-03 04:00")
+        await bench.press("ctrl+s")
+        await bench.shows("what would change")
+        await bench.press("enter")
+        await bench.until((bench.folder / "begun").exists, "begun")
+        await bench.shows("it is being written")
+        await bench.press("escape", "ctrl+s")
+        await bench.shows("Edit push-weights")
+        (bench.folder / "go").touch()
+        await bench.shows("push-weights is saved")
+        assert (bench.folder / "done").exists()
+
+
+async def test_an_order_outlives_the_dashboard(kept: Start) -> None:
+    """Whoever asks for an apply and quits at once has it applied, and not half of it."""
+    async with kept() as bench:
+        bench.order("jobs-disable-temp-cleanup", "make begun", "until go", "say a warning", "make done")
+        await on_jobs(bench, 1)
+        await bench.press("s")
+        await bench.shows("at work: mltop jobs disable temp-cleanup …")
+        await bench.until((bench.folder / "begun").exists, "begun")
+        bench.app.ask.close()
+        (bench.folder / "go").touch()
+        await bench.until((bench.folder / "done").exists, "done")
+        await bench.until(lambda: not bench.app.ask._children, "collected")
+
+
 async def test_an_edit_that_is_refused_stays_in_the_form(kept: Start) -> None:
     async with kept() as bench:
         bench.answer(

@@ -52,6 +52,8 @@ class JobForm(OnDashboard, Screen[str | None]):
         self.job = job
         self.preview: Preview | None = None
         self.trouble = ""
+        self.is_saving = False
+        """What was accepted is being written: nothing else can be done meanwhile."""
         self._others = tuple(other for other in jobs if job is None or other.id != job.id)
         self._has_command = job is None or job.kind in (None, "command")
         self._head = LinePane("form-head")
@@ -125,6 +127,8 @@ class JobForm(OnDashboard, Screen[str | None]):
     @property
     def fault(self) -> str:
         """Why it cannot be saved; "" where it can."""
+        if self.is_saving:
+            return "it is being written …"
         if self.preview is None or self.preview.text != self._value("job-schedule"):
             return "looking at the schedule …"
         if self.preview.fault:
@@ -232,7 +236,10 @@ class JobForm(OnDashboard, Screen[str | None]):
         await self.app.push_screen(ReviewScreen(f"{name}: what would change", lines, "Write it"), answered)
 
     async def _save(self, name: str, order: tuple[str, ...]) -> None:
-        answer = await self.dashboard.ask(order, ORDER_S)
+        self.is_saving = True
+        self.redraw()
+        answer = await self.dashboard.ask.order(order, ORDER_S)
+        self.is_saving = False
         done = f"{name} is saved; u takes it back"
         said = outcome(answer, done)
         if said == done:
@@ -242,8 +249,9 @@ class JobForm(OnDashboard, Screen[str | None]):
         self.redraw()
 
     def action_cancel(self) -> None:
-        """Leave everything as it was."""
-        self.dismiss(None)
+        """Leave everything as it was; what is being written already is not called back."""
+        if not self.is_saving:
+            self.dismiss(None)
 
 
 def _set(key: str, value: str) -> list[str]:

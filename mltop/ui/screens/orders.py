@@ -37,8 +37,8 @@ class OrderScreen(BrowseScreen[Job], inherit_bindings=False):
         """Have something done, then look again."""
 
         async def order() -> None:
-            self.dashboard.tell(f"{done} …")
-            answer = await self.dashboard.ask(arguments, ORDER_S)
+            self.dashboard.tell(f"at work: mltop {' '.join(word for word in arguments if word != '--json')} …")
+            answer = await self.dashboard.ask.order(arguments, ORDER_S)
             self.dashboard.tell(outcome(answer, done))
             if self.is_shown:
                 self.look_again()

@@ -11,7 +11,7 @@ from itertools import pairwise
 from mltop.commands.output import table
 from mltop.reports.plain import part, span
 from mltop.tasks.metrics import Row
-from mltop.tasks.summary import many
+from mltop.tasks.outcome import many
 from mltop.ui.graph import graph, points
 from mltop.ui.view import Graphs
 

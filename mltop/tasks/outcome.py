@@ -32,6 +32,11 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+def many(count: int, word: str) -> str:
+    """`1 file`, `3 files`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 class TaskError(Exception):
     """A task that cannot go on: one line for people, a remedy where there is one, and the exit code."""
 

@@ -8,7 +8,7 @@ from mltop.reports.plain import size, span
 from mltop.system.text import clean
 from mltop.tasks.archive.record import BackupReport, DrillReport, PruneReport, RestoreReport, VerifyReport
 from mltop.tasks.cleanup.clean import Cleaned, CleanupReport
-from mltop.tasks.outcome import Exit, Problem
+from mltop.tasks.outcome import Exit, Problem, many
 from mltop.tasks.rotate.rule import Rotated, RotateReport
 
 MOST = 20
@@ -21,11 +21,6 @@ def took(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m {rest}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60}m"
-
-
-def many(count: int, word: str) -> str:
-    """`1 file`, `3 files`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def backup_lines(report: BackupReport) -> list[str]:

@@ -25,8 +25,8 @@ from mltop.tasks.archive.record import Archive, State
 from mltop.tasks.archive.scan import scan
 from mltop.tasks.archive.target import Target, how_to_restore
 from mltop.tasks.configured import hooks_of
-from mltop.tasks.outcome import CancelledError, TaskError, UsageError
-from mltop.tasks.summary import keep_lines, many, problem_lines, took
+from mltop.tasks.outcome import CancelledError, TaskError, UsageError, many
+from mltop.tasks.summary import keep_lines, problem_lines, took
 
 _NEXT = 3
 

@@ -21,8 +21,7 @@ from mltop.tasks.archive import shelf
 from mltop.tasks.archive.record import Archive, State
 from mltop.tasks.archive.target import Target
 from mltop.tasks.configured import local_target, wrong_kind
-from mltop.tasks.outcome import TaskError, os_reason
-from mltop.tasks.summary import many
+from mltop.tasks.outcome import TaskError, many, os_reason
 
 
 def list_archives(options: argparse.Namespace) -> int:

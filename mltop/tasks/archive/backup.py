@@ -44,6 +44,7 @@ from mltop.tasks.outcome import (
     UsageError,
     display,
     is_text,
+    many,
     os_reason,
 )
 
@@ -232,7 +233,7 @@ class _Run:
         self._stamp(now)
         code = Exit.PARTIAL if head.state is State.PARTIAL else pruned.exit_code if pruned else Exit.OK
         report = self._report(head.state, code, head, head.problems, head.notes)
-        message = f"{len(head.problems)} problems: not all of the source is in it" if head.problems else None
+        message = f"{many(len(head.problems), 'problem')}: not all of the source is in it" if head.problems else None
         return msgspec.structs.replace(
             report,
             prune=pruned,

@@ -19,6 +19,7 @@ from itertools import pairwise
 from mltop.tasks.archive.compression import BLOCK
 from mltop.tasks.archive.far import opened
 from mltop.tasks.archive.header import Extent
+from mltop.tasks.outcome import os_reason
 
 _TICK_S = 0.02
 """Two writes within one tick of the kernel's clock leave the same time on a file; this is a few of its ticks."""
@@ -134,7 +135,11 @@ class Content:
             return Taken(sha256, "ok")
         if now.st_size < was.st_size:
             return Taken(sha256, "changed", "it became shorter while it was read")
-        if self._hash_again(still_wanted) != sha256:
+        try:
+            again = self._hash_again(still_wanted)
+        except OSError as error:
+            return Taken(sha256, "changed", f"it was written to, and could not be read again: {os_reason(error)}")
+        if again != sha256:
             return Taken(sha256, "changed", "it was written to while it was read")
         grew = f"it grew while it was read: the first {was.st_size} bytes are in the archive"
         return Taken(sha256, "ok", grew if now.st_size > was.st_size else None)

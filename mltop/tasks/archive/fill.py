@@ -16,7 +16,7 @@ from mltop.tasks.archive.output import Output, full_or_failed
 from mltop.tasks.archive.scan import walk
 from mltop.tasks.archive.target import Target
 from mltop.tasks.archive.write import Writer
-from mltop.tasks.outcome import Control, problem
+from mltop.tasks.outcome import Control, many, problem
 
 
 class Filling:
@@ -102,7 +102,7 @@ class Filling:
                 problem("vanished", path_of(name, self.found.sources), "it went away before it was read")
             )
         if len(gone) > len(missed):
-            message = f"{len(gone) - len(missed)} of it went away before they were read"
+            message = f"{many(len(gone) - len(missed), 'thing')} of it went away unread"
             writer.notes.append(problem("vanished", self.found.sources[0].path, message))
 
     def _note_changes(self, writer: Writer) -> None:
@@ -117,5 +117,5 @@ class Filling:
                 else:
                     new += 1
         if moved or new:
-            message = f"while it was read {moved} files changed and {new} appeared: the next backup has them"
+            message = f"while it was read, {many(moved, 'file')} changed and {new} appeared: the next backup has them"
             writer.notes.append(problem("moved", again.sources[0].path, message))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -126,9 +127,19 @@ class _Walk:
         try:
             return folder, sorted(names_in(folder.path), reverse=True)
         except OSError as error:
-            hint = f"give the user of this job the right to read it: setfacl -R -m u:USER:rX {folder.path}"
-            self._problem("unreadable", folder.path, os_reason(error), hint)
+            self._not_listed(folder, error)
             return folder, []
+
+    def _not_listed(self, folder: _Folder, error: OSError) -> None:
+        if folder.relative and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            # what was in it is missed by its names
+            self.result.notes.append(problem("vanished", folder.path, "it went away before it was read"))
+            return
+        hint = "check the disk"
+        if isinstance(error, PermissionError):
+            right = f"setfacl -R -m u:USER:rX {shlex.quote(folder.path)}"
+            hint = f"give the user of this job the right to read it: {right}"
+        self._problem("unreadable", folder.path, os_reason(error), hint)
 
     def _of(self, folder: _Folder, name: str) -> Found | None:
         below = f"{folder.relative}/{name}" if folder.relative else name

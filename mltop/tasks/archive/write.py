@@ -76,7 +76,7 @@ class Writer:
     def _store(self, found: Found, content: Content) -> Entry | None:
         status = content.status
         if not stat.S_ISREG(status.st_mode):
-            self.notes.append(problem("special", found.path, "it is not a file any more: left out"))
+            self._gone(found, "special", "it is not a file any more: left out")
             return None
         now = Found(found.path, found.name, status)
         extents = content.extents()
@@ -127,12 +127,15 @@ class Writer:
         if stored is not None:  # an inconsistent copy is in the tar already: say so rather than lose it
             self._keep(found, stored)
         elif isinstance(error, FileNotFoundError):
-            matters = found.status.st_size > LARGE_BYTES or found.name in self._last
-            report = problem("vanished", found.path, "it went away before it was read")
-            (self.problems if matters else self.notes).append(report)
+            self._gone(found, "vanished", "it went away before it was read")
         else:
             hint = "give the user of this job the right to read it" if isinstance(error, PermissionError) else None
             self.problems.append(problem("unreadable", found.path, os_reason(error), hint))
+
+    def _gone(self, found: Found, kind: str, message: str) -> None:
+        """Say that a file is not there any more: a problem where it is large, or the last archive has it."""
+        matters = found.status.st_size > LARGE_BYTES or found.name in self._last
+        (self.problems if matters else self.notes).append(problem(kind, found.path, message))
 
     def _note(self, found: Found, kind: Kind, target: str | None = None, content: Entry | None = None) -> None:
         self._ledger.add(_entry(found, kind, self._members, target=target), content)

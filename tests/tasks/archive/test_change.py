@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +109,58 @@ def test_what_vanishes_counts_by_its_weight(backup: Any, source: Path) -> None:
     assert backup().state is State.VERIFIED
     report = backup(control=Meddler(NAME, lambda times: small.unlink(missing_ok=True)), skip_unchanged=False)
     assert report.state is State.PARTIAL, "it was in the last archive"
+
+
+def test_a_folder_that_vanishes_at_any_moment_is_no_fault(backup: Any, tmp_path: Path) -> None:
+    source = tmp_path / "small"
+    source.mkdir()
+    (source / "config.json").write_text("{}")
+    folder = source / "checkpoint-500"
+
+    class Busy:
+        """Takes the folder away at the call of a number."""
+
+        def __init__(self, number: int) -> None:
+            self.left = number
+
+        def __call__(self) -> bool:
+            self.left -= 1
+            if self.left == 0:
+                folder.rename(source.parent / "away")
+            return False
+
+    for number in range(1, 200):
+        folder.mkdir()
+        (folder / "state.json").write_text("{}")
+        busy = Busy(number)
+        report = backup(control=Control(is_cancelled=busy), sources=(str(source),), skip_unchanged=False)
+        if busy.left > 0:  # there are no more moments
+            break
+        assert (report.state, report.problems) == (State.VERIFIED, ()), number
+        shutil.rmtree(source.parent / "away")
+        for each in Path(report.path).parent.glob("nightly*"):  # it is not missed as one that the last archive has
+            each.unlink()
+    assert number > 8
+    assert not any("1 things" in note.message or "setfacl" in (note.hint or "") for note in report.notes)
+
+
+def test_a_file_that_becomes_something_else_counts_by_its_weight(backup: Any, source: Path) -> None:
+    file = source / "zz"
+
+    class Waiting(Control):
+        INTERVAL_S = 0.0
+
+    def become_a_pipe(told: Progress) -> None:
+        if told.current.startswith("waiting") and file.is_file():
+            file.unlink()
+            os.mkfifo(file)
+
+    for state, problems in ((State.VERIFIED, []), (State.PARTIAL, [("special", str(file))])):
+        file.unlink(missing_ok=True)
+        file.write_bytes(b"x")
+        report = backup(control=Waiting(become_a_pipe), skip_unchanged=False, settle_s=0.5)
+        assert (report.state, [(each.kind, each.path) for each in report.problems]) == (state, problems)
+        file.unlink()
+        file.write_bytes(b"x")
+        assert backup(skip_unchanged=False).state is State.VERIFIED, "and the last archive has it"
+    assert report.message == "1 problem: not all of the source is in it"

@@ -29,6 +29,8 @@ from mltop.jobs.systemd.unit import id_of
 from mltop.model.job import Drift, Job, Origin, Run, RunState
 from mltop.system.text import clean
 
+_DEEPER = 4
+
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     """What is scheduled, and what could not be seen."""
@@ -49,11 +51,18 @@ class _Row(NamedTuple):
 
 
 def inventory(
-    jobs: Mapping[str, JobConfig], site: Site, *, is_all: bool = False, count: int = 1, is_whole: bool = True
+    jobs: Mapping[str, JobConfig],
+    site: Site,
+    *,
+    is_all: bool = False,
+    count: int = 1,
+    is_whole: bool = True,
+    is_soonest: bool = False,
 ) -> Inventory:
     """Look at everything; changes nothing, and raises nothing for a scheduler that is not there.
 
-    `count` next runs of each. `is_whole` is false where the config has faults: then nothing counts as orphaned.
+    `count` next runs of each; with `is_soonest` of those alone that are among the first `count` of all, and one of each
+    other. `is_whole` is false where the config has faults: then nothing counts as orphaned.
     """
     crontab, notes = _crontab(site)
     asked = _timers(site)
@@ -69,7 +78,7 @@ def inventory(
     rows += [_Row(job, parsed(job.schedule)) for id, job in shared.items() if job.schedule and id not in jobs]
     rows += [_orphan(step, now) for step in made.steps[len(wanted) :] if is_whole]
     rows += [_Row(one.job, one.schedules, one.zone) for one in strangers]
-    seen, history_notes = _with_history(_with_next(rows, count), site, shared)
+    seen, history_notes = _with_history((_with_soonest if is_soonest else _with_next)(rows, count), site, shared)
     return Inventory(jobs=tuple(seen), notes=tuple(dict.fromkeys([*notes, *history_notes])), foreign=tuple(strangers))
 
 
@@ -220,6 +229,28 @@ def _with_next(rows: Sequence[_Row], count: int) -> list[Job]:
         is_run = job.enabled and job.state not in ("not scheduled", "not known", "by hand only")
         is_told = bool(times) and is_run
         found.append(msgspec.structs.replace(job, next_runs=tuple(map(utc, times[:count]))) if is_told else job)
+    return found
+
+
+def _with_soonest(rows: Sequence[_Row], count: int) -> list[Job]:
+    """The jobs with the next runs that may be among the first so many of all.
+
+    Of a thousand jobs not as many of each are worked out: only of those that have more before the last of the first.
+    """
+    depth = 1
+    found = _with_next(rows, depth)
+    soon: Sequence[int] = range(len(rows))
+    while depth < count:
+        times = sorted(time for job in found for time in job.next_runs)
+        last = times[count - 1] if len(times) >= count else None
+        soon = [
+            place for place in soon if len(runs := found[place].next_runs) == depth and (not last or runs[-1] < last)
+        ]
+        if not soon:
+            break
+        depth = min(count, _DEEPER * depth)
+        for place, job in zip(soon, _with_next([rows[place] for place in soon], depth), strict=True):
+            found[place] = job
     return found
 
 

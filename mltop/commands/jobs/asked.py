@@ -55,12 +55,14 @@ class Asked:
         named = (("--config", self.site.config), ("--state-dir", self.site.named_state))
         return [word for option, value in named if value for word in (option, value)]
 
-    def look(self, count: int = 1, *, is_all: bool = False) -> Inventory:
+    def look(self, count: int = 1, *, is_all: bool = False, is_soonest: bool = False) -> Inventory:
         """The inventory."""
         # what a config that was removed has left behind is orphaned; one that cannot be read may still want it
         is_gone = self.site.config is not None and not os.path.lexists(self.site.config)
         is_whole = is_gone or not self.config.faults
-        return inventory(self.config.jobs, self.site, is_all=is_all, count=count, is_whole=is_whole)
+        return inventory(
+            self.config.jobs, self.site, is_all=is_all, count=count, is_whole=is_whole, is_soonest=is_soonest
+        )
 
 
 def _config(option: str | None) -> Jobs:

@@ -18,9 +18,6 @@ from mltop.jobs.moment import utc
 from mltop.jobs.schedule.schedule import Schedule, ScheduleFault
 from mltop.model.job import JOBS_SCHEMA, Drift, Job
 
-_FEW = 8
-_MORE = 4
-
 
 class Slot(NamedTuple):
     """One time that a job is to run at, in UTC."""
@@ -44,16 +41,9 @@ def of_all(asked: Asked) -> int:
 
 
 def _ahead_of_all(asked: Asked, count: int) -> tuple[Inventory, list[Slot]]:
-    """The first so many slots of the box: of a thousand jobs not as many of each are worked out."""
-    each = min(count, _FEW)
-    while True:
-        seen = asked.look(each, is_all=True)
-        slots = slots_of(seen.jobs)
-        ends = [job.next_runs[-1] for job in seen.jobs if len(job.next_runs) >= each]
-        known = [slot for slot in slots if not ends or slot.at <= min(ends)]  # beyond it some job has more
-        if len(known) >= count or not ends or each >= count:
-            return seen, (known if len(known) >= count else slots)[:count]
-        each = min(count, _MORE * each)
+    """The first so many slots of the box."""
+    seen = asked.look(count, is_all=True, is_soonest=True)
+    return seen, slots_of(seen.jobs)[:count]
 
 
 def slots_of(jobs: Sequence[Job]) -> list[Slot]:

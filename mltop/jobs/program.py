@@ -60,8 +60,8 @@ def ask(
 ) -> Answer:
     """Run a program to its end; raises ProgramError.
 
-    It gets its own session, so that it can ask no terminal for a password, and is started in `folder` where one is
-    named. One that a signal does not end is left.
+    It gets its own session, so that it can ask no terminal for a password, and starts in `folder`, else at the root:
+    the working directory may be gone. One that a signal does not end is left.
     """
     base = os.environ if environment is None else environment
     deadline_s = DEADLINE_S if deadline_s is None else deadline_s
@@ -88,7 +88,7 @@ def ask(
 def _started(argv: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     return subprocess.Popen(
-        argv, stdin=null, stdout=pipe, stderr=pipe, env=environment, start_new_session=True, cwd=folder
+        argv, stdin=null, stdout=pipe, stderr=pipe, env=environment, start_new_session=True, cwd=folder or "/"
     )
 
 

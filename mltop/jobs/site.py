@@ -63,24 +63,31 @@ def site(config: str | None = None, state: str | None = None, environment: Mappi
     """Where this process stands; raises SiteError with no home to keep state in, or one whose name is no text."""
     is_root = os.geteuid() == 0
     bare = {"HOME": local_user(environment)[1]}
-    folder = state_directory(state, environment, is_root=is_root)
+    folder = _absolute(state_directory(state, environment, is_root=is_root))
     if folder is None:
         raise SiteError("no HOME to keep state in: set it, or give --state-dir")
-    folder = folder.absolute()
     usual = state_directory(None, bare, is_root=is_root)
-    explicit = explicit_config(config, environment)
+    explicit = _absolute(explicit_config(config, environment))
     own = user_config(environment)
     for path, option in ((folder, "--state-dir"), (explicit or (None if is_root else own), "--config")):
         _check_text(path, option)
     return Site(
         state=folder,
         program=program(environment),
-        config=str(explicit.absolute()) if explicit else None,
+        config=str(explicit) if explicit else None,
         user_config=str(own.absolute()) if own and own != user_config(bare) else None,
         named_state=str(folder) if folder != usual else None,
         environment=dict(environment),
         is_root=is_root,
     )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """A path from the root on; raises SiteError where nobody can tell."""
+    try:
+        return path.absolute() if path is not None else None
+    except OSError:
+        raise SiteError(f"{path}: the working directory is gone: name it from the root on") from None
 
 
 def _check_text(path: Path | None, option: str) -> None:

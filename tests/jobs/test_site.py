@@ -77,3 +77,15 @@ def test_a_place_that_no_history_can_name_is_said(
     monkeypatch.setattr(os, "geteuid", lambda: 1234567)
     with pytest.raises(SiteError, match=rf"/tmp/h\?m.* is not UTF-8: name another by {option}"):
         site.site(environment=environment)
+
+
+def test_a_config_named_from_a_folder_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    environment = {"MLTOP_STATE_DIR": "/tmp/state", "HOME": "/home/x"}
+    with pytest.raises(SiteError, match="working directory is gone"):
+        site.site("config.toml", environment=environment)
+    with pytest.raises(SiteError, match=r"^state: the working directory is gone"):
+        site.site("/config.toml", "state", environment=environment)
+    assert site.site("/config.toml", environment=environment).config == "/config.toml"

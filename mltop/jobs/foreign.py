@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from mltop.jobs.crontab.adopted import has_adopted
 from mltop.jobs.crontab.line import Call
 from mltop.jobs.crontab.stray import strays
 from mltop.jobs.crontab.taken import is_debians, local_users, why_stopped, zone_of
@@ -21,7 +22,7 @@ from mltop.model.job import Job, Origin
 from mltop.system.text import clean
 
 _MAX_BYTES = 4 << 20
-_FOLDERS = {
+SCRIPT_FOLDERS = {
     "cron.hourly": Origin.CRON_HOURLY,
     "cron.daily": Origin.CRON_DAILY,
     "cron.weekly": Origin.CRON_WEEKLY,
@@ -80,7 +81,7 @@ def system_crontabs(
                 notes.append(f"{path}{stopped[0]}")
                 made = [_not_run(one, stopped[1]) for one in made]
             found += made
-    for name, folder_origin in _FOLDERS.items():
+    for name, folder_origin in SCRIPT_FOLDERS.items():
         scripts = [path for path in _listed(etc / name, notes, is_debian) if os.access(path, os.X_OK)]
         found += [_of_script(path, folder_origin) for path in scripts]
         found += [_of_script(path, folder_origin, enabled=False) for path in sorted((etc / name).glob(f".*{PAUSED}"))]
@@ -113,6 +114,23 @@ def hidden(script: Path, ending: str) -> Path:
 def shown(script: Path, ending: str) -> Path:
     """Where it belongs."""
     return script.with_name(script.name.removeprefix(".").removesuffix(ending))
+
+
+def adopted_at(name: str, etc: Path = Path("/etc")) -> Path | None:
+    """Where among the system's something became a job, told without the job: its file, or the script as it was called.
+
+    A script keeps its own name, which its job may not have had: the id that it was listed by finds it too.
+    """
+    notes: list[str] = []  # what cannot be read tells nothing here
+    for path in (etc / "crontab", *_listed(etc / "cron.d", notes, is_debian=False)):
+        data = _read(path, notes)
+        if data is not None and has_adopted(data, name):
+            return path
+    for folder in SCRIPT_FOLDERS:
+        for path in sorted((etc / folder).glob(f".*{ADOPTED}")):
+            if (script := shown(path, ADOPTED)).name == name or f"{folder}-{script.name}" == name:
+                return script
+    return None
 
 
 def run_name(id: str) -> str:

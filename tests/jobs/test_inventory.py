@@ -185,6 +185,22 @@ def test_system_crontabs_have_what_cron_takes_and_nothing_else(box: Box, tmp_pat
     assert notes == []
 
 
+def test_what_became_a_job_is_found_where_it_stood(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    for folder in ("cron.d", "cron.daily", "cron.weekly"):
+        (etc / folder).mkdir(parents=True)
+    (etc / "crontab").write_text("# mltop:adopted:one 0 1 * * * root x\n")
+    (etc / "cron.d" / "thing").write_text("PATH=/bin\n# mltop:adopted:two 0 1 * * * root x\n")
+    for path in ("cron.daily/.three.mltop", "cron.weekly/.three.mltop", "cron.daily/.four.mltop-off"):
+        (etc / path).write_text("#!/bin/sh\n")
+    assert foreign.adopted_at("one", etc) == etc / "crontab"
+    assert foreign.adopted_at("two", etc) == etc / "cron.d" / "thing"
+    assert foreign.adopted_at("three", etc) == etc / "cron.daily" / "three"
+    assert foreign.adopted_at("cron.weekly-three", etc) == etc / "cron.weekly" / "three"
+    assert [foreign.adopted_at(name, etc) for name in ("on", "four", "cron.daily-two", "")] == [None] * 4
+    assert foreign.adopted_at("one", tmp_path / "none") is None
+
+
 def test_a_thousand_lines_and_two_hundred_timers_are_listed_within_a_second(
     box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from mltop.jobs.adoption import Adoption, AdoptionError, came_from, name_for, of
 from mltop.jobs.crontab.adopted import adopted, has_adopted, restored
 from mltop.jobs.crontab.own import Crontab, CrontabError
 from mltop.jobs.crontab.text import BlockFault, Entry, ended, entries, variables
-from mltop.jobs.foreign import ADOPTED, Foreign, by_id, hidden, system_entries
+from mltop.jobs.foreign import ADOPTED, SCRIPT_FOLDERS, Foreign, adopted_at, by_id, hidden, system_entries
 from mltop.jobs.plan.change import Change, Kind
 from mltop.jobs.plan.plan import Plan, Step, installed, plan
 from mltop.jobs.scheduler import runtime_directory
@@ -153,9 +153,19 @@ def _unadopt(asked: Asked) -> int:
     return operate(asked, "unadopt", make, name)
 
 
+def _found(asked: Asked, name: str) -> tuple[str, str]:
+    """Where something became this job, which is in no config any more; raises CommandError where another is."""
+    data = Crontab(asked.site.state, asked.site.environment).read()
+    place = adopted_at(name) if "system" in asked.site.scopes() and not has_adopted(data, name) else None
+    for job in asked.config.jobs.values():  # a script by its own name: one file is one job
+        if place is not None and place.parent.name in SCRIPT_FOLDERS and came_from(job.tags) == (str(place), ""):
+            raise CommandError([f"{place} became {job.id}: mltop jobs unadopt {job.id}"])
+    return ("crontab" if place is None else str(place), "")
+
+
 def _given_back(asked: Asked, name: str, origin: tuple[str, str] | None) -> _Original:
     """The original as it was; raises CommandError where there is none."""
-    place, state = origin or ("crontab", "")
+    place, state = origin or _found(asked, name)
     if place.endswith(".timer"):
         return _Original(timer_brought(asked, place, f"{state}\n".encode()))
     if place.startswith("/"):

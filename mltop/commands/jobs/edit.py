@@ -22,6 +22,7 @@ from mltop.config.fault import Fault
 from mltop.config.jobs import JOB_ID, job_files
 from mltop.config.kind import KINDS
 from mltop.config.location import SYSTEM_CONFIG, own_config
+from mltop.jobs.adoption import came_from
 from mltop.jobs.plan.apply import ApplyError, left
 from mltop.jobs.plan.plan import Plan, installed, plan
 from mltop.jobs.plan.wish import wishes
@@ -179,7 +180,19 @@ def _edited(asked: Asked, file: Path, copy: Path, before: bytes) -> int:
 
 def _remove(asked: Asked) -> int:
     id = asked.options.id
-    return _change(asked, lambda: [(file_of(asked, id), RemoveJob(id))], is_applied=asked.options.apply)
+    origin = came_from(asked.config.jobs[id].tags) if id in asked.config.jobs else None
+    notes = () if origin is None else (_stays(id, origin[0]),)
+    return _change(asked, lambda: [(file_of(asked, id), RemoveJob(id))], is_applied=asked.options.apply, notes=notes)
+
+
+def _stays(id: str, place: str) -> str:
+    """What is to know of the place that a job came from, which nothing runs from then on."""
+    if place.endswith(".timer"):
+        return f"{place}, which it was adopted from, stays off: mltop jobs enable {place}"
+    path = Path(place)
+    is_script = path.parent.name.startswith("cron.") and path.parent.name != "cron.d"
+    name = f"{path.parent.name}-{path.name}" if is_script else id
+    return f"what it was adopted from ({place}) stays out of cron's reach: mltop jobs unadopt {name} gives it back"
 
 
 def _enable(asked: Asked) -> int:
@@ -221,17 +234,30 @@ def _hand_edits(asked: Asked) -> list[tuple[Path, Change]]:
 
 
 def _change(
-    asked: Asked, changes: Callable[[], list[tuple[Path, Change]]], *, is_applied: bool, is_theirs: bool = False
+    asked: Asked,
+    changes: Callable[[], list[tuple[Path, Change]]],
+    *,
+    is_applied: bool,
+    is_theirs: bool = False,
+    notes: Sequence[str] = (),
 ) -> int:
-    return _operate(asked, lambda: edits_of(asked, changes()), is_applied=is_applied, is_theirs=is_theirs)
+    return _operate(asked, lambda: edits_of(asked, changes()), is_applied=is_applied, is_theirs=is_theirs, notes=notes)
 
 
-def _operate(asked: Asked, edits: Callable[[], list[Edit]], *, is_applied: bool, is_theirs: bool = False) -> int:
+def _operate(
+    asked: Asked,
+    edits: Callable[[], list[Edit]],
+    *,
+    is_applied: bool,
+    is_theirs: bool = False,
+    notes: Sequence[str] = (),
+) -> int:
     """Config and schedulers in one operation, which one `undo` takes back."""
     options = asked.options
 
     def make() -> Made:
         made = _planned(asked, edits(), is_applied, is_theirs)
+        made = msgspec.structs.replace(made, notes=(*notes, *made.notes))
         return Made(made, tuple(left(made, "mine" if is_theirs else "keep")) if is_applied else ())
 
     name = "apply" if is_theirs else options.do.__name__.strip("_")

@@ -190,6 +190,7 @@ def test_half_a_block_is_refused_and_nothing_taken(here: Here) -> None:
 def test_a_removed_job_can_still_be_given_back(here: Here) -> None:
     adopt(here, MINE)
     here("remove", "taken", "--apply")
+    assert "(crontab) stays out of cron's reach: mltop jobs unadopt taken gives it back" in here.said
     here("unadopt", "taken")
     assert (here.box.tab.read_bytes(), here.config.read_text()) == (MINE, CONFIG)
 

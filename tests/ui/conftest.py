@@ -173,5 +173,9 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         async with app.run_test(size=size) as pilot:
             yield Kept(app, pilot, tmp_path)
         app._leave(0)
+        deadline = time.monotonic() + PATIENCE_S
+        while ask._children:  # orders are carried out
+            assert time.monotonic() < deadline, "a child that does not end"
+            await asyncio.sleep(0.01)
 
     return run

@@ -7,7 +7,7 @@ goes through isal where that is installed, about ten times faster than zlib, and
 from __future__ import annotations
 
 import gzip
-import importlib.metadata
+import importlib
 import os
 import zlib
 from typing import BinaryIO, Protocol, cast
@@ -66,14 +66,13 @@ def default_threads() -> int:
 
 def libraries(kind: str) -> dict[str, str]:
     """Return name and version of what packs `kind`."""
-    wanted = {"zstd": ("zstandard",), "gzip": ("isal",)}.get(kind, ())
-    found = {}
-    for name in wanted:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found["zlib"] = "python"
-    return found
+    wanted = {"zstd": "zstandard", "gzip": "isal"}.get(kind)
+    if wanted is None:
+        return {}
+    try:  # not by the packages' metadata: to load what reads those takes as long as all of this module's users
+        return {wanted: str(importlib.import_module(wanted).__version__)}
+    except ImportError:
+        return {"zlib": "python"}
 
 
 class _Plain:

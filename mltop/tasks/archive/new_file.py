@@ -54,8 +54,11 @@ class NewFile:
         Without `replace`, `FileExistsError` when there is something by that name.
         """
         try:
-            if os.fstat(self.fd).st_size != size:
+            status = os.fstat(self.fd)
+            if status.st_size != size:
                 os.ftruncate(self.fd, size)  # a hole at the end
+            if owner == (status.st_uid, status.st_gid):
+                owner = None  # as nearly always: nothing to give
             lacks = give(self.fd, owner, mode & 0o777, mtime_ns)
             if replace:
                 os.rename(self._at_work, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)

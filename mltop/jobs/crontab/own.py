@@ -137,8 +137,10 @@ class Crontab:
         except CrontabError as error:
             self._restore(before, backup, str(error))
         if found != data:
-            kept = self._keep(found)  # it may be somebody's who wrote right after us
-            self._restore(before, backup, f"what is in the crontab is not what was written, but what {kept} has")
+            what = "what is in the crontab is not what was written"
+            with contextlib.suppress(CrontabError):  # the disk may be full: it is put back all the same
+                what += f", but what {self._keep(found)} has"  # it may be somebody's who wrote right after us
+            self._restore(before, backup, what)
 
     def _check_unharmed(self, before: bytes, backup: Path, why: str) -> None:
         try:
@@ -149,14 +151,14 @@ class Crontab:
             self._restore(before, backup, why)
 
     def _restore(self, before: bytes, backup: Path, why: str) -> NoReturn:
-        if self._is_back(before):
+        if self._is_back(before, backup):
             raise CrontabError(f"{why}: the crontab was put back as it was")
         raise CrontabError(f"{why}, and the crontab could not be put back: the old one is in {backup} (crontab FILE)")
 
-    def _is_back(self, before: bytes) -> bool:
-        """Put the old one back; what is read then counts, not how the program ends."""
+    def _is_back(self, before: bytes, backup: Path) -> bool:
+        """Put the old one back, from where it is kept; what is read then counts, not how the program ends."""
         with contextlib.suppress(CrontabError):
-            self._from_file(before)
+            self._ask(backup.name, folder=backup.parent)
         try:
             return self.read() == before
         except CrontabError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -190,6 +191,25 @@ def test_a_damaged_crontab_is_put_back(box: Box, crontab: Crontab, damage: str) 
     with pytest.raises(CrontabError, match="put back as it was"):
         crontab.write(lambda data: with_block(data, [b"0 2 * * * x"]))
     assert box.tab.read_bytes() == MINE
+
+
+def test_a_damaged_crontab_is_put_back_on_a_full_disk_too(
+    box: Box, crontab: Crontab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crontab and the state are on one disk: what cut the one off leaves no room in the other."""
+    box.tab.write_bytes(MINE)
+    cut = '*) [ -e "$TAB.done" ] && cp "$1" "$TAB" || { touch "$TAB.done"; head -c 9 "$1" > "$TAB"; } ;;'
+    box.program("crontab", f'case "$1" in -l) cat "$TAB" ;; {cut} esac')
+
+    def full(descriptor: int) -> None:
+        if (box.folder / "tab.done").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CrontabError, match="put back as it was"):
+        crontab.write(lambda data: with_block(data, [b"0 2 * * * x"]))
+    assert box.tab.read_bytes() == MINE
+    assert [kept.read_bytes() for kept in backups(box)] == [MINE]
 
 
 def test_one_that_cannot_be_put_back_says_where_the_old_one_is(box: Box, crontab: Crontab) -> None:

@@ -110,6 +110,7 @@ class Operations:
             made = msgspec.structs.replace(made, changes=records)
             write_atomic(self._begun, msgspec.json.encode(made))
         except OSError as error:
+            _forget(self._backups / made.id)
             what = f"{error.filename or self._site.state}: {error.strerror}"
             raise OperationError(f"{what}; nothing was changed") from None
         try:
@@ -135,9 +136,12 @@ class Operations:
     def _settle(self) -> None:
         """Note what was begun and neither done nor taken back; the caller holds the lock."""
         begun = self.begun()
-        if begun is not None and self._has_done(begun) and begun.id not in {one.id for one in self.all()}:
-            self._note(msgspec.structs.replace(begun, is_cut_short=True), "cannot note what was cut short")
-            return
+        if begun is not None and begun.id not in {one.id for one in self.all()}:
+            if self._has_done(begun):
+                self._note(msgspec.structs.replace(begun, is_cut_short=True), "cannot note what was cut short")
+                return
+            if self._is_untouched(begun):  # one that fails again and again would push out what can be taken back
+                _forget(self._backups / begun.id)
         with contextlib.suppress(FileNotFoundError):
             self._begun.unlink()
 
@@ -170,6 +174,13 @@ class Operations:
             return any(self._is_done(record) for record in begun.changes)
         except OperationError:
             return True
+
+    def _is_untouched(self, begun: Operation) -> bool:
+        """Whether all that it was to change is as it was."""
+        try:
+            return all(_is_same(record, self._now(record), self._before(record)) for record in begun.changes)
+        except OperationError:
+            return False
 
     def _is_done(self, record: Record) -> bool:
         found = self._now(record)
@@ -276,8 +287,12 @@ def _is_same(record: Record, found: bytes | None, before: bytes | None) -> bool:
 
 def _forget_oldest(folder: Path, newest: str) -> None:
     """The newest fifty operations can be taken back: that one too, whatever the clock said to the others."""
-    import shutil
-
     kept = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != newest)
     for old in kept[: max(0, len(kept) + 1 - KEPT)]:
-        shutil.rmtree(old, ignore_errors=True)
+        _forget(old)
+
+
+def _forget(kept: Path) -> None:
+    import shutil
+
+    shutil.rmtree(kept, ignore_errors=True)

@@ -211,6 +211,23 @@ def test_the_last_changes_are_kept_whatever_the_clock_said_when_others_were_made
     assert box.tab.read_bytes() == MINE
 
 
+def test_what_fails_again_and_again_pushes_out_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation, "KEPT", 3)
+    apply([command("a", "0 2 * * *")], box.site())
+    refusing = 'if [ "$1" = -l ]; then cat "$TAB"; else echo no >&2; exit 1; fi'
+    taking = (box.bin / "crontab").read_text()
+    box.program("crontab", refusing)
+    for _ in range(4):
+        with pytest.raises(ApplyError, match="crontab did not take it"):
+            apply([command("a", "0 3 * * *")], box.site())
+    assert len([path for path in (box.state / "backups").iterdir() if path.is_dir()]) == 1
+    (box.bin / "crontab").write_text(taking)
+    apply([command("a", "0 4 * * *")], box.site())
+    undo(box.site())
+    undo(box.site())
+    assert box.tab.read_bytes() == MINE
+
+
 def test_a_change_that_is_not_kept_any_more_is_said(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation, "KEPT", 1)
     apply([command("a", "0 2 * * *")], box.site())

@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # The fakes are plain modules outside any package (importmode=importlib gives test directories none): one entry of
 # sys.path makes `import driver` work here and in the tests, and in `python tests/fakes/driver.py`.
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
 import driver
+
+# How long an example may take is not what the tests are about, and no box is to fail by the luck of its draw:
+# `--hypothesis-profile explore` draws others.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mltop", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("mltop")
 
 # Whoever started the tests may ignore signals (nohup, a shell's `&`), and every program that they start would inherit
 # that: those that are tried with a signal would not hear it.

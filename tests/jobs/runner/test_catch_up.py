@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from mltop.config.job import CommandSpec, JobConfig
 from mltop.jobs import moment
 from mltop.jobs.runner.catch_up import missed
-from mltop.jobs.schedule import schedule
 from mltop.model.job import Run, RunState
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 JOB = JobConfig(
     id="job", kind="command", spec=CommandSpec(command="true"), schedule=("every 1h",), persistent=True, enabled=True
 )
-
-
-@pytest.fixture(autouse=True)
-def box_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The zone of the box that runs the tests is any."""
-    (tmp_path / "localtime").symlink_to("/usr/share/zoneinfo/UTC")
-    monkeypatch.setattr(schedule, "_LOCALTIME", tmp_path / "localtime")
 
 
 def ran(at: datetime, state: RunState = RunState.OK) -> Run:

@@ -59,8 +59,10 @@ def see(tree: Path) -> Survey:
 
 
 def _children() -> list[int]:
+    """Those that live: one that does not end within the patience with it is a zombie for a while, on a busy box."""
     with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123
-        return [int(each) for each in file.read().split()]
+        found = [int(each) for each in file.read().split()]
+    return [pid for pid in found if "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()]
 
 
 def _plain(looks: dict[Parts, Look]) -> dict[Parts, tuple[object, ...]]:

@@ -15,6 +15,11 @@ CATCH_UP = "--catch-up"
 """In place of an id: the lines that make up what was missed (D31)."""
 _SAFE = re.compile(r"[A-Za-z0-9_./@:#=* ,~-]+")
 _MARK = " # mltop:v1:"
+_DIGITS = 12
+"""Of the hash."""
+LONGEST_COMMAND = 998
+"""Bytes of a command, what follows a `#` in it too (cron 3.0pl1, tried)."""
+_SHORTER = "put config and state under shorter paths (--config, --state-dir)"
 _CALL = re.compile(
     r"(?P<schedule>@[a-z]+|\S+(?:\s+\S+){4})\s+(?:[a-z_][a-z0-9_-]*\s+)?(?P<program>/\S*)\s+run\s+(?P<id>\S+)(?P<rest>.*)"
 )
@@ -49,11 +54,17 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def line(schedule: str, argv: Sequence[str], user: str | None = None) -> bytes:
-    """One line with its hash; raises ScheduleFault for a path or an id that a crontab cannot hold as it is."""
+    """One line with its hash; raises ScheduleFault for a path or an id that a crontab cannot hold as it is.
+
+    One line that is too long keeps cron from reading the others of its file.
+    """
     command = " ".join(argv)
     if not _SAFE.fullmatch(command) or any(" " in word for word in argv):
         bad = next((word for word in argv if not _SAFE.fullmatch(word) or " " in word), command)
         raise ScheduleFault(f"{bad!r} cannot stand in a crontab without quotes: use a path without special characters")
+    room = LONGEST_COMMAND - len(_MARK) - _DIGITS - (0 if CATCH_UP in argv else len(CATCH_UP))
+    if len(command) > room:  # where a job's line has room, so have those for what it missed
+        raise ScheduleFault(f"cron takes no command of over {LONGEST_COMMAND} bytes: {_SHORTER}")
     text = " ".join(part for part in (schedule, user, command) if part)
     return f"{text}{_MARK}{_hash(text)}".encode()
 
@@ -94,4 +105,4 @@ def is_ours(found: Owned, calls: Collection[Call]) -> bool:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

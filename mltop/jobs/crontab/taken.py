@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import tzinfo
 from pathlib import Path
 
+from mltop.jobs.crontab.line import LONGEST_COMMAND
 from mltop.jobs.crontab.text import lines
 from mltop.jobs.schedule.cron_field import FIELDS, Field
 from mltop.system.text import clean
@@ -19,7 +20,6 @@ from mltop.system.text import clean
 _BLANK = b" \t"
 _SPACE = b" \t\n\r\v\f"
 _AT = frozenset({b"@reboot", b"@yearly", b"@annually", b"@monthly", b"@weekly", b"@daily", b"@midnight", b"@hourly"})
-_LONGEST_COMMAND = 998
 _LONGEST_WORD = 99
 _TERM = re.compile(rb"(?P<all>\*)|(?P<first>[A-Za-z0-9]+)(?P<slash>/)?(?:-(?P<last>[A-Za-z0-9]*))?")
 _STEP = re.compile(rb"/(?P<step>[A-Za-z0-9]*)")
@@ -137,7 +137,7 @@ def _of_command(text: bytes, users: Collection[bytes] | None) -> str | None:
         return "it has no user, or no command"
     if users is not None and user not in users:
         return f"there is no user {clean(user, 40)}"
-    return "its command is too long" if len(command) - 1 > _LONGEST_COMMAND else None
+    return "its command is too long" if len(command) - 1 > LONGEST_COMMAND else None
 
 
 def _parted(text: bytes) -> tuple[bytes, bytes]:

@@ -253,7 +253,8 @@ class Operations:
             if not _is_after(record, found):
                 if _is_same(record, found, before):
                     continue
-                raise OperationError(f"{record.path} was changed since then: it is not taken back")
+                kept = f"; what it was is in {record.before}" if record.before else ""
+                raise OperationError(f"{record.path} was changed since then: it is not taken back{kept}")
             changes.append(Change(kind=record.kind, path=record.path, before=found, after=before, mode=record.mode))
         return changes
 

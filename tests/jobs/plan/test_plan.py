@@ -17,6 +17,7 @@ from mltop.config.job import JobConfig
 from mltop.jobs import scheduler as schedulers
 from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.line import Call, line, owned
+from mltop.jobs.crontab.taken import refused
 from mltop.jobs.foreign import system_entries
 from mltop.jobs.plan import operation
 from mltop.jobs.plan import plan as module
@@ -243,7 +244,9 @@ def test_undo_touches_nothing_that_was_changed_since(box: Box) -> None:
     apply([command("a", "0 2 * * *")], box.site())
     box.tab.write_bytes(box.tab.read_bytes() + b"0 7 * * * new\n")
     now = box.tab.read_bytes()
-    with pytest.raises(ApplyError, match="crontab was changed since then"):
+    with pytest.raises(
+        ApplyError, match=r"crontab was changed since then: it is not taken back; what it was is in .*before"
+    ):
         undo(box.site())
     assert box.tab.read_bytes() == now
 
@@ -346,6 +349,25 @@ def test_a_line_holds_nothing_that_needs_quotes(id: str, program: str) -> None:
     found = owned(made)
     assert found is not None
     assert (found.id, found.is_intact, found.call.program) == (id, True, f"/{program}")
+
+
+@pytest.mark.parametrize("user", [None, "root"])
+def test_a_line_is_no_longer_than_cron_takes(user: str | None) -> None:
+    """One that is too long stops its whole file; the lines for what was missed have to fit too."""
+    taken = 0
+    for length in range(900, 1000):
+        call = Call("/opt/mltop", "/" + "x" * length)
+        try:
+            made = [line("0 2 * * *", call.argv("a"), user), *cron_line.catch_up(call, user)]
+        except ScheduleFault:
+            continue
+        taken = length
+        for one in made:
+            assert len(one.partition(b"/opt")[2]) + 4 <= 998
+            assert refused((one if user else one.replace(b" /opt", b" root /opt")) + b"\n") is None
+    assert 900 < taken < 999
+    with pytest.raises(ScheduleFault, match="over 998 bytes: put config and state under shorter paths"):
+        line("0 2 * * *", Call("/opt/mltop", "/" + "x" * 999).argv("a"), user)
 
 
 def test_the_lines_for_missed_runs_are_the_same_every_time() -> None:

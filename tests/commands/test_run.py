@@ -113,8 +113,7 @@ def test_the_end_does_not_wait_for_what_keeps_the_output_open(box: Box) -> None:
     run = box.last()
     assert (code, run.state) == (0, "ok")
     assert run.duration_s is not None
-    assert run.duration_s < 1.0
-    assert spent_s < 5
+    assert run.duration_s < spent_s < 20  # of 60
     assert "last words" in box.log()
     (survivor,) = alive.of_run(run.id)
     assert run.reason == f"left running: {survivor} (sleep)"

@@ -292,12 +292,12 @@ def test_the_last_run_of_every_job_in_a_long_history_is_found_at_once(history: H
             " strftime('%Y-%m-%dT%H:%M:%f', 1800000000 + i * 60, 'unixepoch') || 'Z',"
             " CASE i % 7 WHEN 0 THEN 'skipped' ELSE 'ok' END, 0 FROM n"
         )
-    began = time.perf_counter()
+    began = time.process_time()
     lasts = history.lasts()
-    spent_s = time.perf_counter() - began
+    spent_s = time.process_time() - began
     assert len(lasts) == 41
     assert lasts["job1"].id in ("r99961", "r100001", "r99921")
-    assert spent_s < 0.5  # on a busy box; the bench measures
+    assert spent_s < 0.5  # 0.01 on the box of the benches
 
 
 def log_of(history: History, number: int, size_bytes: int) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,13 @@ def settled(disks: DiskReading, reader: Reader, wait_for: WaitFor, now: float) -
     return {disk.mount: disk for disk in disks.read(now)}
 
 
+def waited(disk: Disk) -> int:
+    """The seconds that it says it has not answered for."""
+    match = re.fullmatch(r"no answer for (\d+) s", disk.reason or "")
+    assert match is not None, disk.reason
+    return int(match[1])
+
+
 def test_space_is_that_of_df() -> None:
     disk = measured(SPACE)
     assert (disk.total_bytes, disk.used_bytes, disk.available_bytes) == (4096000, 600 * 4096, 300 * 4096)
@@ -126,8 +134,10 @@ def test_a_stuck_mount_keeps_its_numbers_and_says_so(
     found = {disk.mount: disk for disk in disks.read(later)}
     stuck = found["/nfs"]
     assert stuck.status is Status.TIMEOUT
-    assert stuck.reason == "no answer for 35 s"
-    assert (stuck.used_bytes, stuck.age_s) == (600 * 4096, pytest.approx(35, abs=5))
+    assert 35 <= waited(stuck) < 50
+    assert stuck.used_bytes == 600 * 4096
+    assert stuck.age_s is not None
+    assert waited(stuck) <= stuck.age_s + 1 < 60
 
     wait_for(reader, reader.is_idle)
     found = {disk.mount: disk for disk in disks.read(time.monotonic())}
@@ -145,7 +155,8 @@ def test_a_mount_that_never_answered_says_so_at_once(
     disks.read(time.monotonic())
     wait_for(reader, reader.is_idle)
     found = {disk.mount: disk for disk in disks.read(time.monotonic() + 0.9)}
-    assert (found["/data"].status, found["/data"].reason) == (Status.TIMEOUT, "no answer for 1 s")
+    assert found["/data"].status is Status.TIMEOUT
+    assert 1 <= waited(found["/data"]) < 15
     assert (found["/data"].used_bytes, found["/data"].age_s) == (None, None)
 
 

@@ -101,7 +101,7 @@ def test_ends_with_its_terminal(terminal: Scripted) -> None:
     os.close(terminal.fd)
     terminal.fd = -1
     assert terminal.wait(2.0, reading=False) == 129
-    assert terminal.used_s - used < 0.1 + 1 / os.sysconf("SC_CLK_TCK")
+    assert terminal.used_s - used < 0.5  # it does not spin on an end of input until it is ended
 
 
 def test_end_of_input_ends_a_process_that_ignores_sighup(scripted: Callable[..., Scripted]) -> None:

@@ -44,3 +44,12 @@ def keep(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             path.unlink()  # half a copy is none, and takes room on a disk that is full
         raise
+
+
+def hint(error: OSError, otherwise: str = "sudo") -> str:
+    """Behind an error of writing: what to do about it; nothing where there is nothing to say."""
+    if not isinstance(error, PermissionError):
+        return ""
+    if os.geteuid() == 0:
+        return ": not even root may write it (chattr +i, or a network file system)"
+    return f": not yours to write; {otherwise}"

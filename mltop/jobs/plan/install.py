@@ -10,6 +10,7 @@ from mltop.config.edit import Edit, make_folder, replace, write
 from mltop.config.fault import Fault
 from mltop.config.location import SYSTEM_CONFIG
 from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.kept import hint
 from mltop.jobs.plan.change import TIMER_SCOPES, Change, Kind, read
 from mltop.jobs.plan.now import now
 from mltop.jobs.site import Site
@@ -53,8 +54,7 @@ def _said(error: Exception, group: Sequence[Change]) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     is_beside = not error.filename or Path(error.filename).name.startswith(".")
-    what = f"{group[0].path if is_beside else error.filename}: {error.strerror}"
-    return f"{what}: not yours to write; sudo" if isinstance(error, PermissionError) else what
+    return f"{group[0].path if is_beside else error.filename}: {error.strerror}{hint(error)}"
 
 
 def _check(changes: Sequence[Change], site: Site) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from mltop.jobs.crontab.own import CrontabError
-from mltop.jobs.kept import KEPT, alone, keep
+from mltop.jobs.kept import KEPT, alone, hint, keep
 from mltop.jobs.plan.change import BEGUN, TIMER_SCOPES, Change, Kind
 from mltop.jobs.plan.install import InstallError, install
 from mltop.jobs.plan.now import now
@@ -83,8 +83,7 @@ class Operations:
                 raise OperationError("another mltop is changing schedules") from None
             except OSError as error:
                 what = f"{error.filename or self._site.state}: {error.strerror}"
-                remedy = ": not yours to write; sudo, or --state-dir DIR" if isinstance(error, PermissionError) else ""
-                raise OperationError(what + remedy) from None
+                raise OperationError(what + hint(error, "sudo, or --state-dir DIR")) from None
             self._settle()
             yield
 

@@ -232,7 +232,8 @@ def _cron_d_stopped(data: bytes | None) -> tuple[str, ...]:
         return ()
     line, why = stopped
     if line is None:
-        return (f"{CRON_D}: {why}, so cron runs nothing of it (chown root, chmod 644)",)
+        remedy = f"find / -xdev -samefile {CRON_D}: take it away" if "link" in why else "chown root, chmod 644"
+        return (f"{CRON_D}: {why}, so cron runs nothing of it ({remedy})",)
     return (f"{CRON_D}:{line}: cron cannot read this line ({why}), nor runs the others",)
 
 

@@ -19,6 +19,7 @@ from mltop.jobs.crontab import line as cron_line
 from mltop.jobs.crontab.line import Call, line, owned
 from mltop.jobs.crontab.taken import refused
 from mltop.jobs.foreign import system_entries
+from mltop.jobs.kept import hint
 from mltop.jobs.plan import operation
 from mltop.jobs.plan import plan as module
 from mltop.jobs.plan.apply import ApplyError, apply, undo
@@ -227,6 +228,15 @@ def test_what_fails_again_and_again_pushes_out_nothing(box: Box, monkeypatch: py
     undo(box.site())
     undo(box.site())
     assert box.tab.read_bytes() == MINE
+
+
+@pytest.mark.parametrize(
+    ("uid", "said"), [(0, "not even root may write it (chattr +i"), (1000, "not yours to write; sudo")]
+)
+def test_who_may_not_write_is_told_what_helps(uid: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert said in hint(PermissionError(1, "Operation not permitted"))
+    assert hint(OSError(28, "No space left on device")) == ""
 
 
 def test_a_change_that_is_not_kept_any_more_is_said(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,5 +453,11 @@ def test_a_file_of_mltops_that_cron_does_not_read_is_said(box: Box) -> None:
         file.write("*/0 * * * * root by-hand\n")
     (note,) = [note for note in plan([job], site).notes if str(module.CRON_D) in note]
     assert note == f'{module.CRON_D}:3: cron cannot read this line ("*/0" is no minute), nor runs the others'
+    os.link(module.CRON_D, other := module.CRON_D.with_name("other"))
+    (note,) = [note for note in plan([job], site).notes if str(module.CRON_D) in note]
+    assert note.endswith(
+        f"another hard link, so cron runs nothing of it (find / -xdev -samefile {module.CRON_D}: take it away)"
+    )
+    other.unlink()
     module.CRON_D.chmod(0o666)
     assert any("others than root can write it, so cron runs nothing of it" in note for note in plan([job], site).notes)

@@ -21,7 +21,7 @@ from mltop.sampling.host.process import read_boot_time
 from mltop.sampling.process_part import PARTS, Part, Seen, Values
 from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes
-from mltop.system.target import START_TOLERANCE_S
+from mltop.system.target import is_same_start
 from mltop.system.text import clean
 
 _REST = 20.0
@@ -119,7 +119,7 @@ class ProcessWatch:
         booted_at = read_boot_time(self._roots)
         if booted_at is not None:
             started = booted_at + stat.start_ticks / TICKS_PER_S
-            if not _agrees(self._shown_start, started):
+            if self._shown_start is not None and not is_same_start(self._shown_start, started):
                 raise _EndedError(_OTHER)
             self._values["started_at"] = _utc(started)
         self._start_ticks, self._is_kernel = stat.start_ticks, stat.is_kernel
@@ -193,13 +193,6 @@ class ProcessWatch:
             missing=dict(self._missing),
             ages_s=old,
         )
-
-
-def _agrees(shown: str | None, started: float) -> bool:
-    try:
-        return shown is None or abs(datetime.fromisoformat(shown).timestamp() - started) <= START_TOLERANCE_S
-    except ValueError:
-        return False
 
 
 def _why(fault: Exception) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mltop.system.descriptor import write_all
-from mltop.system.message import framed, taken
+from mltop.system.message import framed, unpacked
 from mltop.system.process import Child, fork_child, set_name
 
 PATIENCE_S = 0.25
@@ -168,7 +168,7 @@ class Reader:
             return True
         worker.buffer += data
         heard = False
-        while (message := _next_message(worker.buffer)) is not None and worker.items:
+        while (message := unpacked(worker.buffer)) is not None and worker.items:
             value, at, number, error = message
             self._settle(worker.items.popleft(), Answer(value, at, number, error))
             worker.since = max(worker.since, at)
@@ -241,7 +241,7 @@ def _serve(tasks: dict[str, Task], source: int, sink: int) -> NoReturn:
     try:
         while data := os.read(source, 1 << 16):
             buffer += data
-            while (batch := _next_message(buffer)) is not None:
+            while (batch := unpacked(buffer)) is not None:
                 for task, key in batch:
                     _write(sink, msgspec.msgpack.encode(_answer(tasks[task], key)))
     except BrokenPipeError:
@@ -261,9 +261,3 @@ def _answer(function: Task, key: object) -> tuple[object, float, int | None, str
 
 def _write(fd: int, message: bytes) -> None:
     write_all(fd, framed(message))
-
-
-def _next_message(buffer: bytearray) -> Any:
-    """Take the first whole message off `buffer`; `None` when there is none."""
-    message = taken(buffer)
-    return None if message is None else msgspec.msgpack.decode(message)

@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -19,7 +19,7 @@ from mltop.model.history import SLOT_S, readings, taken_at
 from mltop.model.snapshot import Snapshot
 from mltop.sampling.recording import Busy, Record, Recording
 from mltop.system.descriptor import write_all
-from mltop.system.message import framed, taken
+from mltop.system.message import framed, unpacked
 from mltop.system.process import Child, fork_child, set_name
 
 DIRECTORY = "history"
@@ -69,7 +69,7 @@ class Recorder:
             return []
         self._buffer += data
         records: list[Record] = []
-        while (message := _next_message(self._buffer)) is not None:
+        while (message := unpacked(self._buffer)) is not None:
             if isinstance(message, list):
                 records.extend((at, values) for at, values in message)
             else:
@@ -135,7 +135,7 @@ def _take_down(recording: Recording, source: int, sink: int) -> None:
     told = ""
     while data := os.read(source, _READ_BYTES):
         buffer += data
-        while (message := _next_message(buffer)) is not None:
+        while (message := unpacked(buffer)) is not None:
             reason = ""
             try:
                 recording.write(message[0], message[1])
@@ -154,9 +154,3 @@ def _write(sink: int, content: object) -> None:
 
 def _message(content: object) -> bytes:
     return framed(msgspec.msgpack.encode(content))
-
-
-def _next_message(buffer: bytearray) -> Any:
-    """Take the first whole message off `buffer`; `None` when there is none."""
-    message = taken(buffer)
-    return None if message is None else msgspec.msgpack.decode(message)

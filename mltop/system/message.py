@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
 _LENGTH_BYTES = 4
 
 
@@ -18,3 +23,11 @@ def taken(buffer: bytearray) -> bytes | None:
     message = bytes(buffer[_LENGTH_BYTES:end])
     del buffer[:end]
     return message
+
+
+def unpacked(buffer: bytearray) -> Any:
+    """Take the first message off what was read, as MessagePack; `None` while the whole of it is not there."""
+    import msgspec
+
+    message = taken(buffer)
+    return None if message is None else msgspec.msgpack.decode(message)

@@ -8,7 +8,7 @@ import signal
 from datetime import datetime
 from pathlib import Path
 
-START_TOLERANCE_S = 2.0
+_START_TOLERANCE_S = 2.0
 """`started_at` has whole seconds, and the boot time in `/proc/stat` moves by one when the clock is set."""
 _WORDS = {
     errno.EPERM: "not permitted: it belongs to somebody else",
@@ -32,11 +32,7 @@ class Target:
         started = _started(self._root, self._started_ticks)
         if started_at is None or started is None:
             return started_at is None
-        try:
-            shown = datetime.fromisoformat(started_at).timestamp()
-        except ValueError:
-            return False
-        return abs(started - shown) <= START_TOLERANCE_S
+        return is_same_start(started_at, started)
 
     def send(self, number: int) -> str | None:
         """Send a signal; `None` when it was sent, else why not, in words."""
@@ -58,6 +54,18 @@ class Target:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
+
+
+def is_same_start(one: str | float, other: str | float) -> bool:
+    """Whether two starts of a pid are one: ISO 8601, or seconds since the epoch; any other text is only itself."""
+    try:
+        return abs(_seconds(one) - _seconds(other)) <= _START_TOLERANCE_S
+    except ValueError:
+        return one == other
+
+
+def _seconds(start: str | float) -> float:
+    return datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
 
 
 def _open(pid: int) -> int:

@@ -11,7 +11,7 @@ import os
 import time
 from urllib.parse import quote
 
-from mltop.checks.service.asked import ENGINE_SOCKET
+from mltop.checks.service.asked import place_of
 from mltop.checks.service.exchange import LARGE_BYTES, SMALL_BYTES, Reply, exchange
 from mltop.checks.service.outcome import Refused, Told, Unasked
 from mltop.checks.service.wire import Wire
@@ -28,7 +28,7 @@ _NAMED, _TOLD = 5, 100
 def ask(docker: Docker) -> Told:
     """Whether it answers, and which containers are unhealthy or restart again and again; raises Refused or Slow."""
     deadline = time.monotonic() + docker.timeout_s
-    path = docker.socket or _path()
+    path = _path(docker)
     ping(path, docker.timeout_s)
     took_s = docker.timeout_s - (deadline - time.monotonic())
     found: dict[str, list[str]] = {}
@@ -65,15 +65,13 @@ def ping(path: str, timeout_s: float) -> None:
         raise Refused(f"answers HTTP {reply.status}", reason="status", action="systemctl status docker")
 
 
-def _path() -> str:
-    """The socket that its own client would take: DOCKER_HOST's, else the usual one."""
-    host = os.environ.get("DOCKER_HOST", "")
-    if not host:
-        return ENGINE_SOCKET
-    if not host.startswith("unix:///"):
+def _path(docker: Docker) -> str:
+    """The socket that its own client would take, where none is named; raises Unasked where that is none."""
+    host = "" if docker.socket else os.environ.get("DOCKER_HOST", "")
+    if host and not host.startswith("unix:///"):
         words = f"DOCKER_HOST is not a socket: {clean(host.partition('@')[2] or host, 80)}"
         raise Unasked(words, "unsupported", "name its socket: socket = …")
-    return host.removeprefix("unix://")
+    return place_of(docker)
 
 
 def _get(path: str, request: str, timeout_s: float, limit_bytes: int) -> Reply:

@@ -7,14 +7,13 @@ not.
 from __future__ import annotations
 
 import time
-from datetime import datetime
 
 import msgspec
 
 from mltop.model.identity import gpu_label
 from mltop.model.process_detail import ProcessDetail
 from mltop.model.snapshot import Gpu, GpuProcess, Process, Snapshot, Status
-from mltop.system.target import START_TOLERANCE_S
+from mltop.system.target import is_same_start
 from mltop.ui.answers import refusal
 from mltop.ui.ask import Answer, Following
 from mltop.ui.command import bindings
@@ -178,13 +177,8 @@ def find(snapshot: Snapshot, pid: int, started_at: str | None = None) -> tuple[P
 
 
 def _is_same(start: str | None, known: str | None) -> bool:
-    """Whether two starts are one; the kernel's boot time moves by a second when the clock is set."""
-    if start is None or known is None:
-        return True
-    try:
-        return abs((datetime.fromisoformat(start) - datetime.fromisoformat(known)).total_seconds()) <= START_TOLERANCE_S
-    except (ValueError, TypeError):
-        return start == known
+    """Whether two starts may be one: where one is not known, who has the pid is taken for the same."""
+    return start is None or known is None or is_same_start(start, known)
 
 
 def _joined(before: ProcessDetail | None, now: ProcessDetail) -> ProcessDetail:

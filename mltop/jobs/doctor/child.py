@@ -22,13 +22,43 @@ Look = Callable[[], Report]
 
 
 def reports(looks: Mapping[str, Look], deadline_s: float = DEADLINE_S) -> list[Report]:
-    """All looks at once, in their order; one that does not come back is a symptom of its own. One thread only (D1)."""
-    started = {name: fork_child(_child(look)) for name, look in looks.items()}
-    answers = _collected(started, time.monotonic() + deadline_s)
-    for child in started.values():
-        child.leave()
+    """All looks at once, in their order; one that does not come back is a symptom of its own. One thread only (D1).
+
+    Where there are not as many processes or files, the rest follow when those have ended.
+    """
+    deadline = time.monotonic() + deadline_s
+    found: dict[str, Report] = {}
+    waiting = dict(looks)
+    while waiting:
+        started, why = _started(waiting)
+        if not started:
+            found |= {name: _unable(name, why, "raise the limits of open files and of processes") for name in waiting}
+            break
+        found |= {name: _report(name, data, deadline_s) for name, data in _collected(started, deadline).items()}
+        for name, child in started.items():
+            child.leave()
+            del waiting[name]
     reap_children()
-    return [_report(name, answers[name], deadline_s) for name in looks]
+    return [found[name] for name in looks]
+
+
+def _started(looks: Mapping[str, Look]) -> tuple[dict[str, Child], str]:
+    """As many as can be, and why not more."""
+    started: dict[str, Child] = {}
+    try:
+        for name, look in looks.items():
+            _check_room()
+            started[name] = fork_child(_child(look))
+    except OSError as error:
+        return started, error.strerror or str(error)
+    return started, ""
+
+
+def _check_room() -> None:
+    """Raise OSError where a child would be forked and have no file left to begin with: it opens one, and its pipes."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(6):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def _child(look: Look) -> Callable[[int, int], object]:
@@ -69,6 +99,9 @@ def _report(name: str, data: bytes | None, deadline_s: float) -> Report:
         return msgspec.json.decode(data, type=Report)
     except msgspec.MsgspecError:
         with contextlib.suppress(msgspec.MsgspecError):
-            why = clean(msgspec.json.decode(data, type=str), 300)
-            return Report((unknown(name, f"could not be looked at: {why}", "mltop config check may say more"),))
+            return _unable(name, clean(msgspec.json.decode(data, type=str), 300), "mltop config check may say more")
     return Report((unknown(name, "the look ended without an answer", "try again; is memory or pids short?"),))
+
+
+def _unable(name: str, why: str, remedy: str) -> Report:
+    return Report((unknown(name, f"could not be looked at: {why}", remedy),))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import pytest
 from patience import assert_within
 
 from mltop.jobs.doctor.child import reports
@@ -40,6 +43,32 @@ def test_each_look_answers_for_itself() -> None:
     ]
     assert "within 1 s" in found[1].symptoms[0].summary
     assert "Input/output error" in found[2].symptoms[0].summary
+
+
+FEW = """
+import resource, sys
+from mltop.jobs.doctor.child import reports
+from mltop.jobs.doctor.symptom import Report, ok
+from mltop.jobs.doctor import child
+highest = max(map(int, __import__("os").listdir("/proc/self/fd")))
+resource.setrlimit(resource.RLIMIT_NOFILE, (highest + int(sys.argv[1]), highest + int(sys.argv[1])))
+found = reports({str(n): lambda n=n: Report((ok(str(n), "well"),)) for n in range(7)}, 20.0)
+print(*(f"{one.id}:{one.summary}" for report in found for one in report.symptoms), sep="|")
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [(8, "well"), (9, "well"), (10, "well"), (15, "well"), (2, "could not be looked at: Too many open files")],
+)
+def test_where_files_are_few_the_looks_follow_one_another(room: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FEW, str(room)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    found = done.stdout.strip().split("|")
+    assert [one.split(":")[0] for one in found] == [str(number) for number in range(7)]
+    assert all(said in one for one in found)
 
 
 def homeless() -> Report:

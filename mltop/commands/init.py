@@ -100,7 +100,11 @@ def _note(state: Path | None, file: Path) -> None:
 
 
 def _is_there(file: Path, options: argparse.Namespace) -> bool:
-    """Whether a config is there and stays; says so."""
+    """Whether a config is there and stays; says so. Raises Fault for what is there and is no file."""
+    if file.is_symlink() and not file.exists():
+        raise Fault([f"{file}: a link to {file.readlink()}, which is not there: make that, or take the link away"])
+    if file.exists() and not file.is_file():
+        raise Fault([f"{file}: not a file: give the config another place (--config)"])
     if options.force or not os.path.lexists(file):
         return False
     _say([f"{file} is there and stays as it is; --force writes a new one and keeps the old as {file.name}.bak"])

@@ -86,6 +86,22 @@ def test_a_config_that_is_there_stays(home: Path) -> None:
     assert (home / "config.toml.bak").read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("kind", ["folder", "device", "link"])
+def test_what_is_no_config_is_not_called_one(home: Path, kind: str, force: tuple[str, ...]) -> None:
+    file = Path(os.devnull) if kind == "device" else home / "config.toml"
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "link":
+        file.symlink_to(home / "gone" / "config.toml")
+    done = mltop(home, "init", "--config", str(file), *force)
+    assert (done.returncode, done.stdout) == (1, "")
+    said = "which is not there: make that, or take the link away" if kind == "link" else "not a file: give the config"
+    assert f"mltop init: {file}: " in done.stderr
+    assert said in done.stderr
+    assert not (home / "gone").exists()
+
+
 def operations(state: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (state / "operations.jsonl").read_text().splitlines()]
 

@@ -306,9 +306,9 @@ def test_a_dead_link_is_noticed(sshd: Box, terminal: Opened) -> None:
     for pid in sshd.connections():
         os.kill(pid, signal.SIGSTOP)
     shown.wait_for("the connection to box was lost", 20.0)
-    shown.wait_for(lambda text: is_painted(text) and "lost" not in text, 15.0)
+    shown.wait_for(lambda text: is_painted(text) and "lost" not in text, 60.0)
     shown.child.send("q")
-    assert shown.exit_code(2.0) == 0
+    assert shown.exit_code(5.0) == 0
 
 
 def test_a_killed_dashboard_leaves_nothing_on_either_side(sshd: Box, terminal: Opened) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from full_disk import short_of_room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,16 +144,9 @@ def test_one_writes_and_the_others_only_read_until_it_is_gone(tmp_path: Path) ->
 
 def test_a_full_disk_costs_a_record_and_is_told(tmp_path: Path) -> None:
     recording = written(tmp_path, 2)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        size = (tmp_path / FILE).stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, limits[1]))
-        with pytest.raises(OSError, match=r".*"):
-            recording.write(*record(2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    size = (tmp_path / FILE).stat().st_size
+    with short_of_room(size + 5), pytest.raises(OSError, match=r".*"):
+        recording.write(*record(2))
     assert list(recording.records()) == [record(0), record(1)]
     recording.write(*record(3))
     assert list(recording.records()) == [record(0), record(1), record(3)]

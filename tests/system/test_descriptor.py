@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import threading
 from pathlib import Path
 
 import pytest
+from full_disk import short_of_room
 
 from mltop.system.descriptor import write_all
 
@@ -35,17 +34,11 @@ def test_more_than_a_pipe_holds_arrives_whole(kind: type[bytes]) -> None:
 
 
 def test_what_finds_no_room_is_an_error(tmp_path: Path) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    with short_of_room(10):
         assert os.write(descriptor, b"x" * 7) == 7
         with pytest.raises(OSError, match="large") as raised:
             write_all(descriptor, b"y" * 7)  # the system takes three of these without an error
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-        os.close(descriptor)
+    os.close(descriptor)
     assert raised.value.errno == errno.EFBIG
     assert (tmp_path / "file").read_bytes() == b"x" * 7 + b"y" * 3

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from full_disk import short_of_room
 
 from mltop.system.file import append_line, try_lock, write_atomic, write_named
 
@@ -46,18 +45,12 @@ def test_what_an_earlier_process_left_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "state"
     write_atomic(path, b"old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    with short_of_room(10):
         with pytest.raises(OSError, match="large"):
             write_atomic(path, b"x" * 100)
         append_line(tmp_path / "log", b"12345")
         with pytest.raises(OSError, match=r".*"):
             append_line(tmp_path / "log", b"6789012345")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["log", "state"]
     assert (tmp_path / "log").read_bytes() == b"12345\n"

@@ -157,7 +157,7 @@ class _Removal:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):  # a link or a file where a folder was
                 self.kept["changed"] = self.kept.get("changed", 0) + 1
-            elif item.is_folder:  # something came into it, or stayed
+            elif item.is_folder and error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # something came into it, or stayed
                 self.kept["not empty"] = self.kept.get("not empty", 0) + 1
             else:
                 self.problems.append(problem("failed", path, os_reason(error)))

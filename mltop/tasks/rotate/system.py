@@ -11,9 +11,8 @@ CONFIG = (Path("/etc/logrotate.conf"), Path("/etc/logrotate.d"))
 
 def patterns(config: tuple[Path, ...] = CONFIG) -> list[tuple[str, str]]:
     """Return each pattern of logrotate's config and the file it is in; what cannot be read is not there."""
-    files = [file for place in config for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
     found = []
-    for file in files:
+    for file in (file for place in config for file in _files(place)):
         try:
             text = file.read_text("utf-8", "replace")
         except OSError:
@@ -24,7 +23,22 @@ def patterns(config: tuple[Path, ...] = CONFIG) -> list[tuple[str, str]]:
 
 def owner(path: str, known: list[tuple[str, str]]) -> str | None:
     """Return the config file that has `path`, or `None`."""
-    return next((file for pattern, file in known if fnmatch.fnmatchcase(path, pattern)), None)
+    return next((file for pattern, file in known if _matches(path, pattern)), None)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a pattern has a path, as glob(7): no `*` goes over a slash."""
+    parts, patterns = path.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+def _files(place: Path) -> list[Path]:
+    try:
+        return sorted(place.iterdir())
+    except NotADirectoryError:
+        return [place]
+    except OSError:
+        return []
 
 
 def _paths(text: str) -> list[str]:

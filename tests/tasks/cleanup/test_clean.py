@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -284,3 +285,18 @@ def test_other_file_systems_and_bind_mounts_stay(mounted: Path, run: Callable[..
     assert (mounted / "tmpfs" / "precious").exists()
     assert report.paths[0].kept["mount"] == 2
     assert sorted(each.name for each in mounted.iterdir()) == ["bind", "tmpfs"]
+
+
+def test_a_folder_that_may_not_be_removed_is_said_to_be_so(
+    root: Path, run: Callable[..., CleanupReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: str, *, dir_fd: int | None = None) -> None:
+        fault = errno.EPERM if path == "b" else errno.ENOTEMPTY
+        raise OSError(fault, os.strerror(fault), path)
+
+    monkeypatch.setattr(os, "rmdir", forbidden)
+    report = run()
+    (cleaned,) = report.paths
+    assert report.exit_code is Exit.FAILED
+    assert [each.path for each in cleaned.problems] == [str(root / "a" / "b")]
+    assert cleaned.kept == {"not empty": 2}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import gzip
 import os
-import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from full_disk import short_of_room
 
 from mltop.tasks.outcome import Exit
 from mltop.tasks.rotate import system
@@ -177,21 +176,17 @@ def test_copytruncate_leaves_the_log_where_what_came_last_finds_no_room(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the copy goes to the disk the log grows, and the disk is full after a part of that."""
-    limits, sync = resource.getrlimit(resource.RLIMIT_FSIZE), os.fsync
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    sync = os.fsync
+    with short_of_room() as limit:
 
-    def fsync(descriptor: int) -> None:
-        sync(descriptor)
-        with log.open("ab") as writer:
-            writer.write(b"more\n" * 1000)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (7000, limits[1]))  # of the 5,000 bytes more, 2,000 are taken
+        def fsync(descriptor: int) -> None:
+            sync(descriptor)
+            with log.open("ab") as writer:
+                writer.write(b"more\n" * 1000)
+            limit(7000)  # of the 5,000 bytes more, 2,000 are taken
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    try:
+        monkeypatch.setattr(os, "fsync", fsync)
         report = _turn(log, 0, mode="copytruncate")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
     assert [each.action for each in report.logs] == ["failed"]
     assert log.read_bytes() == b"line\n" * 1000 + b"more\n" * 1000
     assert _names(log) == ["train.log"]
@@ -343,3 +338,24 @@ def test_one_log_one_who_rotates_it(log: Path, tmp_path: Path) -> None:
     assert [pattern for pattern, _ in known] == ["/var/log/x.log", "/var/log/with space/*.log", f"{log.parent}/*.log"]
     assert system.owner(str(log), known) == str(config / "app")
     assert system.owner(str(log.parent / "x.txt"), known) is None
+
+
+def test_a_star_of_logrotate_stays_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "app").write_text("/var/log/*.log /srv/*/app.log {\n}\n")
+    known = system.patterns((tmp_path,))
+    assert system.owner("/var/log/x.log", known)
+    assert system.owner("/srv/a/app.log", known)
+    assert system.owner("/var/log/training/x.log", known) is None
+    assert system.owner("/srv/a/b/app.log", known) is None
+
+
+def test_a_config_of_logrotate_that_may_not_be_listed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.listdir
+
+    def forbidden(path: str | Path = ".") -> list[str]:
+        if os.fspath(path) == str(tmp_path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", forbidden)
+    assert system.patterns((tmp_path, tmp_path / "none")) == []

@@ -64,7 +64,7 @@ def memory(case: Case) -> Iterator[Judgement]:
     yield from health(case)
     now = case.snapshot.memory
     if now.available_bytes is not None and now.total_bytes:
-        percent, whose = _available(case, 100.0 * now.available_bytes / now.total_bytes)
+        percent, whose = _available(case, *_on_host(now.available_bytes, now.total_bytes, now.huge_pages_bytes or 0))
         # full, and nothing waits for it: well enough
         most = Level.WARNING if now.psi_some_avg10 == 0 else Level.CRITICAL
         summary, action = f"{percent:.1f} % available{whose}", "end or move a process, or add swap"
@@ -88,13 +88,20 @@ def memory(case: Case) -> Iterator[Judgement]:
     yield _swap(case, now)
 
 
-def _available(case: Case, percent: float) -> tuple[float, str]:
+def _on_host(available: int, total: int, huge: int) -> tuple[float, str]:
+    """Of what huge pages leave: those are set aside for who asks for them, and no process is short of them."""
+    if not 0 < huge < total:
+        return 100.0 * available / total, ""
+    return min(100.0, 100.0 * available / (total - huge)), " beside huge pages"
+
+
+def _available(case: Case, percent: float, whose: str) -> tuple[float, str]:
     """The host's, or what the control group leaves where that is less."""
     group = facts(case).memory_group
     if group is None or not group.limit_bytes or group.used_bytes is None:
-        return percent, ""
+        return percent, whose
     left = 100.0 * max(0, group.limit_bytes - group.used_bytes) / group.limit_bytes
-    return (left, " within its control group") if left < percent else (percent, "")
+    return (left, " within its control group") if left < percent else (percent, whose)
 
 
 def _stall(case: Case, stall: Stall) -> Judgement:

@@ -59,6 +59,8 @@ class Memory(Reading, frozen=True, kw_only=True):
     available_bytes: int | None = None
     cached_bytes: int | None = None
     arc_bytes: int | None = None
+    huge_pages_bytes: int | None = None
+    """Set aside for huge pages, whether they are used or not: no other memory is had from there."""
     swap_total_bytes: int | None = None
     swap_used_bytes: int | None = None
     psi_some_avg10: float | None = None

@@ -260,6 +260,8 @@ def test_a_file_system_that_turns_read_only_under_our_eyes_has_failed(make: Any)
         ({"memory": Ram(total_bytes=100, available_bytes=9)}, "mem.available", Level.WARNING),
         ({"memory": Ram(total_bytes=100, available_bytes=3, psi_some_avg10=4.0)}, "mem.available", Level.CRITICAL),
         ({"memory": Ram(total_bytes=100, available_bytes=3, psi_some_avg10=0.0)}, "mem.available", Level.WARNING),
+        ({"memory": Ram(total_bytes=100, available_bytes=1, huge_pages_bytes=85)}, "mem.available", Level.WARNING),
+        ({"memory": Ram(total_bytes=100, available_bytes=9, huge_pages_bytes=100)}, "mem.available", Level.WARNING),
         ({"memory": Ram(status=Status.ERROR)}, "mem.available", Level.UNKNOWN),
         ({"memory": Ram(swap_total_bytes=100, swap_used_bytes=85)}, "mem.swap", Level.WARNING),
         ({"memory": Ram(psi_full_avg10=70.0)}, "mem.psi", Level.CRITICAL),
@@ -269,6 +271,13 @@ def test_what_is_wrong_with_the_host(make: Any, changes: Any, check: str, level:
     (one,) = judge(make(**changes))
     assert (one.check, one.level, one.target) == (check, level, "")
     assert one.target_name
+
+
+def test_what_is_set_aside_for_huge_pages_is_not_missed_by_the_rest(make: Any) -> None:
+    """A host of virtual machines has nine tenths of its memory in huge pages, by intent."""
+    assert judge(make(memory=Ram(total_bytes=1000, available_bytes=45, huge_pages_bytes=900))) == ()
+    (one,) = judge(make(memory=Ram(total_bytes=1000, available_bytes=5, huge_pages_bytes=900)))
+    assert (one.level, one.summary) == (Level.WARNING, "5.0 % available beside huge pages")
 
 
 def test_what_nobody_can_write_does_not_fill_up(make: Any) -> None:

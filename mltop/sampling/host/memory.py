@@ -9,6 +9,7 @@ from mltop.sampling.root import Roots
 from mltop.sampling.source import read_bytes, why_not
 
 LIMIT_CADENCE_S = 10.0
+_HUGE_PAGES = {"HugePages_Total", "Hugepagesize"}
 
 
 class MemoryReading:
@@ -102,6 +103,7 @@ def measured(
         available_bytes=None if available is None else _within(available + arc_spare, total),
         cached_bytes=cached if "Cached" in meminfo else None,
         arc_bytes=arc_bytes,
+        huge_pages_bytes=_huge_pages(meminfo),
         swap_total_bytes=swap_total,
         swap_used_bytes=None
         if swap_total is None or swap_free is None
@@ -110,6 +112,13 @@ def measured(
         psi_full_avg10=psi_full_avg10,
         limit_bytes=limit_bytes,
     )
+
+
+def _huge_pages(meminfo: dict[str, int]) -> int | None:
+    """`Hugetlb` has those of all sizes; kernels before 4.20 only tell of the usual size (proc_meminfo(5))."""
+    usual = meminfo["HugePages_Total"] * meminfo["Hugepagesize"] if meminfo.keys() >= _HUGE_PAGES else None
+    huge = meminfo.get("Hugetlb", usual)
+    return None if huge is None else _within(huge, meminfo["MemTotal"])
 
 
 def _within(value: int, most: int) -> int:

@@ -56,6 +56,16 @@ def test_the_zfs_cache_above_its_minimum_is_not_used(box: FakeBox) -> None:
     assert memory.available_bytes == 750_000 * KB
 
 
+def test_what_is_set_aside_for_huge_pages() -> None:
+    total = "MemTotal: 4000000 kB\n"
+    usual = "HugePages_Total: 100\nHugepagesize: 2048 kB\n"
+    assert measured(parse((total + usual).encode())).huge_pages_bytes == 204_800 * KB
+    assert measured(parse((total + usual + "Hugetlb: 3350528 kB\n").encode())).huge_pages_bytes == 3_350_528 * KB
+    assert measured(parse((total + "Hugetlb: 9999999 kB\n").encode())).huge_pages_bytes == 4_000_000 * KB
+    assert measured(parse((total + "HugePages_Total: 0\nHugepagesize: 2048 kB\n").encode())).huge_pages_bytes == 0
+    assert measured(parse(total.encode())).huge_pages_bytes is None
+
+
 def test_what_meminfo_lacks_is_not_known() -> None:
     memory = measured(parse(b"MemTotal: 1000 kB\n"))
     assert (memory.used_bytes, memory.available_bytes, memory.swap_total_bytes, memory.cached_bytes) == (None,) * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ from mltop.config.jobs import JOB_ID, job_files
 from mltop.config.kind import KINDS
 from mltop.config.location import SYSTEM_CONFIG, own_config
 from mltop.jobs.adoption import came_from
+from mltop.jobs.crontab.adopted import has_adopted
+from mltop.jobs.crontab.own import Crontab, CrontabError
+from mltop.jobs.foreign import SCRIPT_FOLDERS, adopted_at
 from mltop.jobs.plan.apply import ApplyError, left
 from mltop.jobs.plan.plan import Plan, installed, plan
 from mltop.jobs.plan.wish import wishes
@@ -180,19 +184,27 @@ def _edited(asked: Asked, file: Path, copy: Path, before: bytes) -> int:
 
 def _remove(asked: Asked) -> int:
     id = asked.options.id
-    origin = came_from(asked.config.jobs[id].tags) if id in asked.config.jobs else None
-    notes = () if origin is None else (_stays(id, origin[0]),)
+    notes = _left(asked, id)
     return _change(asked, lambda: [(file_of(asked, id), RemoveJob(id))], is_applied=asked.options.apply, notes=notes)
 
 
-def _stays(id: str, place: str) -> str:
-    """What is to know of the place that a job came from, which nothing runs from then on."""
+def _left(asked: Asked, id: str) -> tuple[str, ...]:
+    """What is to know of the place that a job came from: nothing runs it from then on, if it is there still."""
+    origin = came_from(asked.config.jobs[id].tags) if id in asked.config.jobs else None
+    if origin is None:
+        return ()
+    place = origin[0]
     if place.endswith(".timer"):
-        return f"{place}, which it was adopted from, stays off: mltop jobs enable {place}"
+        return (f"{place}, which it was adopted from, stays off: mltop jobs enable {place}",)
     path = Path(place)
-    is_script = path.parent.name.startswith("cron.") and path.parent.name != "cron.d"
+    is_script = path.parent.name in SCRIPT_FOLDERS
     name = f"{path.parent.name}-{path.name}" if is_script else id
-    return f"what it was adopted from ({place}) stays out of cron's reach: mltop jobs unadopt {name} gives it back"
+    is_there = adopted_at(name) == path
+    if place == "crontab":
+        with contextlib.suppress(CrontabError):  # the line may be there all the same: not for this command to say
+            is_there = has_adopted(Crontab(asked.site.state, asked.site.environment).read(), id)
+    what = f"what it was adopted from ({place}) stays out of cron's reach: mltop jobs unadopt {name} gives it back"
+    return (what,) if is_there else ()
 
 
 def _enable(asked: Asked) -> int:

@@ -195,6 +195,13 @@ def test_a_removed_job_can_still_be_given_back(here: Here) -> None:
     assert (here.box.tab.read_bytes(), here.config.read_text()) == (MINE, CONFIG)
 
 
+def test_a_job_is_removed_whether_or_not_its_crontab_can_be_read(here: Here) -> None:
+    adopt(here, MINE)
+    here.box.program("crontab", "echo 'not allowed' >&2; exit 1")
+    here("remove", "taken")
+    assert here.config.read_text() == CONFIG
+
+
 def test_a_line_that_somebody_took_away_since_is_said(here: Here) -> None:
     adopt(here, MINE)
     here.box.tab.write_bytes(
@@ -204,6 +211,8 @@ def test_a_line_that_somebody_took_away_since_is_said(here: Here) -> None:
     here("unadopt", "taken", code=1)
     assert "mltop jobs remove taken" in here.said
     assert (here.config.read_text(), here.box.tab.read_bytes()) == (config, tab)
+    here("remove", "taken", "--apply")
+    assert "unadopt" not in here.said
 
 
 def test_an_adopted_line_runs_as_cron_ran_it(here: Here) -> None:

@@ -13,7 +13,9 @@ from patience import assert_within
 
 from mltop.model.job import Run, RunState
 from mltop.ui.answers import Runs
+from mltop.ui.line import text_of
 from mltop.ui.log_page import Want, read_page, shown
+from mltop.ui.screens.log_rows import LogView, log_lines
 
 Start = Callable[..., Any]
 
@@ -193,3 +195,32 @@ def test_a_line_as_it_is_shown() -> None:
     assert shown(b"10 %\r20 %\r30 %\r") == "30 %"
     assert shown(b"\x1b[31mred\x1b[0m\tx\x1b]0;title\x07") == "red     x?]0;title?"
     assert shown("münchen".encode()) == "münchen"
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("step", [1, 3, 9])
+def test_a_wrapped_log_is_read_row_by_row(tmp_path: Path, count: int, step: int) -> None:
+    """Lines that need more rows than the screen has are seen whole, down and up, and nothing between is left out."""
+    path, width, room = tmp_path / "long.log", 40, 10
+    path.write_text(
+        "".join("".join(f"<{line}.{part}>" for part in range(7 * (line % 5) + 1)) + "\n" for line in range(count))
+    )
+    run = one_run(path).runs[0]
+    view = LogView(run_id=run.id, is_wrapped=True)
+
+    def screen(want: Want | None) -> list[str]:
+        if want is not None:
+            view.take(read_page(path, want), want)
+        return [text_of(line) for line in log_lines(view, run, width, room + 1, has_focus=True)[1:]]
+
+    whole_view = LogView(is_wrapped=True, page=read_page(path, Want("at", 1000, 0)))
+    whole = [text_of(line) for line in log_lines(whole_view, run, width, 1001, has_focus=True)[1:]]
+    last = max(0, len(whole) - room)
+    assert screen(view.to_edge(-1, room)) == whole[:room]
+    tops = [*range(0, last, step), last]
+    for top in tops[1:]:
+        assert screen(view.moved(step, room)) == whole[top : top + room]
+    assert screen(view.moved(step, room)) == whole[last:]
+    for top in range(last - step, -1, -step):
+        assert screen(view.moved(-step, room)) == whole[top : top + room]
+    assert screen(view.to_edge(1, room)) == whole[last:]

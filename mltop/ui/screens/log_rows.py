@@ -15,6 +15,8 @@ from mltop.ui.screens.job_rows import exit_of, local
 _ROLES = {RunState.OK: Role.OK, RunState.RUNNING: Role.KEY, RunState.SKIPPED: Role.DIM, RunState.ABORTED: Role.WARNING}
 _TRIGGERS = {"schedule": "sched", "manual": "hand", "catch-up": "late"}
 _OWN = OWN.decode()
+_BOTTOM = 1 << 30
+"""More rows than a page has."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,42 @@ class LogView:
     """Offset of the line that was found."""
     said: str = ""
     """What came of the last search."""
+    skip: int = 0
+    """Rows of the page above the screen's first: lines that are wrapped may need more than there are."""
+    anchor: tuple[int, int] | None = None
+    """The first row to show when the page is drawn next: so many rows behind the beginning of the line there."""
+    shown: tuple[int, ...] = ()
+    """Where the line of each row of the page begins, as it was drawn last."""
+
+    def moved(self, rows: int, room: int) -> Want | None:
+        """Move by rows; what to read for it, where that is beyond the page."""
+        self.is_following = False
+        if not self.is_wrapped or not self.shown:
+            return Want("move", room, self.page.top, rows)
+        if 0 <= self.skip + rows <= len(self.shown) - room:
+            self.skip += rows
+            return None
+        first = self.shown[min(self.skip, len(self.shown) - 1)]
+        self.anchor = (first, self.skip - self.shown.index(first) + rows)
+        if rows > 0:
+            return Want("at", room, first)
+        return Want("move", room, first, rows) if first else Want("at", room, 0)
+
+    def to_edge(self, side: int, room: int) -> Want:
+        """The beginning or the end."""
+        self.is_following = False
+        self.anchor = (0, 0) if side < 0 else None
+        self.skip = 0 if side < 0 else _BOTTOM
+        return Want("at", room, 0) if side < 0 else Want("end", room)
+
+    def first_row(self, offsets: tuple[int, ...], room: int) -> int:
+        """The row of the page to begin with, of those whose lines begin at `offsets`."""
+        anchor, self.anchor, self.shown = self.anchor, None, offsets
+        if anchor is not None and anchor[0] in offsets:
+            self.skip = offsets.index(anchor[0]) + anchor[1]
+        most = max(0, len(offsets) - room)
+        self.skip = most if self.is_following else max(0, min(self.skip, most))
+        return self.skip
 
     def take(self, page: LogPage, want: Want) -> None:
         """A page that was read."""
@@ -47,6 +85,7 @@ class LogView:
                 self.said = what if want.step >= 0 and want.hit is None else f"no more: {want.needle}"
                 return
             self.hit = page.hit
+            self.anchor = (page.hit, -(want.rows // 3)) if page.hit is not None else None
         self.page = page
 
 
@@ -93,12 +132,14 @@ def log_lines(view: LogView, run: Run | None, width: int, rows: int, *, has_focu
     if run is None:
         return [[("─" * width, Role.FRAME)]][:rows]
     lines = [_title(view, run, width, has_focus=has_focus)]
-    body = _body(view, run, width)
     room = max(0, rows - 1)
-    if view.is_following or view.page.end >= view.page.size:
-        body = body[-room:] if room else []
-    lines += [cut(line, width) for line in body[:room]]
-    return lines
+    if run.log_path is None or not view.page.lines:
+        body = _nothing(view, run, width)
+    else:
+        rows_of = _body(view, width)
+        first = view.first_row(tuple(offset for offset, _ in rows_of), room)
+        body = [line for _, line in rows_of[first:]]
+    return [*lines, *(cut(line, width) for line in body[:room])]
 
 
 def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
@@ -120,18 +161,22 @@ def _title(view: LogView, run: Run, width: int, *, has_focus: bool) -> Line:
             for text, role in line]  # fmt: skip
 
 
-def _body(view: LogView, run: Run, width: int) -> list[Line]:
+def _nothing(view: LogView, run: Run, width: int) -> list[Line]:
     if run.log_path is None:
         return [[], [(f"   No log: {run.reason or run.state}.", Role.DIM)]]
-    if not view.page.lines:
-        waits = run.state is RunState.RUNNING and not view.page.trouble
-        text, role = ("Nothing written yet.", Role.DIM) if waits else (view.page.trouble, Role.WARNING)
-        return [[], *([("   ", role), (part, role)] for part in fold(text, max(8, width - 4)))]
-    lines: list[Line] = []
+    waits = run.state is RunState.RUNNING and not view.page.trouble
+    text, role = ("Nothing written yet.", Role.DIM) if waits else (view.page.trouble, Role.WARNING)
+    return [[], *([("   ", role), (part, role)] for part in fold(text, max(8, width - 4)))]
+
+
+def _body(view: LogView, width: int) -> list[tuple[int, Line]]:
+    """The rows of the page, each with where its line begins."""
+    rows: list[tuple[int, Line]] = []
     for offset, text in view.page.lines:
         line = _log_line(text, view.needle, is_hit=offset == view.hit)
-        lines += broken(line, width) if view.is_wrapped else [_shifted(line, view.shift)]
-    return lines
+        of_line = broken(line, width) if view.is_wrapped else [_shifted(line, view.shift)]
+        rows += [(offset, row) for row in of_line]
+    return rows
 
 
 def _log_line(text: str, needle: str, *, is_hit: bool) -> Line:

@@ -225,7 +225,8 @@ class LogsScreen(TabScreen, inherit_bindings=False):
     def action_move(self, rows: int) -> None:
         """Through the runs, or through the log."""
         if self.has_log_focus:
-            self._move_log(Want("move", self._room[1], self.log_view.page.top, rows))
+            want = self.log_view.moved(rows, self._room[1])
+            self._move_log(want) if want is not None else self.redraw()
             return
         runs = self.runs or ()
         if runs:
@@ -242,10 +243,8 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         """To the beginning or the end."""
         if not self.has_log_focus:
             self.action_move(side * 1_000_000)
-        elif side < 0:
-            self._move_log(Want("at", self._room[1], 0))
         else:
-            self._move_log(Want("end", self._room[1]))
+            self._move_log(self.log_view.to_edge(side, self._room[1]))
 
     def action_other_pane(self) -> None:
         """Runs, or the log."""

@@ -124,7 +124,7 @@ def test_stream_ends_when_its_reader_goes_away_and_leaves_no_process() -> None:
         assert json.loads(stream.stdout.readline())["schema"] == "mltop.snapshot/1"
         below = children(stream.pid)
         stream.stdout.close()
-        assert stream.wait(timeout=5) == 0, "long before the next line is due"
+        assert stream.wait(timeout=20) == 0, "long before the next line is due"
     wait_until(lambda: are_gone(below))
 
 
@@ -136,7 +136,7 @@ def test_stream_ends_by_signal_with_its_code_and_leaves_no_process(number: signa
         stream.stdout.readline()
         below = children(stream.pid)
         stream.send_signal(number)
-        assert stream.wait(timeout=5) == 128 + number
+        assert stream.wait(timeout=20) == 128 + number
         assert stream.stderr.read() == b""
     wait_until(lambda: are_gone(below))
 

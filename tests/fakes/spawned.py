@@ -8,6 +8,7 @@ from typing import Any
 
 import pexpect
 import pyte
+from patience import GRANTED_S, assert_within
 
 
 class Spawned:
@@ -40,17 +41,19 @@ class Spawned:
 
     def wait_for(self, sign: str | Callable[[str], Any], timeout_s: float = 15.0) -> None:
         """Read until the screen shows it."""
-        deadline = time.monotonic() + timeout_s
+        started = time.monotonic()
         accepts = sign if callable(sign) else lambda text: sign in text
         while not accepts(self.text):
             assert self.read(), f"ended before {sign!r}:\n{self.text}\n{self.raw[-500:]!r}"
-            assert time.monotonic() < deadline, f"no {sign!r} on\n{self.text}"
+            assert time.monotonic() < started + timeout_s + GRANTED_S, f"no {sign!r} on\n{self.text}"
+        assert_within(timeout_s, started)
 
     def exit_code(self, timeout_s: float = 5.0) -> int | None:
         """The code that it ends with, read to its end."""
-        deadline = time.monotonic() + timeout_s
+        started = time.monotonic()
         while self.read():
-            assert time.monotonic() < deadline, f"still there:\n{self.text}"
+            assert time.monotonic() < started + timeout_s + GRANTED_S, f"still there:\n{self.text}"
         self.child.wait()
+        assert_within(timeout_s, started)
         code = self.child.exitstatus
         return code if code is None else int(code)

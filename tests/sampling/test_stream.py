@@ -129,7 +129,7 @@ def test_the_end_of_the_requests_ends_the_stream(controlled: Any) -> None:
     stream.line()
     assert stream.process.stdin is not None
     stream.process.stdin.close()
-    assert stream.process.wait(timeout=5) == 0
+    assert stream.process.wait(timeout=20) == 0
 
 
 def test_a_driver_that_falls_silent_is_told_within_three_seconds_however_long_the_interval(

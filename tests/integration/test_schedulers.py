@@ -15,7 +15,7 @@ from cron_lines import REFUSED, TAKEN, made
 from namespaces import CronBox, Namespaced, SystemdBox
 from patience import wait_until
 
-from mltop.jobs.crontab.taken import local_users, wrong_line
+from mltop.jobs.crontab.taken import is_debians, local_users, wrong_line
 
 MLTOP = str(Path(sys.executable).with_name("mltop"))
 
@@ -93,6 +93,24 @@ def test_a_real_cron_runs_an_applied_job(cron: CronBox) -> None:
     assert not any("cron is not running" in note for note in mltop.json("list")["notes"])
     mltop("disable", "beat")
     assert (cron.folder / "spool" / "root").read_bytes().endswith(mine)
+
+
+def test_comments_that_a_real_crontab_leaves_out_stay(cron: CronBox) -> None:
+    """Debian's `crontab -l` takes the first three comments for its own header; a spool that was copied has none."""
+    if not is_debians():
+        pytest.skip("this crontab leaves nothing out")
+    config = cron.folder / "config.toml"
+    config.write_text('version = 1\n[jobs.late]\nkind = "command"\ncommand = "true"\nschedule = "0 0 1 1 *"\n')
+    mltop = Mltop(cron, "--config", str(config), "--state-dir", str(cron.folder / "state"))
+    mine = b"# by hand\n# since 2019\nMAILTO=me\n0 1 * * * true\n"
+    (spool := cron.folder / "spool" / "root").write_bytes(mine)
+    spool.chmod(0o600)
+    mltop("apply")
+    mltop("apply")
+    assert mine + b"# >>> mltop" in spool.read_bytes()
+    mltop("undo")
+    assert spool.read_bytes().count(b"# DO NOT EDIT") == 1
+    assert spool.read_bytes().endswith(b"\n" + mine)
 
 
 def test_a_real_cron_takes_an_edit_and_refuses_what_is_wrong(cron: CronBox) -> None:

@@ -136,7 +136,7 @@ def judged(
     if not texts:
         return {}
     environment = {name: value for name, value in os.environ.items() if name != "TZ"}
-    if isinstance(key := getattr(zone, "key", None), str):
+    if isinstance(key := "UTC" if zone is UTC else getattr(zone, "key", None), str):
         environment["TZ"] = key
     base = f"--base-time=@{int(after.timestamp())}"
     try:

@@ -271,8 +271,8 @@ def test_a_long_history_is_cut_now_and_then(history: History) -> None:
     with table.writing(history.place.history) as database:
         database.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2099)"
-            " INSERT INTO runs (id, job, started_at, state) SELECT 'r' || i, 'backup', '2026-11-24T02:00:00.000Z', 'ok'"
-            " FROM n"
+            " INSERT INTO runs (id, job, started_at, state) SELECT 'r' || i, 'backup', ?, 'ok' FROM n",
+            (moment.utc(time.time() - 60),),
         )
     counts = []
     for number in range(100):

@@ -225,6 +225,15 @@ def test_a_hanging_systemd_analyze_is_given_up(tmp_path: Path, monkeypatch: pyte
 FIELD = st.sampled_from(["*", "0", "5", "1-5", "*/2", "2-10/3", "1,4", "3"])
 
 
+def test_utc_is_a_zone_of_its_own_on_a_box_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "systemd-analyze").write_text(f'#!/bin/sh\necho "$TZ" > {tmp_path}/zone\n')
+    (tmp_path / "systemd-analyze").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    on_calendar.judged(["daily"], datetime(2026, 11, 24, tzinfo=UTC), 1, UTC)
+    assert (tmp_path / "zone").read_text() == "UTC\n"
+
+
 @settings(max_examples=150, deadline=None)
 @given(minute=FIELD, hour=FIELD, day=FIELD.filter(lambda text: text != "0"), month=st.sampled_from(["*", "2", "1-6"]),
        weekday=st.sampled_from(["*", "0", "1-5", "*/2", "7", "1,3"]))  # fmt: skip

@@ -7,13 +7,13 @@ import re
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from terminal import PATIENCE_S, RESTORED, ROOT, Terminal
+from patience import wait_until
+from terminal import RESTORED, ROOT, Terminal
 
 from mltop.model.snapshot import Cpu, Memory, Process, Processes, Snapshot
 
@@ -256,10 +256,15 @@ def test_shows_this_machine_and_leaves_nothing_running(real: Callable[..., Real]
     terminal.key(b"q")
     assert terminal.wait(1.5) == 0
     assert terminal.is_restored()
-    deadline = time.monotonic() + PATIENCE_S
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
+    wait_until(lambda: not any(map(_runs, children)))
+
+
+def _runs(pid: str) -> bool:
+    """A zombie does not: it stays where pid 1 collects nobody."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_says_when_its_sampler_is_killed_and_starts_another(real: Callable[..., Real]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -138,8 +139,8 @@ class _Restore:
         self._missing()
         if self._is_changed and not self._is_corrupt:
             raise CorruptError(
-                "the archive is not the one that was backed up: owners or attributes may not be what they were",
-                "the content of every file was compared with its SHA-256, and is right where it was restored",
+                "the archive is damaged: owners and extended attributes may not be what they were",
+                "contents, modes, times and links are right where they were restored: they are those of the manifest",
             )
 
     def code(self) -> Exit:
@@ -196,7 +197,7 @@ class _Restore:
                 for member in members:
                     self._member(members, member, extraction)
                 blocks.drain(self.control)
-                self._is_changed = known is not None and blocks.sha256 != known.archive_sha256
+                self._is_changed |= known is not None and blocks.sha256 != known.archive_sha256
         finally:
             os.close(fd)
 
@@ -205,8 +206,11 @@ class _Restore:
         if self.expected and entry is None:
             return  # an earlier copy of a file that was read again
         if self.expected and entry and not is_of(member, entry):
-            self.expected.missed.append(entry)  # something else is in its place
-            return
+            if (entry.name, entry.kind, entry.size) != (member.name, member.kind, member.size):
+                self.expected.missed.append(entry)  # something else is in its place
+                return
+            self._is_changed = True  # its header is damaged; what it said is in the manifest too
+            member = replace(member, mode=entry.mode, mtime_ns=entry.mtime_ns, link=entry.link or "")
         stand_in = self._stand_in.get(member.name)
         if not self.selection.wants(member.name) and stand_in is None:
             if member.kind == "dir":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mltop.checks.case import NOT_READ, Case, age, judgement, skip, surviving
-from mltop.checks.disk_eta import eta
+from mltop.checks.disk_eta import eta, forget_old
 from mltop.checks.disk_health import health
 from mltop.checks.judgement import Judgement
 from mltop.checks.mount_table import expected, gone, is_to_be_written, missing, readonly
@@ -39,6 +39,7 @@ def disks(case: Case) -> Iterator[Judgement]:
                 yield from surviving(map(one, [case], [disk]), [named], target=disk.mount)
     if not any(disk.mount == SHARED_MEMORY for disk in case.snapshot.disks):
         yield skip("disk.shm", f"no {SHARED_MEMORY}", target=SHARED_MEMORY)
+    forget_old(case)
     yield from health(case)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from mltop.checks.case import NOT_READ, Case, judgement, skip
 from mltop.checks.judgement import Judgement
 from mltop.checks.memory import seconds
+from mltop.checks.remembered import Remembered
 from mltop.model.finding import Level
 from mltop.model.snapshot import Disk
 
@@ -22,6 +23,7 @@ FREE_CRITICAL = 20.0
 _EVERY_S = 300.0
 _FEWEST = 3
 _OLDEST_S = 7 * 86400.0
+_RESIZED = 0.1
 _NEVER_H = 24.0 * 365
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 
@@ -40,10 +42,11 @@ def eta(case: Case, disk: Disk) -> Judgement:
     if case.memory is None:
         return skip(check, "known by what earlier runs noted", target=mount, reason="off")
     now = seconds(case.snapshot.time)
-    known = case.memory.kept.space.get(mount, [])
+    known = _noted(case.memory.kept, disk)
     samples = [*_recent(known, now), (now, float(disk.available_bytes))]
     if not known or now - known[-1][0] >= _EVERY_S or known[-1][0] > now:
         case.memory.kept.space[mount] = samples
+        case.memory.kept.sizes[mount] = disk.total_bytes or 0
     if len(samples) < _FEWEST or now - samples[0][0] < SPAN_S:
         return skip(check, "known after an hour of runs", target=mount, reason="young")
     per_s = -_slope(samples)
@@ -53,6 +56,28 @@ def eta(case: Case, disk: Disk) -> Judgement:
     most = Level.OK if free >= FREE_WARNING else Level.WARNING if free >= FREE_CRITICAL else Level.CRITICAL
     summary = f"full in {_span(hours)} at the rate of the last {_span((now - samples[0][0]) / 3600)}"
     return case.measured(check, hours, summary, "free space", target=mount, most=most)
+
+
+def forget_old(case: Case) -> None:
+    """Keep nothing of a mount that has not been seen for a week: a box may have a new one for every job."""
+    if case.memory is None:
+        return
+    now, kept = seconds(case.snapshot.time), case.memory.kept
+    for mount in [one for one, notes in kept.space.items() if not notes or abs(now - notes[-1][0]) > _OLDEST_S]:
+        del kept.space[mount]
+    for mount in kept.sizes.keys() - kept.space.keys():
+        del kept.sizes[mount]
+
+
+def _noted(kept: Remembered, disk: Disk) -> list[tuple[float, float]]:
+    """What was noted of this file system: of another one at its place, or of one that was resized, it is nothing.
+
+    The size of some changes all the time, a little (ZFS: what is used and what the pool has left).
+    """
+    size, before = disk.total_bytes or 0, kept.sizes.get(disk.mount, 0)
+    if size and before and abs(size - before) > _RESIZED * before:
+        return []
+    return kept.space.get(disk.mount, [])
 
 
 def _recent(known: Sequence[tuple[float, float]], now: float) -> list[tuple[float, float]]:

@@ -69,5 +69,7 @@ class Remembered(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The most that the driver ever listed."""
     space: dict[str, list[tuple[float, float]]] = {}
     """By mount: times and available bytes, the oldest first."""
+    sizes: dict[str, int] = {}
+    """By mount: how large the file system was when that was noted, in bytes."""
     events: list[KernelEvent] = []
     """The last of each kind of trouble of each device that the kernel's log told of in this boot."""

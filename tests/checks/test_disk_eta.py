@@ -102,6 +102,24 @@ def test_what_is_kept_is_bounded_and_a_clock_that_was_set_does_no_harm(make: Any
     assert run(make, memory, 20, 300).level is None
 
 
+def test_another_file_system_at_the_same_place_begins_anew(make: Any) -> None:
+    """A small disk in the place of a large one, or one that was grown, did not lose its space within the hour."""
+    memory = Memory(is_stepwise=True)
+    for number in range(9):
+        run(make, memory, number / 4, 900, device="/dev/sdb1", total_bytes=1000 * GIB)
+    small = {"device": "/dev/sdc1", "total_bytes": 200 * GIB, "total_gib": 200}
+    levels = [run(make, memory, 2.25 + number / 4, 50, **small).level for number in range(8)]
+    assert levels == [None] * 4 + [Level.OK] * 4
+
+
+def test_a_mount_of_a_moment_leaves_nothing_behind(make: Any) -> None:
+    """A scratch folder of its own for each job: of thousands that went nothing is kept for ever."""
+    memory = Memory(is_stepwise=True)
+    for number in range(50):
+        run(make, memory, number * 24, 300, mount=f"/scratch/{number}")
+    assert len(memory.kept.space) <= 8
+
+
 def test_what_is_in_memory_or_not_read_has_no_trend(make: Any) -> None:
     memory = Memory(is_stepwise=True)
     assert filled(make, memory, 10, 50).level is Level.CRITICAL

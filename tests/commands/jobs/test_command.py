@@ -302,11 +302,12 @@ def test_it_starts_without_a_screen_or_a_driver(mltop: Mltop) -> None:
 
 
 def test_next_warns_of_a_crowd_and_of_runs_that_take_too_long(mltop: Mltop) -> None:
+    mltop.config.write_text(mltop.config.read_text().replace("0 2 * * *", "0 12 * * *"))  # there on each day of a year
     for number in range(3):
-        table = f'[jobs.j{number}]\nkind = "command"\ncommand = "true"\nschedule = "0 2 * * *"\nbackend = "cron"\n'
+        table = f'[jobs.j{number}]\nkind = "command"\ncommand = "true"\nschedule = "0 12 * * *"\nbackend = "cron"\n'
         mltop.config.write_text(mltop.config.read_text() + table)
-    assert "4 jobs begin at 02:00" in str(mltop.json("next", "hello")["notes"])
-    assert "4 jobs begin at 03:00" not in str(mltop.json("next", "--schedule", "0 3 * * *")["notes"])
+    assert "4 jobs begin at 12:00" in str(mltop.json("next", "hello")["notes"])
+    assert "4 jobs begin at 13:00" not in str(mltop.json("next", "--schedule", "0 13 * * *")["notes"])
     history = History(mltop.box.state)
     history.finish(
         Run(id="r", job="hello", started_at="2026-11-24T02:00:00.000Z", state=RunState.OK, duration_s=90000.0)

@@ -57,6 +57,8 @@ class _Known(msgspec.Struct):
     """When `space` was read."""
     fault: Answer | None = None
     """The last answer, where it was a failure."""
+    is_missed: bool = False
+    """Nothing was found at its path: once, the table is read again for that."""
 
 
 def read_space(path: bytes) -> Space:
@@ -100,8 +102,8 @@ class DiskReading:
 
     def read(self, now: float) -> tuple[Disk, ...]:
         """One record a file system, `/` first; never raises."""
-        found_file = self._take_answers()
-        if self._asked_at is None or found_file or now - self._asked_at >= SPACE_CADENCE_S:
+        is_changed = self._take_answers()
+        if self._asked_at is None or is_changed or now - self._asked_at >= SPACE_CADENCE_S:
             try:
                 self._find_mounts()
             except (OSError, ValueError) as fault:
@@ -143,19 +145,21 @@ class DiskReading:
                 self._reader.ask(_TASK, path)
 
     def _take_answers(self) -> bool:
-        """Whether a mount turned out to be a file, so that another mount of its file system may stand for it."""
-        found_file = False
+        """Whether the table has to be read again: a mount is a file, so that another may stand for it, or it went."""
+        is_changed = False
         for path, answer in self._reader.take(_TASK).items():
             known = self._by_path.get(path)
             if known is None:
                 continue
             known.fault = answer if answer.error is not None else None
+            if answer.errno == errno.ENOENT and not known.is_missed:
+                known.is_missed = is_changed = True
             if answer.error is None:
                 known.space, known.at = tuple(answer.value), answer.at
                 if answer.value[-1] and known.mount.path != "/":
                     self._files.add(known.mount.path)
-                    found_file = True
-        return found_file
+                    is_changed = True
+        return is_changed
 
     def _measure_rates(self, now: float) -> None:
         elapsed = None if self._counted_at is None else now - self._counted_at

@@ -223,6 +223,20 @@ def test_a_bind_mounted_file_makes_room_for_the_directory(box: FakeBox, reader: 
     assert list(settled(disks, reader, wait_for, time.monotonic())) == [str(directory)]
 
 
+def test_a_mount_that_went_after_the_table_was_read_is_no_fault(
+    box: FakeBox, disks: DiskReading, reader: Reader, mounts: FakeMounts, wait_for: WaitFor
+) -> None:
+    """A job's scratch folder that is unmounted and removed while it is asked for; one that is still listed is told."""
+    now = time.monotonic()
+    mounts.fail("/data", errno.ENOENT)
+    mounts.fail("/nfs", errno.ENOENT)
+    disks.read(now)
+    box.proc("self/mountinfo", "".join(line for line in MOUNTS.splitlines(keepends=True) if " /data " not in line))
+    wait_for(reader, lambda: not disks.is_waiting(now))
+    found = {disk.mount: disk.status for disk in disks.read(now)}
+    assert found == {"/": Status.OK, "/nfs": Status.ERROR}
+
+
 def test_the_mount_table_may_be_missing(box: FakeBox, reader: Reader) -> None:
     [disk] = DiskReading(box.roots, reader).read(0.0)
     assert (disk.mount, disk.status, disk.reason) == ("/", Status.UNSUPPORTED, "/proc/self/mountinfo is not there")

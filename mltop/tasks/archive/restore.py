@@ -139,8 +139,9 @@ class _Restore:
         self._missing()
         if self._is_changed and not self._is_corrupt:
             raise CorruptError(
-                "the archive is damaged: owners and extended attributes may not be what they were",
-                "contents, modes, times and links are right where they were restored: they are those of the manifest",
+                "the archive is damaged: what was restored has its content, mode, time and links, "
+                "but perhaps not its owner and extended attributes",
+                "look at those, or restore from another archive: mltop backup list",
             )
 
     def code(self) -> Exit:

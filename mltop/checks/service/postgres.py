@@ -23,6 +23,7 @@ _TOO_MANY_CONNECTIONS = "53300"
 POOL_IS_FULL = "no more connections allowed"
 """PgBouncer's words for it: pgbouncer/pgbouncer#293."""
 _ERROR_BYTES = 65536
+_WORDS_BYTES = 1000
 _HOST, _PORT = "127.0.0.1", 5432
 
 
@@ -75,11 +76,28 @@ def _start(host: str, port: int, timeout_s: float) -> None:
 
 def _fields(wire: Wire) -> dict[str, str]:
     """The fields of an error: one letter each to its text."""
-    (length,) = struct.unpack("!i", wire.receive(4))
+    head = wire.receive(4)
+    (length,) = struct.unpack("!i", head)
     if not 4 <= length <= _ERROR_BYTES:
-        raise Refused("answers something else", Level.CRITICAL, "garbage")
+        raise _without_process(wire, head)
     fields = wire.receive(length - 4).split(b"\0")
     return {chr(field[0]): clean(field[1:], 200) for field in fields if field}
+
+
+def _without_process(wire: Wire, head: bytes) -> Refused:
+    """A server that cannot start a process for a connection says so as protocol 2 did, with no length: the text alone.
+
+    Source: report_fork_failure_to_client of the postmaster, in every version; libpq's PQconnectPoll tells it so too.
+    """
+    text = head
+    with contextlib.suppress(Refused, Slow):
+        while b"\0" not in text and len(text) < _WORDS_BYTES:
+            text += wire.receive(1)
+    words, end, _ = text.partition(b"\n\0")
+    if not end or not words.decode("utf-8", "replace").isprintable():
+        return Refused("answers something else", Level.CRITICAL, "garbage")
+    action = "free memory or processes on its box; its log says which"
+    return Refused(clean(words, 200), Level.CRITICAL, "full", action)
 
 
 def _judge(error: dict[str, str]) -> None:

@@ -115,9 +115,17 @@ def test_redis_gets_its_password_from_a_file_and_tells_nobody(serve: Any, tmp_pa
         (error("57P03", "the database system is not yet accepting connections"), (Level.WARNING, "busy"), "not yet"),
         (
             b"Ecould not fork new process for connection: Cannot allocate memory\n\0",
-            (Level.CRITICAL, "garbage"),
-            "else",
+            (Level.CRITICAL, "full"),
+            "could not fork new process for connection: Cannot allocate memory",
         ),
+        (
+            "Ekonnte neuen Prozess für Verbindung nicht starten: Nicht genügend Speicher\n\0".encode(),
+            (Level.CRITICAL, "full"),
+            "für Verbindung",
+        ),
+        (b"E\x01\x02\x03\x04\n\0", (Level.CRITICAL, "garbage"), "something else"),
+        (b"ERROR\r\n", (Level.CRITICAL, "garbage"), "something else"),  # memcached
+        (b"Ecould not " + b"x" * 5000, (Level.CRITICAL, "garbage"), "something else"),
         (b"E\xff\xff\xff\xff", (Level.CRITICAL, "garbage"), "something else"),
         (b"+PONG\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"", (Level.CRITICAL, "down"), "without an answer"),

@@ -243,6 +243,21 @@ def test_a_call_that_dies_or_hangs_in_one_gpu_leaves_the_others_complete(
     assert all(f"(GPU 3: {call.rstrip('*V')})" in one["summary"] for one in told)
 
 
+def test_two_gpus_that_hang_leave_the_others_complete(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    fake_nvml.scenario("8xh100", extra="fault = * 2,5 hang\n")
+    made = gpu_verdict(fake_nvml, tmp_path)
+    others = {f"GPU {index}": "OK" for index in range(8) if index not in (2, 5)}
+    for check in OF_ALL:
+        assert made.of(check).items() >= others.items(), check
+    hung = {"GPU 2": "CRITICAL", "GPU 5": "CRITICAL", "driver": "CRITICAL"}
+    assert made.of("gpu.responsive") == {**others, **hung}
+
+
+def test_a_single_gpu_that_is_slow_to_start_is_waited_for(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:
+    fake_nvml.write("gpus = 1 h100\nfault = nvmlDeviceGetHandleByIndex* 0 delay 3.6s\n")
+    assert gpu_verdict(fake_nvml, tmp_path).exit_code == 0
+
+
 def test_a_call_of_the_verdict_that_hangs_ends_in_time_and_leaves_the_rest(
     fake_nvml: driver.FakeNvml, tmp_path: Path
 ) -> None:

@@ -54,6 +54,11 @@ class Card:
         """Whether the driver had it and lost it; `lost` may also say why it never had it."""
         return self.lost is not None and self.lost.status is Status.LOST
 
+    @property
+    def is_read(self) -> bool:
+        """Whether its fast facts were ever asked."""
+        return not self._answers.keys().isdisjoint(FAST)
+
     def take(self, said: GpuSaid) -> None:
         """Take over new answers."""
         if said.lost is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Cards:
         self._roots = roots
         self._cards: list[Card] = []
         self._generation = 0
+        self._count = 0
+        """How many GPUs the driver counted."""
         self._xids: dict[str, Xid] = {}
         self._on_bus: tuple[str, ...] = ()
         self._scan_at = 0.0
@@ -51,9 +53,10 @@ class Cards:
         """How many GPUs of the driver have been heard of."""
         return sum(card.index is not None for card in self._cards)
 
-    def take_start(self) -> None:
-        """NVML was started: its indices may name other cards than before."""
+    def take_start(self, count: int = 0) -> None:
+        """NVML was started and has so many GPUs: its indices may name other cards than before."""
         self._generation += 1
+        self._count = count
         self._scan_at = 0.0
 
     def take_xids(self, said: XidSaid) -> None:
@@ -134,9 +137,14 @@ class Cards:
             for card, bus_id in zip(sorted(nameless, key=lambda card: card.index or 0), free, strict=True):
                 card.pci_bus_id = bus_id
 
-    def gaps(self, facts: Sequence[str], but: int | None = None) -> dict[str, dict[str, Answer | None]]:
-        """Which of these facts is not told of the cards that the driver lists (`but` one), by their uuid or bus id."""
-        return {name: card.gaps(facts) for name, card in self._answering() if but is None or card.index != but}
+    def is_any_unread(self, but: Collection[int]) -> bool:
+        """Whether a GPU that the driver counts was never heard of, or never read, apart from these."""
+        read = {card.index for card in self._cards if card.lost is not None or card.is_read}
+        return not read.issuperset(set(range(self._count)).difference(but))
+
+    def gaps(self, facts: Sequence[str], but: Collection[int] = ()) -> dict[str, dict[str, Answer | None]]:
+        """Which of these facts is not told of the cards that the driver lists, `but` these, by uuid or bus id."""
+        return {name: card.gaps(facts) for name, card in self._answering() if card.index not in but}
 
     def facts(self) -> dict[str, GpuFacts]:
         """What only a verdict wants to know of these cards, likewise."""

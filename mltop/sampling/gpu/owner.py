@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Collection
 
 import msgspec
 
@@ -26,9 +27,10 @@ from mltop.sampling.gpu.answer import (
 from mltop.sampling.gpu.card import Trouble
 from mltop.sampling.gpu.cards import Cards
 from mltop.sampling.gpu.older_probe import stuck_probes
-from mltop.sampling.gpu.patience import Hang, Patience
+from mltop.sampling.gpu.patience import Patience
 from mltop.sampling.gpu.probe_child import ProbeChild, how_it_ended
 from mltop.sampling.gpu.progress import Call
+from mltop.sampling.gpu.suspects import Hang, Suspects
 from mltop.sampling.root import Roots
 
 _LONG_SHARE = 0.5
@@ -73,8 +75,9 @@ class GpuProbe:
         self._requested_at: float | None = None
         self._gaps_s: deque[float] = deque(maxlen=4)
         self._interval_s = max(1.0, self._patience.silence_s) if self._patience.is_one_look else 1.0
-        self._hang: Hang | None = None
-        self._grace_s = self._patience.grace_s
+        self._suspects = Suspects(self._patience)
+        self._killed_for: Hang | None = None
+        """What the probe that is about to end was killed for."""
         self._start_at = 0.0
         self._back_off_s = self._patience.back_off_s
         self._trouble: Trouble | None = None
@@ -120,8 +123,11 @@ class GpuProbe:
         """Whether no more is to be had by asking on: every fact of every GPU was asked, but of one that hangs."""
         if self._said is not None and self._said.status is not Status.OK:
             return True
-        but = None if self._hang is None else self._hang.call.gpu
-        return all(gap is not None for gaps in self._cards.gaps(self._facts(), but).values() for gap in gaps.values())
+        return self._is_told_but(self._suspects.gpus)
+
+    def _is_told_but(self, gpus: Collection[int]) -> bool:
+        gaps = self._cards.gaps(self._facts(), gpus).values()
+        return all(gap is not None for of_one in gaps for gap in of_one.values())
 
     def _facts(self) -> tuple[str, ...]:
         return (*FAST, *SLOW_CADENCE_S, *(FOR_VERDICT if self._is_for_verdict else ()))
@@ -153,8 +159,10 @@ class GpuProbe:
             return now + _BURIAL_S
         call = self._current()
         # of the call under way and of the next one: nobody says when it begins
-        waits = (self._patience.silence_s, self._grace_s, self._grace_of(call)) if call is not None else ()
-        return min((call.since + wait for wait in waits if call and call.since + wait > now), default=None)
+        if call is None:
+            return None
+        waits = (self._patience.silence_s, self._patience.grace_s, self._for_others_s(), self._grace_of(call))
+        return min((call.since + wait for wait in waits if call.since + wait > now), default=None)
 
     def _start(self, now: float) -> None:
         stuck = stuck_probes(self._roots)
@@ -177,14 +185,13 @@ class GpuProbe:
 
     def _ask(self, child: ProbeChild, now: float) -> None:
         self._number += 1
-        suspect = () if self._hang is None or self._hang.call.gpu < 0 else (self._hang.call.gpu,)
-        is_due = self._hang is None or now >= self._hang.ask_again_at
+        skip, last = self._suspects.turns(now)
         self._asked = Refresh(
             number=self._number,
             pcie=self._wants_pcie,
             for_verdict=self._is_for_verdict,
-            skip=() if is_due else suspect,
-            last=suspect if is_due else (),
+            skip=skip,
+            last=last,
         )
         self._asked_at = now
         self._wants = False
@@ -212,7 +219,7 @@ class GpuProbe:
                 self._said = said
                 self._trouble = None
                 if said.gpu_count is not None:
-                    self._cards.take_start()
+                    self._cards.take_start(said.gpu_count)
             case RefreshDone() if self._asked is not None and said.number == self._asked.number:
                 self._finish(self._asked)
 
@@ -222,9 +229,8 @@ class GpuProbe:
         self._trouble = None
         if self._said is not None and self._said.gpu_count is not None:
             self._cards.end_of_refresh(asked.skip)
-        if not asked.skip and self._child is not None and not self._child.is_killed:
-            self._hang = None
-            self._grace_s = self._patience.grace_s
+        if self._child is not None and not self._child.is_killed:
+            self._suspects.settle(asked.skip)
             self._back_off_s = self._patience.back_off_s
 
     def _current(self) -> Call | None:
@@ -242,45 +248,55 @@ class GpuProbe:
     def _watch(self, child: ProbeChild, now: float) -> None:
         """Kill a probe whose call is stuck for longer than it is left alone."""
         call = None if child.is_killed else self._current()
-        if call is not None and now - call.since >= self._grace_of(call):
-            self._suspect(call, f"driver did not answer for {now - call.since:.0f} s", Status.TIMEOUT)
+        if call is not None and now - call.since >= (grace_s := self._grace_of(call)):
+            verb = f"driver did not answer for {now - call.since:.0f} s"
+            self._killed_for = self._suspect(call, verb, Status.TIMEOUT, grace_s)
             child.kill()
 
     def _grace_of(self, call: Call) -> float:
-        """For how long a call is left alone."""
-        return max(self._patience.start_grace_s, self._grace_s) if call.gpu < 0 else self._grace_s
+        """For how long a call is left alone: not for long while it keeps GPUs waiting that were never read."""
+        grace_s = self._suspects.grace_s(call.gpu)
+        if call.gpu < 0:
+            return max(self._patience.start_grace_s, grace_s)
+        if call.gpu not in self._suspects and self._keeps_waiting(call.gpu):
+            return self._for_others_s()
+        return math.inf if self._patience.is_one_look else grace_s
 
-    def _suspect(self, call: Call, verb: str, status: Status) -> None:
-        """Leave its GPU alone for a while, each time for longer."""
-        self._hang = Hang(call=call, verb=verb, status=status, pause_s=self._grace_s)
-        self._grace_s = min(self._patience.grace_max_s, 2 * self._grace_s)
+    def _for_others_s(self) -> float:
+        return self._patience.grace_for_others_s(len(self._suspects.gpus))
+
+    def _keeps_waiting(self, gpu: int) -> bool:
+        """Whether there is a GPU, but this one and those that hung before, that was never read; for one look, whole."""
+        but = (*self._suspects.gpus, gpu)
+        return self._cards.is_any_unread(but) or (self._patience.is_one_look and not self._is_told_but(but))
+
+    def _suspect(self, call: Call, verb: str, status: Status, waited_s: float = math.inf) -> Hang:
+        """Leave its GPU alone for a while."""
         if call.gpu >= 0:
             self._cards.expect(call.gpu)
+        return self._suspects.note(call, verb, status, waited_s)
 
     def _bury(self, child: ProbeChild, now: float) -> None:
         """Take note of an end. A killed probe that cannot end keeps its place: no second one goes in after it."""
         status = child.reap()
         if status is None:
             return
-        call = child.current()
-        if self._hang is None or not child.is_killed:
-            how = f"the GPU probe failed: {self._last_words or how_it_ended(status)}"
-            self._last_words = None
-            if call is not None:
-                self._suspect(call, how, Status.ERROR)
-        else:
-            how = self._hang.verb
-        trouble = Status.ERROR if self._hang is None else self._hang.status
+        hang, call = self._killed_for, child.current()
+        how = f"the GPU probe failed: {self._last_words or how_it_ended(status)}" if hang is None else hang.verb
+        if hang is None and call is not None:
+            hang = self._suspect(call, how, Status.ERROR)
+        self._killed_for = self._last_words = None
         child.close()
         self._child = None
         self._wants = self._wants or self._asked is not None
         self._asked = None
-        is_first = self._back_off_s == self._patience.back_off_s
-        self._wait(now, trouble, how if call is None else f"{how} ({call})")
-        if is_first and trouble is Status.ERROR and call is not None and call.gpu >= 0:
-            self._start_at = now  # the others need not wait: it is left alone
-        if self._hang is not None:
-            self._hang.ask_again_at = self._start_at + self._hang.pause_s
+        trouble = Trouble(Status.ERROR if hang is None else hang.status, how if call is None else f"{how} ({call})")
+        if hang is not None and hang.call.gpu >= 0:
+            self._trouble, self._start_at = trouble, now  # the others need not wait: it is left alone
+        else:
+            self._wait(now, trouble.status, trouble.reason)
+        if hang is not None:
+            hang.ask_again_at = self._start_at + hang.pause_s
 
     def read(self, now: float, *, is_last: bool = False) -> GpuReadings:
         """What is known at `now`; `is_last`: nobody waits any longer, so what was silent for long is silent."""
@@ -294,18 +310,23 @@ class GpuProbe:
         elif self._said.status is Status.OK and self._cards.unlisted():
             unlisted = Trouble(Status.LOST, "on the PCI bus, not in the driver")
         gpus = self._cards.read(
-            now, self._interval_s, lambda index: self._gpu_trouble(index, driver, silence), unlisted
+            now, self._interval_s, lambda index: self._gpu_trouble(index, now, driver, silence), unlisted
         )
         return GpuReadings(driver, gpus)
 
-    def _gpu_trouble(self, index: int | None, driver: Driver, silence: Call | None) -> Trouble | None:
+    def _gpu_trouble(self, index: int | None, now: float, driver: Driver, silence: Call | None) -> Trouble | None:
         """Why the GPU has no new values, if that is known: it hangs, or another one or the driver does."""
-        hang = self._hang.call if self._hang is not None else None
-        if index is not None and index in (silence.gpu if silence else None, hang.gpu if hang else None):
+        if silence is not None and index == silence.gpu:
             return Trouble(driver.status, driver.reason or "no answer")
+        if (hang := self._suspects.of(index)) is not None:
+            return Trouble(hang.status, hang.reason(self._counting(now)))
         if driver.status in (Status.TIMEOUT, Status.ERROR, Status.NO_PERMISSION):
             return Trouble(Status.STALE, driver.reason or "no answer")
         return None
+
+    def _counting(self, now: float) -> float:
+        """From when to count the time until it is asked again: one look is over by then."""
+        return math.inf if self._patience.is_one_look else now
 
     def _driver(self, now: float, silence: Call | None) -> Driver:
         said = self._said
@@ -329,8 +350,8 @@ class GpuProbe:
             again = max(0, math.ceil(self._start_at - now))
             when = "" if self._patience.is_one_look else f"; next try in {again} s"
             return self._trouble.status, f"{self._trouble.reason}{when}"
-        if self._hang is not None:
-            return self._hang.status, self._hang.reason(math.inf if self._patience.is_one_look else now)
+        if (told := self._suspects.told(self._counting(now))) is not None:
+            return told
         if self._said is None:
             return Status.STALE, "waiting for the driver's first answer"
         if self._said.status is Status.OK:

@@ -1,13 +1,10 @@
-"""How long a driver may take, and what is remembered of a call that took longer."""
+"""How long a driver may take."""
 
 from __future__ import annotations
 
 import math
 
 import msgspec
-
-from mltop.model.snapshot import Status
-from mltop.sampling.gpu.progress import Call
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -16,7 +13,7 @@ class Patience(msgspec.Struct, frozen=True):
     silence_s: float = 1.8
     """From here on it is "not answering": just under a tick of 2 s, so that M8's 3 s are kept."""
     grace_s: float = 10.0
-    """How long a stuck call is left alone before the probe is killed; doubles each time."""
+    """How long a stuck call is left alone before the probe is killed; doubles each time for the same GPU."""
     grace_max_s: float = 60.0
     start_grace_s: float = 60.0
     """The same for the start of NVML, which takes long where persistence mode is off."""
@@ -25,6 +22,16 @@ class Patience(msgspec.Struct, frozen=True):
     back_off_max_s: float = 60.0
     is_one_look: bool = False
     """Whether nobody will be there any more when it is asked again."""
+
+    def grace_for_others_s(self, hung: int) -> float:
+        """How long a call of one GPU is left alone while others were never read, with so many that hung before.
+
+        Who looks once gives each the same share of the time that is left. Who stays waits longer each time: a driver
+        that is slow with every GPU is no row of hangs, and no probe is started on the heels of another.
+        """
+        if self.is_one_look:
+            return self.grace_s * (1 - _STUCK_SHARE) ** hung
+        return float(min(self.grace_s, self.silence_s * 2**hung))
 
 
 _STUCK_SHARE = 0.4
@@ -45,20 +52,3 @@ def one_look(limit_s: float, silence_s: float = math.inf) -> Patience:
         back_off_s=_STEP_S / 2,
         is_one_look=True,
     )
-
-
-class Hang(msgspec.Struct):
-    """A call that did not come back, or in which the probe died."""
-
-    call: Call
-    verb: str
-    status: Status
-    pause_s: float
-    """How long its GPU is left alone after the probe is gone."""
-    ask_again_at: float = math.inf
-
-    def reason(self, now: float) -> str:
-        """What happened and what is next."""
-        left = self.ask_again_at - now
-        again = f"; asked again in {math.ceil(left)} s" if 0 < left < math.inf else ""
-        return f"{self.verb} ({self.call}){again}"

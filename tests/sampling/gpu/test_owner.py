@@ -233,6 +233,18 @@ def test_a_stuck_probe_is_replaced_and_the_others_are_read(fake_nvml: driver.Fak
     watch.until(lambda readings: readings.driver.status is Status.OK and readings.gpus[2].status is Status.OK, "back")
 
 
+def test_gpus_that_hang_from_the_start_keep_no_other_waiting(fake_nvml: driver.FakeNvml, start: Start) -> None:
+    fake_nvml.scenario("8xh100", extra="fault = * 2,5 hang\n")
+    watch = start(*_hasty(grace_s=60, grace_max_s=60))  # nobody would wait so long
+    readings = watch.until(lambda readings: readings.gpus[-1].status is Status.OK, "others read")
+    hung = {gpu.index: gpu.status for gpu in readings.gpus if gpu.status is not Status.OK}
+    assert hung == {2: Status.TIMEOUT, 5: Status.TIMEOUT}
+    assert len(readings.gpus) == 8
+    assert len(watch.probes()) == 1
+    fake_nvml.scenario("8xh100")
+    watch.until(lambda readings: {gpu.status for gpu in readings.gpus} == {Status.OK}, "back")
+
+
 @pytest.mark.parametrize("scenario", ["hung-init", "hung-hard-init"])
 def test_a_driver_that_hangs_at_the_start_leaves_the_cards_of_the_bus(
     fake_nvml: driver.FakeNvml, start: Start, scenario: str

@@ -12,7 +12,7 @@ from mltop.config.service import Redis
 from mltop.model.finding import Level
 from mltop.system.text import clean
 
-_NO_ANSWER_OF_ITS_OWN = ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
+_NO_ANSWER_OF_ITS_OWN = ("NOAUTH", "WRONGPASS", "NOPERM")
 """It is up, and does not let itself be asked."""
 _BUSY = ("LOADING", "BUSY", "TRYAGAIN")
 """It is up, and will serve."""
@@ -134,6 +134,10 @@ def _said(wire: Wire, *words: str) -> str:
     if not reply.startswith("-"):
         return reply
     code = reply[1:].partition(" ")[0]
+    if code == "DENIED":
+        why = "is in protected mode: without a password it answers on loopback alone (DENIED)"
+        action = "ask it at 127.0.0.1 there, or set its requirepass and name password_file"
+        raise Refused(why, Level.UNKNOWN, "permission", action)
     if code in _NO_ANSWER_OF_ITS_OWN:
         action = "name password_file, and user where it has users"
         raise Refused(f"needs a password ({code}): password_file", Level.UNKNOWN, "permission", action)

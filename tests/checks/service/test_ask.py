@@ -38,7 +38,7 @@ def told(answer: ServiceAnswer) -> tuple[Level | None, str]:
         (b"-MISCONF Redis is configured to save RDB snapshots\r\n", (Level.CRITICAL, "broken"), "MISCONF"),
         (b"-MASTERDOWN Link with MASTER is down\r\n", (Level.CRITICAL, "broken"), "MASTERDOWN"),
         (b"-BUSY Redis is busy running a script\r\n", (Level.WARNING, "busy"), "BUSY"),
-        (b"-DENIED Redis is running in protected mode\r\n", (Level.UNKNOWN, "permission"), "DENIED"),
+        (b"-DENIED Redis is running in protected mode\r\n", (Level.UNKNOWN, "permission"), "protected mode"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"\xff\x00\x1b[31m\r\n", (Level.CRITICAL, "garbage"), "something else"),
         (b"", (Level.CRITICAL, "down"), "without an answer"),

@@ -27,8 +27,9 @@ from mltop.model.snapshot import Process, Snapshot
 from mltop.sampling.recorder import Recorder
 from mltop.ui.app import Dashboard
 from mltop.ui.commands import APP, MONITOR
-from mltop.ui.line import text_of
+from mltop.ui.line import text_of, width_of
 from mltop.ui.screens.monitor import MonitorScreen
+from mltop.ui.screens.signal import SignalScreen
 from mltop.ui.session import Session
 from mltop.ui.view import View
 from mltop.ui.widgets.line_pane import LinePane
@@ -469,6 +470,24 @@ async def test_a_signal_is_sent_after_it_is_chosen(
         noted = json.loads(operations.read_text())
         assert (noted["operation"], noted["target"], noted["signal"]) == ("signal", str(sleeper.pid), "SIGTERM")
         assert noted["name"] == "victim.py"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 20)])
+async def test_the_frame_of_the_signal_dialog_is_straight(
+    start: Start, box: Snapshot, sleeper: subprocess.Popen[bytes], size: tuple[int, int]
+) -> None:
+    """Whatever the process and its user are called."""
+    shown = with_process(box, sleeper.pid)
+    wide = msgspec.structs.replace(
+        shown.processes.top[0], command="訓練.py --模型 🎉" * 9, user="\u30e6\u30fc\u30b6" * 9
+    )
+    shown = msgspec.structs.replace(shown, processes=msgspec.structs.replace(shown.processes, top=(wide,)))
+    async with start(shown, size=size) as bench:
+        await bench.press("K")
+        await bench.until(lambda: isinstance(bench.app.screen, SignalScreen) and bench.app.screen._pane.lines, "open")
+        lines = bench.app.screen._pane.lines
+        assert {width_of(line) for line in lines} == {min(64, size[0])}
+        assert any("ユ" in text_of(line) for line in lines)
 
 
 async def test_a_signal_never_hits_another_process_of_the_same_pid(

@@ -15,8 +15,8 @@ from textual.screen import ModalScreen
 from mltop.system.target import Target
 from mltop.ui.command import bindings
 from mltop.ui.commands import DIALOG
-from mltop.ui.format import clip, left, size
-from mltop.ui.line import Line, Role
+from mltop.ui.format import cells, clip, left, plain, size
+from mltop.ui.line import Line, Role, cut, width_of
 from mltop.ui.screens.on_dashboard import OnDashboard
 from mltop.ui.screens.rows import Chosen
 from mltop.ui.widgets.line_pane import LinePane
@@ -91,7 +91,7 @@ class SignalScreen(OnDashboard, ModalScreen[int | None]):
             gone = "" if target.is_same else "  (ended)"
             held = f"  GPU {size(each.gpu_memory_bytes)}" if each.gpu_memory_bytes is not None else ""
             head = f"{each.pid}  {each.user or '?'}{held}{gone}  "
-            lines.append([(head, Role.TITLE), (clip(each.name, max(0, width - len(head))), Role.TEXT)])
+            lines.append([(head, Role.TITLE), (clip(plain(each.name), max(0, width - cells(head))), Role.TEXT)])
         more = len(self.chosen) - len(lines)
         if more > 0:
             lines.append([(f"and {more} more", Role.DIM)])
@@ -178,8 +178,8 @@ def _boxed(rows: list[Line], width: int, title: str, is_ascii: bool) -> list[Lin
     head = f"{corners[0]}{across} {title} "
     lines: list[Line] = [[(head, Role.TITLE), (across * max(0, width - len(head) - 1) + corners[1], Role.FRAME)]]
     for row in rows:
-        used = sum(len(text) for text, _ in row)
-        pad = " " * max(0, inner - used)
+        row = cut(row, inner)
+        pad = " " * (inner - width_of(row))
         lines.append([(f"{down} ", Role.FRAME), *row, (pad, Role.TEXT), (f" {down}", Role.FRAME)])
     lines.append([(corners[2] + across * max(0, width - 2) + corners[3], Role.FRAME)])
     return lines

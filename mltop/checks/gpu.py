@@ -47,6 +47,8 @@ _FACTS = {
 """What each check reads, by the names of `sampling.answer`."""
 _OF_ONE = ("gpu.responsive", "gpu.xid", *_FACTS)
 """The checks of each GPU."""
+_COUNTED = (Status.OK, Status.TIMEOUT, Status.ERROR)
+"""A driver that hangs or dies in a call of one GPU has counted them all before."""
 _REBOOT = "drain and reboot the node"
 
 
@@ -159,17 +161,18 @@ def _count(snapshot: Snapshot) -> Iterator[Judgement]:
     """Fewer GPUs than the bus has or the config expects, where rows of lost ones do not say so already."""
     driver = snapshot.driver
     # in a container the bus shows cards that were not passed in: only sampling, which knows, says that one is missing
-    wanted = max(driver.expected_count or 0, (driver.pci_count or 0) if driver.reason else 0)
+    is_mismatch = driver.status is Status.OK and bool(driver.reason)
+    wanted = max(driver.expected_count or 0, (driver.pci_count or 0) if is_mismatch else 0)
     if driver.status is Status.ABSENT and driver.expected_count:
         seen = 0
-    elif driver.status is Status.OK and driver.gpu_count is not None:
+    elif driver.status in _COUNTED and driver.gpu_count is not None:
         seen = driver.gpu_count
     else:
         return
     lost = sum(gpu.status is Status.LOST for gpu in snapshot.gpus)
     data = {"driver": driver.gpu_count, "pci": driver.pci_count, "expected": driver.expected_count}
     if seen < wanted and not (lost and wanted <= len(snapshot.gpus)):
-        action = driver.reason or "check seating and power"
+        action = (driver.reason if is_mismatch else None) or "check seating and power"
         summary = f"{seen} of {wanted} GPUs"
         yield judgement(
             "gpu.count", Level.CRITICAL, summary, action, name="driver", reason="count", value=seen, data=data

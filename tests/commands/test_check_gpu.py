@@ -251,6 +251,7 @@ def test_two_gpus_that_hang_leave_the_others_complete(fake_nvml: driver.FakeNvml
         assert made.of(check).items() >= others.items(), check
     hung = {"GPU 2": "CRITICAL", "GPU 5": "CRITICAL", "driver": "CRITICAL"}
     assert made.of("gpu.responsive") == {**others, **hung}
+    assert made.of("gpu.count") == {"driver": "OK"}
 
 
 def test_a_single_gpu_that_is_slow_to_start_is_waited_for(fake_nvml: driver.FakeNvml, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mltop.model.verdict import Mishap
 from mltop.ui.answers import Jobs, Plan
 from mltop.ui.jobs_line import jobs_line
 from mltop.ui.line import Role, text_of
+from mltop.ui.screens.job_rows import scope_of
 from mltop.ui.screens.jobs import JobsScreen
 
 Start = Callable[..., Any]
@@ -456,6 +457,25 @@ async def test_nothing_is_asked_while_nobody_looks(kept: Start) -> None:
         await bench.press("1")
         await bench.until(lambda: not screen.is_shown, "hidden")
         assert screen._timer._task is None or screen._timer._task.done() or screen._timer._task.cancelling()
+
+
+@pytest.mark.parametrize(
+    ("environment", "uid", "name"),
+    [
+        ({"USER": "mlu1"}, 1000, "user mlu1"),
+        ({"LOGNAME": "mlu2"}, 1000, "user mlu2"),
+        ({}, 0, "user root"),
+        ({}, 1000, "user 1000"),
+    ],
+)
+def test_whose_jobs_they_are(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], uid: int, name: str) -> None:
+    """`docker exec` sets neither USER nor LOGNAME."""
+    for variable in ("USER", "LOGNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert scope_of([Job(id="x", origin=Origin.MLTOP)]) == name
 
 
 def test_the_standard_jobs_are_those_of_init(tmp_path: Path) -> None:

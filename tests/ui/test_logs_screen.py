@@ -16,6 +16,7 @@ from mltop.ui.answers import Runs
 from mltop.ui.line import text_of
 from mltop.ui.log_page import Want, read_page, shown
 from mltop.ui.screens.log_rows import LogView, log_lines
+from mltop.ui.screens.logs import MOST_RUNS
 
 Start = Callable[..., Any]
 
@@ -195,6 +196,19 @@ def test_a_line_as_it_is_shown() -> None:
     assert shown(b"10 %\r20 %\r30 %\r") == "30 %"
     assert shown(b"\x1b[31mred\x1b[0m\tx\x1b]0;title\x07") == "red     x?]0;title?"
     assert shown("münchen".encode()) == "münchen"
+
+
+async def test_that_there_are_more_runs_is_said(kept: Start) -> None:
+    run = one_run(None).runs[0]
+    many = tuple(msgspec.structs.replace(run, id=f"20260302T133811Z-{index}") for index in range(int(MOST_RUNS)))
+    async with kept() as bench:
+        bench.answer("jobs-history", Runs(runs=many[1:]))
+        await bench.press("4")
+        await bench.shows(f" {len(many) - 1} runs")
+        assert "last" not in bench.text().splitlines()[0]
+        bench.answer("jobs-history", Runs(runs=many))
+        await bench.press("r")
+        await bench.shows(f"last {len(many)} runs")
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])

@@ -240,7 +240,9 @@ def scope_of(jobs: Sequence[Job]) -> str:
     own = next((job for job in jobs if is_own(job)), None)
     if own is None or own.scope == "system":
         return own.scope if own is not None else ""
-    return f"user {clean(os.environ.get('USER') or str(os.geteuid()), 32)}"
+    uid = os.geteuid()  # 0 is root everywhere; another's name may take a server to find
+    name = os.environ.get("USER") or os.environ.get("LOGNAME") or ("root" if uid == 0 else str(uid))
+    return f"user {clean(name, 32)}"
 
 
 def counted(count: int, what: str) -> str:

@@ -163,6 +163,8 @@ class LogsScreen(TabScreen, inherit_bindings=False):
         bad = sum(run.state in BAD for run in runs)
         line: Line = [(f"{bad} failed", Role.CRITICAL), ("  ", Role.TEXT)] if bad else []
         what = counted(len(runs), "run") if self.runs is not None else "looking …"
+        if len(runs) == int(MOST_RUNS):
+            what = f"last {what}"
         return [*line, (f"{self.job} · " if self.job else "", Role.TITLE), (what, Role.DIM)]
 
     def lines(self, width: int, height: int) -> list[Line]:

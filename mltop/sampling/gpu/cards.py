@@ -130,7 +130,15 @@ class Cards:
 
     def _guess_bus_ids(self) -> None:
         """A card lost before it told its bus id is the one on the bus that nobody else is, where that is certain."""
-        nameless = [card for card in self._cards if card.pci_bus_id is None and card.index is not None]
+        listed = {card.index: card for card in self._cards if card.index is not None}
+        nameless = [card for card in listed.values() if card.pci_bus_id is None]
+        if nameless and self._count == len(self._on_bus) and max(listed) < self._count:
+            is_in_order = all(card.pci_bus_id in (None, self._on_bus[index]) for index, card in listed.items())
+            gone = {card.pci_bus_id for card in self._cards if card.index is None}
+            for card in nameless if is_in_order else ():
+                here = self._on_bus[card.index or 0]  # the driver counts them as they are on the bus
+                card.pci_bus_id = None if here in gone else here
+        nameless = [card for card in nameless if card.pci_bus_id is None]
         known = {card.pci_bus_id for card in self._cards}
         free = [bus_id for bus_id in self._on_bus if bus_id not in known]
         if nameless and len(nameless) == len(free):

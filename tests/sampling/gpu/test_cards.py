@@ -84,6 +84,14 @@ def test_a_card_lost_before_it_told_its_name_is_found_on_the_bus(cards: Cards) -
     assert [(gpu.index, gpu.pci_bus_id) for gpu in _read(cards)] == list(enumerate(BUS_IDS))
 
 
+def test_a_card_that_hangs_before_it_told_its_name_is_one_row(cards: Cards) -> None:
+    cards.take_start(len(BUS_IDS))
+    cards.take(_said(0, 0))
+    cards.expect(1)  # those after it were not heard of yet
+    assert [(gpu.index, gpu.pci_bus_id) for gpu in _read(cards)][:2] == list(enumerate(BUS_IDS))[:2]
+    assert [gpu.pci_bus_id for gpu in _read(cards)] == list(BUS_IDS)
+
+
 def test_cards_known_to_the_bus_only(cards: Cards) -> None:
     gpus = list(cards.read(1.0, 2.0, lambda _: None, Trouble(Status.TIMEOUT, "driver not answering for 2 s")))
     assert [(gpu.index, gpu.pci_bus_id, gpu.status) for gpu in gpus] == [

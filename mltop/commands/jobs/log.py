@@ -10,6 +10,7 @@ from pathlib import Path
 from mltop.commands.jobs.asked import text
 from mltop.commands.parser import ExitCode
 from mltop.jobs.history.history import History
+from mltop.jobs.log_cut import place_after_cut
 from mltop.model.job import Run, RunState
 from mltop.system.text import clean
 
@@ -75,31 +76,39 @@ class _Log:
 
     def write(self, *, is_whole: bool) -> bool:
         """Write what is new, in lines, one without an end only where nothing more will come; whether somebody reads."""
-        rest = b""
-        at = self._offset
-        while block := os.pread(self._descriptor, _BLOCK, at):
-            at += len(block)
-            *whole, rest = (rest + block).split(b"\n")
-            if not text("".join(clean(line, _LONGEST) + "\n" for line in whole)):
-                return False
-            if len(rest) > _LONGEST:  # shown cut; its end is awaited from here
+        while True:
+            rest = b""
+            at = self._offset
+            while block := os.pread(self._descriptor, _BLOCK, at):
+                at += len(block)
+                *whole, rest = (rest + block).split(b"\n")
+                if not text("".join(clean(line, _LONGEST) + "\n" for line in whole)):
+                    return False
+                if len(rest) > _LONGEST:  # shown cut; its end is awaited from here
+                    text(clean(rest, _LONGEST) + "\n")
+                    rest = b""
+            self._offset = at - len(rest)
+            if self._has_turned():
+                continue
+            if rest and is_whole:
                 text(clean(rest, _LONGEST) + "\n")
-                rest = b""
-        if rest and is_whole:
-            text(clean(rest, _LONGEST) + "\n")
-        self._offset = at - len(rest)
-        self._turn()
-        return True
+                self._offset = at
+            return True
 
-    def _turn(self) -> None:
-        """Go over to the file that took this one's place, at its end: what it holds was written here already."""
+    def _has_turned(self) -> bool:
+        """Go over to the file that took this one's place, to where what was written here ends in it."""
         try:
-            now = self._path.stat()
-            if now.st_ino == os.fstat(self._descriptor).st_ino:
-                return
+            if self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
+                return False
             descriptor = self._opened()
         except OSError:
-            return
+            return False
+        try:
+            place = place_after_cut(self._descriptor, descriptor, self._offset)
+            self._offset = os.fstat(descriptor).st_size if place is None else place
+        except OSError:
+            os.close(descriptor)
+            return False
         os.close(self._descriptor)
         self._descriptor = descriptor
-        self._offset = os.fstat(descriptor).st_size
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -291,6 +292,27 @@ def test_a_log_that_is_followed_half_a_line_at_a_time_is_whole(mltop: Mltop) -> 
     mltop("run", "hello")
     wait_for(lambda: mltop.json("history")["runs"])
     assert mltop("logs", "hello", "-f").splitlines()[1] == "abcd"
+
+
+def test_a_log_that_is_cut_while_it_is_followed_loses_no_line_that_is_kept(mltop: Mltop) -> None:
+    (flag := mltop.box.folder / "flag").touch()
+    count = f"i=0; while [ -e {flag} ]; do i=$((i+1)); echo line $i; [ $((i % 50)) = 0 ] && sleep 0.02; done"
+    mltop("edit", "hello", "--set", f"command={count}", "--set", "log_max=4KiB")
+    mltop("run", "hello")
+    wait_for(lambda: mltop.json("history")["runs"])
+    command = [sys.executable, "-m", "mltop", "jobs", "logs", "hello", "-f"]
+    with subprocess.Popen(command, env=mltop.environment, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        seen = [follower.stdout.readline() for _ in range(3000)]
+        flag.unlink()
+        seen += follower.stdout.read().splitlines(keepends=True)
+    numbers = [(at, int(line.split()[1])) for at, line in enumerate(seen) if line.startswith("line ")]
+    assert len(numbers) > 2000
+    for (at, one), (next_at, following) in itertools.pairwise(numbers):
+        assert one < following
+        if following != one + 1:
+            assert next_at > at + 1, (one, following)
+            assert seen[at + 1].startswith("# mltop cut: ")
 
 
 def test_it_starts_without_a_screen_or_a_driver(mltop: Mltop) -> None:

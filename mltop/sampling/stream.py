@@ -102,21 +102,19 @@ class Stream:
     def _sleep_until(self, tick: float) -> None:
         """Serve the probe, the readers and the requests until `tick`, or until there is a reason to go on early."""
         while (left := tick - time.monotonic()) > 0 and not self._wanted:
-            self._wait(left)
             if self._has_news():
-                return
+                held_s = self._written_at + _FIRST_RATES_S - time.monotonic()
+                if held_s <= 0:
+                    self._is_late = False
+                    return
+                left = min(left, held_s)  # so soon after the last snapshot the rates would be noise
+            self._wait(left)
 
     def _has_news(self) -> bool:
-        """Whether a dashboard is told now: a late driver answers or has come to count as hung.
-
-        Not too soon after the last snapshot, or the rates would be noise.
-        """
-        if self._control is None or time.monotonic() - self._written_at < _FIRST_RATES_S:
+        """Whether a dashboard is told before its time: a late driver answers or has come to count as hung."""
+        if self._control is None:
             return False
-        if self._is_late and self._sampler.is_ready():
-            self._is_late = False
-            return True
-        return self._sampler.is_silent() and not self._said_silent
+        return (self._is_late and self._sampler.is_ready()) or (self._sampler.is_silent() and not self._said_silent)
 
     def _wait(self, timeout_s: float) -> None:
         poller = select.poll()

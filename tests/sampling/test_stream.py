@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import subprocess
@@ -13,6 +14,10 @@ from typing import Any
 
 import pytest
 from patience import assert_within
+
+from mltop.model.request import Request
+from mltop.model.snapshot import Snapshot
+from mltop.sampling.stream import Stream
 
 
 class Controlled:
@@ -122,6 +127,61 @@ def test_lines_that_are_no_requests_change_nothing(controlled: Any) -> None:
     stream.process.stdin.write(b'\n{"future": 1}\nnonsense\n\xff\xfe\n{"limit": "x"}\n')
     stream.send(refresh=True)
     assert stream.line()[1]["schema"] == "mltop.snapshot/1"
+
+
+class LateDriver:
+    """A sampler whose driver answers right after its second snapshot, and of which nothing else is heard."""
+
+    def __init__(self) -> None:
+        self.interval_s: float | None = None
+        self._heard, self._says = os.pipe()
+        self._snapshots = 0
+        self._is_ready = False
+
+    def begin(self) -> None:
+        """Nothing is asked anew."""
+
+    def poll(self) -> None:
+        if select.select([self._heard], [], [], 0)[0]:
+            os.read(self._heard, 1)
+            self._is_ready = True
+
+    def is_ready(self) -> bool:
+        return self._is_ready
+
+    def is_silent(self) -> bool:
+        return False
+
+    def filenos(self) -> list[int]:
+        return [self._heard]
+
+    def due_s(self) -> float:
+        return math.inf
+
+    def snapshot(self) -> Snapshot:
+        self._snapshots += 1
+        if self._snapshots == 2:
+            os.write(self._says, b"!")
+        return Snapshot()
+
+    def apply(self, request: Request) -> None:
+        """No request comes."""
+
+    def close(self) -> None:
+        os.close(self._heard)
+        os.close(self._says)
+
+
+def test_an_answer_right_behind_a_snapshot_is_not_held_back_for_an_interval() -> None:
+    sampler = LateDriver()
+    control, requests = os.pipe()
+    out = os.open(os.devnull, os.O_WRONLY)
+    started = time.monotonic()
+    Stream(sampler, out, 60, control).run(count=3)
+    assert time.monotonic() - started < 30
+    for fd in (control, requests, out):
+        os.close(fd)
+    sampler.close()
 
 
 def test_the_end_of_the_requests_ends_the_stream(controlled: Any) -> None:

@@ -86,6 +86,7 @@ class Stream:
 
     def _await_driver(self, *, first: bool) -> None:
         """Ask the driver and give it a part of the interval, none where it is already overdue."""
+        self._is_late = self._is_late and not self._sampler.is_ready()  # it may have answered since
         self._sampler.begin()
         if first and self._control is None:
             patience = DRIVER_PATIENCE_S

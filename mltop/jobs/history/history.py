@@ -163,6 +163,11 @@ class History:
             return []
         try:
             with table.reading(self.place.history) as database:
+                if (newer := table.newer_version(database)) is not None:
+                    self.notes.append(
+                        f"{self.place.history} was written by a newer mltop (version {newer}): runs of this one wait "
+                        f"in {self.place.spool} until it is that one again"
+                    )
                 return look(database)
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):  # made a moment ago, still empty

@@ -24,6 +24,7 @@ WRITE_PATIENCE_S = 2.0
 START_PATIENCE_S = 0.3
 """While a start is noted the job runs already, and nobody takes its output or looks at its time limit."""
 READ_PATIENCE_S = 0.5
+_STATES = frozenset(RunState)
 _SKEW_S = 60.0
 """Clocks that are set right by a step are set by less every day."""
 COLUMNS = ", ".join(Entry._fields)
@@ -60,10 +61,9 @@ def writing(path: Path, patience_s: float = WRITE_PATIENCE_S) -> Iterator[sqlite
         database.execute("PRAGMA journal_mode = TRUNCATE")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
-        found = database.execute("PRAGMA user_version").fetchone()[0]
-        if found > VERSION:
-            raise sqlite3.DatabaseError(f"history.db was written by a newer mltop (version {found})")
-        if found == 0:
+        if (newer := newer_version(database)) is not None:
+            raise sqlite3.DatabaseError(f"history.db was written by a newer mltop (version {newer})")
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _SCHEMA:
                 database.execute(statement)
         yield database
@@ -125,13 +125,19 @@ def put(database: sqlite3.Connection, entry: Entry) -> None:
 
 
 def entries(database: sqlite3.Connection, where: str, values: tuple[object, ...] = ()) -> list[Entry]:
-    """Entries by what follows `SELECT … FROM runs`; raises sqlite3.Error, also for what no mltop wrote."""
-    rows = database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)
-    try:
-        return [_entry(Entry._make(row)) for row in rows]
-    except ValueError as error:
-        raise sqlite3.DatabaseError(str(error)) from None
+    """Entries by what follows `SELECT … FROM runs`; raises sqlite3.Error.
+
+    A row that no mltop of this version wrote is as it stands: `Entry.run` refuses it, and no other row with it.
+    """
+    return [_entry(Entry._make(row)) for row in database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)]
+
+
+def newer_version(database: sqlite3.Connection) -> int | None:
+    """The version of a table that this mltop does not write; `None` of one that it does."""
+    found = int(database.execute("PRAGMA user_version").fetchone()[0])
+    return found if found > VERSION else None
 
 
 def _entry(row: Entry) -> Entry:
-    return row._replace(state=RunState(row.state), pid=row.pid or 0, pid_namespace=row.pid_namespace or 0)
+    state = RunState(row.state) if row.state in _STATES else row.state
+    return row._replace(state=state, pid=row.pid or 0, pid_namespace=row.pid_namespace or 0)

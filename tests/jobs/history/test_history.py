@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -191,6 +192,29 @@ def test_a_broken_table_is_spooled_around_and_said(history: History) -> None:
     assert "cannot be read" in history.notes[0]
     history.place.history.unlink()
     history.finish(a_run(2))
+    history.finish(a_run(3))
+    assert [run.id for run in history.runs()] == ["run-000003", "run-000002", "run-000001"]
+    assert history.notes == []
+
+
+def test_a_row_that_no_mltop_of_this_version_wrote_takes_no_other_with_it(history: History) -> None:
+    for number in (1, 2, 3):
+        history.finish(a_run(number))
+    with contextlib.closing(sqlite3.connect(history.place.history)) as database, database:
+        database.execute("UPDATE runs SET state = 'paused' WHERE id = 'run-000002'")
+    assert [run.id for run in history.runs()] == ["run-000003", "run-000001"]
+    assert ["is left out" in note for note in history.notes] == [True]
+
+
+def test_a_table_of_a_newer_mltop_is_read_and_said(history: History) -> None:
+    history.finish(a_run(1))
+    with contextlib.closing(sqlite3.connect(history.place.history)) as database, database:
+        database.execute("PRAGMA user_version = 9")
+    history.finish(a_run(2))
+    assert [run.id for run in history.runs()] == ["run-000002", "run-000001"]
+    assert ["by a newer mltop (version 9)" in note for note in history.notes] == [True]
+    with contextlib.closing(sqlite3.connect(history.place.history)) as database, database:
+        database.execute("PRAGMA user_version = 1")
     history.finish(a_run(3))
     assert [run.id for run in history.runs()] == ["run-000003", "run-000002", "run-000001"]
     assert history.notes == []

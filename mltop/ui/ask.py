@@ -173,7 +173,7 @@ class _Child:
         self._read[fd] += data
 
     def _collect(self) -> None:
-        """Both pipes have ended: the exit code comes with the next moments."""
+        """Look for its end, which comes with the next moments where its pipes have ended."""
         assert self._process is not None
         if self._has_told:
             return
@@ -181,8 +181,13 @@ class _Child:
         if code is None:
             self._loop.call_later(_REAP_S, self._collect)
             return
-        output, complaint = (bytes(self._read[fd]) for fd in self._read)
+        output, complaint = self._said()
         self._finish(Answer(code, output, one_line(complaint)))
+
+    def _said(self) -> tuple[bytes, bytes]:
+        """What it wrote to standard output and to standard error."""
+        output, complaint = (bytes(self._read[fd]) for fd in self._read)
+        return output, complaint
 
     def leave(self) -> None:
         """Nobody waits for its answer any more."""
@@ -247,16 +252,9 @@ class _Order(_Child):
     def leave(self) -> None:
         """It goes on to its own end."""
 
-    def _collect(self) -> None:
-        assert self._process is not None
-        if self._has_told:
-            return
-        code = self._process.poll()
-        if code is None:
-            self._loop.call_later(_REAP_S, self._collect)
-            return
+    def _said(self) -> tuple[bytes, bytes]:
         output, complaint = (os.pread(fd, MOST_BYTES, 0) for fd in self._files)
-        self._finish(Answer(code, output, one_line(complaint)))
+        return output, complaint
 
     def _finish(self, answer: Answer) -> None:
         for fd in self._files:

@@ -181,10 +181,10 @@ class _Child:
         if code is None:
             self._loop.call_later(_REAP_S, self._collect)
             return
-        output, complaint = self._said()
+        output, complaint = self._outputs()
         self._finish(Answer(code, output, one_line(complaint)))
 
-    def _said(self) -> tuple[bytes, bytes]:
+    def _outputs(self) -> tuple[bytes, bytes]:
         """What it wrote to standard output and to standard error."""
         output, complaint = (bytes(self._read[fd]) for fd in self._read)
         return output, complaint
@@ -252,7 +252,7 @@ class _Order(_Child):
     def leave(self) -> None:
         """It goes on to its own end."""
 
-    def _said(self) -> tuple[bytes, bytes]:
+    def _outputs(self) -> tuple[bytes, bytes]:
         output, complaint = (os.pread(fd, MOST_BYTES, 0) for fd in self._files)
         return output, complaint
 

@@ -6,8 +6,10 @@ import os
 import re
 from typing import NamedTuple
 
+from mltop.jobs.runner.log import CUT
+
 _BLOCK = 1 << 16
-_MARK = rb"# mltop cut: (\d{1,19}) bytes are left out here\n"
+_MARK = re.escape(CUT).replace("%d", r"(\d{1,19})").encode()
 _MARK_BYTES = 80
 """No mark is longer."""
 

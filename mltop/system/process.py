@@ -15,7 +15,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import NoReturn
 
 # linux/prctl.h
@@ -28,7 +28,7 @@ ChildMain = Callable[[int, int], object]
 """What a child runs: called with the fd to read requests from and the fd to write answers to (both blocking)."""
 
 
-@lru_cache(1)
+@cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

@@ -163,9 +163,9 @@ class History:
             return []
         try:
             with table.reading(self.place.history) as database:
-                if (newer := table.newer_version(database)) is not None:
+                if (found := table.version(database)) > table.VERSION:
                     self.notes.append(
-                        f"{self.place.history} was written by a newer mltop (version {newer}): runs of this one wait "
+                        f"{self.place.history} was written by a newer mltop (version {found}): runs of this one wait "
                         f"in {self.place.spool} until it is that one again"
                     )
                 return look(database)

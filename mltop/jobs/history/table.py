@@ -61,9 +61,10 @@ def writing(path: Path, patience_s: float = WRITE_PATIENCE_S) -> Iterator[sqlite
         database.execute("PRAGMA journal_mode = TRUNCATE")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
-        if (newer := newer_version(database)) is not None:
-            raise sqlite3.DatabaseError(f"history.db was written by a newer mltop (version {newer})")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+        found = version(database)
+        if found > VERSION:
+            raise sqlite3.DatabaseError(f"history.db was written by a newer mltop (version {found})")
+        if found == 0:
             for statement in _SCHEMA:
                 database.execute(statement)
         yield database
@@ -132,10 +133,9 @@ def entries(database: sqlite3.Connection, where: str, values: tuple[object, ...]
     return [_entry(Entry._make(row)) for row in database.execute(f"SELECT {COLUMNS} FROM runs {where}", values)]
 
 
-def newer_version(database: sqlite3.Connection) -> int | None:
-    """The version of a table that this mltop does not write; `None` of one that it does."""
-    found = int(database.execute("PRAGMA user_version").fetchone()[0])
-    return found if found > VERSION else None
+def version(database: sqlite3.Connection) -> int:
+    """The version of the table; one above `VERSION` is not written by this mltop, 0 is not made yet."""
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _entry(row: Entry) -> Entry:

@@ -19,6 +19,8 @@ from mltop.system.descriptor import write_all
 
 PREFIX = "# mltop "
 """Begins the lines that mltop itself writes."""
+CUT = f"{PREFIX}cut: %d bytes are left out here\n"
+"""The mark, with how much that is, of all cuts together."""
 _STEP_MS = 100
 _BLOCK = 1 << 20
 _SEARCHED_BYTES = 64 << 20
@@ -156,7 +158,7 @@ class RunLog:
         from_offset = self.size_bytes - self._tail_bytes
         from_offset += os.pread(self._descriptor, _LINE_BYTES, from_offset).find(b"\n") + 1
         self._left_out += from_offset - len(head) - self._mark_bytes
-        mark = f"{PREFIX}cut: {self._left_out} bytes are left out here\n".encode()
+        mark = (CUT % self._left_out).encode()
         self._mark_bytes = len(mark)
         write_all(into, head + mark)
         at = from_offset

@@ -199,8 +199,10 @@ def _left(asked: Asked, id: str) -> tuple[str, ...]:
     path = Path(place)
     is_script = path.parent.name in SCRIPT_FOLDERS
     name = f"{path.parent.name}-{path.name}" if is_script else id
-    is_there = adopted_at(name) == path
-    if place == "crontab":
+    is_there = False
+    if place != "crontab":
+        is_there = adopted_at(name) == path
+    else:
         with contextlib.suppress(CrontabError):  # the line may be there all the same: not for this command to say
             is_there = has_adopted(Crontab(asked.site.state, asked.site.environment).read(), id)
     what = f"what it was adopted from ({place}) stays out of cron's reach: mltop jobs unadopt {name} gives it back"
